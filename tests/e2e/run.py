@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the end-to-end tests: every function test_* of tests/e2e/test_*.py against the real binary.
+
+run.py [--binary PATH] [--only TEXT]... [-v] [--jobs N]
+
+A test function takes one argument, the recorder of its cases (tests/support/runner.py), and may set
+`test_x.seconds`, its time limit (default 30). Failures print as `FAIL name: reason`; the last line is
+`N passed, N failed[, N skipped]`.
+"""
+import argparse
+import glob
+import importlib
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT)
+
+from tests.support import gateway  # noqa: E402
+from tests.support.runner import Job, Report, run_jobs  # noqa: E402
+
+SLOW_FACTOR = int(os.environ.get("TEST_SLOW_FACTOR", "1"))  # for sanitizer builds and valgrind
+
+
+def discover(texts):
+    jobs = []
+    for path in sorted(glob.glob(os.path.join(ROOT, "tests/e2e/test_*.py"))):
+        name = os.path.basename(path)[:-3]
+        module = importlib.import_module("tests.e2e." + name)
+        for key, function in vars(module).items():
+            full = "%s.%s" % (name, key)
+            if key.startswith("test_") and (not texts or any(t in full for t in texts)):
+                jobs.append(Job(full, function, getattr(function, "seconds", 30) * SLOW_FACTOR))
+    return sorted(jobs, key=lambda job: -job.seconds)  # the long ones first
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default=os.path.join(ROOT, "build/sluice"))
+    parser.add_argument("--only", action="append", metavar="TEXT", help="tests whose name has this text")
+    parser.add_argument("-v", dest="verbose", action="store_true", help="name every test, with its time")
+    parser.add_argument("--jobs", type=int, default=2, help="tests at a time")
+    options = parser.parse_args()
+    gateway.set_binary(options.binary)
+    if not os.access(gateway.BINARY, os.X_OK):
+        parser.error("%s is not an executable file; build it first or name one with --binary" % gateway.BINARY)
+    report = Report(options.verbose)
+    run_jobs(discover(options.only), options.jobs, report.done)
+    sys.exit(report.end())
+
+
+if __name__ == "__main__":
+    main()

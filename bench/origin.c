@@ -116,7 +116,8 @@ static void conn_prepare_answer(struct conn *conn)
                         "Cache-Control: no-store\r\n"
                         "Content-Length: %llu\r\n"
                         "%s\r\n",
-                        (unsigned long long)conn->answer_bytes, conn->close_after ? "Connection: close\r\n" : "");
+                        (unsigned long long)conn->answer_bytes,
+                        conn->close_after ? "Connection: close\r\n" : "");
     conn->head_size = (size_t)size;
     conn->prepared_bytes = conn->answer_bytes;
     conn->prepared_close = conn->close_after;

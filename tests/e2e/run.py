@@ -16,6 +16,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
 
+sys.dont_write_bytecode = True
+
 from tests.support import gateway  # noqa: E402
 from tests.support.runner import Job, Report, run_jobs  # noqa: E402
 
@@ -29,13 +31,15 @@ def discover(texts):
         module = importlib.import_module("tests.e2e." + name)
         for key, function in vars(module).items():
             full = "%s.%s" % (name, key)
-            if key.startswith("test_") and (not texts or any(t in full for t in texts)):
+            wanted = not texts or any(t in full for t in texts)
+            if key.startswith("test_") and wanted:
                 jobs.append(Job(full, function, getattr(function, "seconds", 30) * SLOW_FACTOR))
     return sorted(jobs, key=lambda job: -job.seconds)  # the long ones first
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=os.path.join(ROOT, "build/sluice"))
     parser.add_argument("--only", action="append", metavar="TEXT", help="tests whose name has this text")
     parser.add_argument("-v", dest="verbose", action="store_true", help="name every test, with its time")
@@ -43,7 +47,7 @@ def main():
     options = parser.parse_args()
     gateway.set_binary(options.binary)
     if not os.access(gateway.BINARY, os.X_OK):
-        parser.error("%s is not an executable file; build it first or name one with --binary" % gateway.BINARY)
+        parser.error(gateway.BINARY + " is not an executable file: build it, or name one with --binary")
     report = Report(options.verbose)
     run_jobs(discover(options.only), options.jobs, report.done)
     sys.exit(report.end())

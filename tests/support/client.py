@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A raw HTTP/1.1 client: sends the bytes it is given, reads answers strictly."""
 import socket
+import ssl
 
 from tests.support import wire
 
@@ -27,16 +28,28 @@ class Response:
         return "%d %s %r" % (self.status, self.fields, self.body[:200])
 
 
-class Connection:
-    """One client connection. The timeout (seconds) bounds every single wait."""
+def unverified():
+    """A TLS client that takes any certificate; HTTP/1.1 only."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
-    def __init__(self, address, timeout=10.0, receive_buffer=None):
+
+class Connection:
+    """One client connection. The timeout (seconds) bounds every single wait.
+
+    With `tls_name` it speaks TLS and names that server; an empty name sends none.
+    """
+
+    def __init__(self, address, timeout=10.0, receive_buffer=None, tls_name=None):
         self.sock = socket.socket()
         self.sock.settimeout(timeout)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.connect(address)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls_name is not None:
+            self.sock = unverified().wrap_socket(self.sock, server_hostname=tls_name or None)
         self.reader = wire.Reader(self.sock)
 
     def __enter__(self):

@@ -87,7 +87,7 @@ def simple_config(url, **route):
 
 
 class Gateway:
-    """`config` is a mapping (written as JSON) or YAML text; `settings` go in as --set and win over the defaults.
+    """`config` is a mapping (written as JSON) or YAML text; `settings` go in as --set, over SETTINGS.
 
     Use it in a `with`: leaving it stops the gateway, and fails if that was not clean.
     """
@@ -105,7 +105,10 @@ class Gateway:
         self.start(env, max_files)
 
     def start(self, env, max_files):
-        limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))) if max_files else None
+        def limit():
+            if max_files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
+
         with open(self.folder.file("stdout"), "wb") as out, open(self.folder.file("stderr"), "wb") as err:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                             env=environment(env), preexec_fn=limit)
@@ -118,7 +121,8 @@ class Gateway:
 
     def is_ready(self):
         if self.process.poll() is not None:
-            raise AssertionError("the gateway ended with %d; stderr:\n%s" % (self.process.returncode, self.stderr()))
+            raise AssertionError("the gateway ended with %d; stderr:\n%s"
+                                 % (self.process.returncode, self.stderr()))
         return re.search("^ready", self.stderr(), re.M)
 
     def __enter__(self):
@@ -183,7 +187,8 @@ class Gateway:
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError("still running after %d s; stderr:\n%s" % (seconds, self.stderr()[-2000:])) from None
+            raise AssertionError("still running after %d s; stderr:\n%s"
+                                 % (seconds, self.stderr()[-2000:])) from None
         text = self.stderr()
         check_output(text)
         if status != 0:

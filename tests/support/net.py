@@ -30,6 +30,7 @@ def wait_until(condition, seconds=5.0, what="the condition"):
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError("waited %.1f s in vain for %s" % (seconds, what() if callable(what) else what))
+            text = what() if callable(what) else what
+            raise AssertionError("waited %.1f s in vain for %s" % (seconds, text))
         time.sleep(pause)
         pause = min(pause * 2, 0.02)

@@ -63,7 +63,8 @@ class Peer:
                 self.connections += 1
                 self.open.add(sock)
                 number = self.connections
-            threading.Thread(target=self._run, args=(PeerConnection(self, sock, number),), daemon=True).start()
+            connection = PeerConnection(self, sock, number)
+            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
 
     def _run(self, connection):
         try:
@@ -184,6 +185,10 @@ def default_answer(request):
     return whole[:-len(BODY)] if request.method == "HEAD" else whole
 
 
+class Last(bytes):
+    """Response bytes after which the origin closes the connection."""
+
+
 class Origin(Peer):
     """Reads whole requests, records them in `.requests` and answers what `handler(request)` returns.
 
@@ -212,6 +217,8 @@ class Origin(Peer):
                 return
             for piece in [reply] if isinstance(reply, bytes) else reply:
                 connection.send(piece)
+            if isinstance(reply, Last):
+                return
 
     def take(self):
         """The requests since the last call."""

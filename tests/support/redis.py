@@ -27,8 +27,8 @@ class Redis:
         self.folder.cleanup()
 
     def start(self):
-        argv = ["redis-server", "--bind", self.host, "--port", str(self.port), "--save", "", "--appendonly", "no",
-                "--daemonize", "no", "--dir", self.folder.name]
+        argv = ["redis-server", "--bind", self.host, "--port", str(self.port), "--dir", self.folder.name,
+                "--save", "", "--appendonly", "no", "--daemonize", "no"]
         if self.password:
             argv += ["--requirepass", self.password]
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

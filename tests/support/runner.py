@@ -141,7 +141,8 @@ class Report:
         for note in cases.notes:
             print(note)
         if self.verbose:
-            print("%-44s %4d passed %3d failed %6.2f s" % (job.name, len(cases.passed), len(cases.failed), job.took))
+            counts = (job.name, len(cases.passed), len(cases.failed), job.took)
+            print("%-48s %4d passed %3d failed %6.2f s" % counts)
         self.passed += len(cases.passed)
         self.failed += len(cases.failed)
         self.skipped += len(cases.skipped)

@@ -70,7 +70,8 @@ def signature(alg, key, data):
         d.flush()
         if alg == "EdDSA":
             return openssl("pkeyutl", "-sign", "-rawin", "-inkey", k.name, "-in", d.name)
-        options = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:-1"] if alg[0] == "P" else []
+        pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:-1"]
+        options = pss if alg[0] == "P" else []
         out = openssl("dgst", "-sha" + alg[2:], "-sign", k.name, *options, d.name)
     return raw_ecdsa(out, CURVES[alg][1]) if alg in CURVES else out
 

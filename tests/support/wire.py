@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A strict HTTP/1.1 reader, used by the client for responses and by the origin for requests.
 
-It accepts only what RFC 9112 lets a sender generate: whatever the gateway writes to either side must parse here.
+It accepts only what RFC 9112 lets a sender generate: what the gateway writes to either side must parse.
 """
 import re
 import socket

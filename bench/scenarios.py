@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenarios: what is asked of a proxy, who takes part, how one run is measured.
+
+A scenario is a row of SCENARIOS. Its `measure` function gets a Run (one proxy,
+started and ready) and returns a dict of metrics; report.py knows their names."""
+import json
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from processes import BenchError, free_port, is_listening, tree_resident_bytes, wait_until
+from subjects import Plan, jwt_token
+
+PEERS = ('nginx', 'haproxy')
+CONSUMERS = 100
+RELOAD_INTERVAL_S = 0.01
+
+
+@dataclass
+class Size:
+    """How much of everything: full runs and the small ones of --check."""
+    warmup_s: float = 1.0
+    seconds: float = 3.0
+    idle: int = 10000
+    idle_rate: int = 1000
+    reloads: int = 1000
+    reload_rate: int = 2000
+
+
+@dataclass
+class Cores:
+    proxy: int
+    origin: int
+    load: int
+
+
+class Run:
+    """One proxy under one scenario, with its origin and its load generator."""
+
+    def __init__(self, processes, tools, cores, size, scenario, subject, settings):
+        self.processes, self.tools, self.cores, self.size = processes, tools, cores, size
+        self.scenario, self.subject, self.settings = scenario, subject, settings
+        self.directory = tempfile.TemporaryDirectory(prefix='sluice-bench-')
+        self.files = {}
+        self.started = []
+
+    def __enter__(self):
+        try:
+            self.begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def begin(self):
+        directory = Path(self.directory.name)
+        origin = self.processes.start([self.tools / 'origin'], self.cores.origin, stdout=subprocess.PIPE)
+        self.started.append((origin, signal.SIGTERM))
+        self.origin_port = int(origin.stdout.readline())
+        scenario = self.scenario
+        self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
+                         scenario.rate_limit, idle=self.size.idle if scenario.name == 'idle10000' else 0,
+                         settings=self.settings if self.subject.says_ready else {})
+        if scenario.rate_limit == 'redis':
+            self.start_redis(directory)
+        self.target_path = directory / 'targets'
+        self.target_path.write_text(''.join(line + '\n' for line in scenario.targets()))
+        self.files = self.subject.write_config(self.plan)
+        self.proxy = self.subject.start(self.processes, self.plan, self.cores.proxy)
+        self.started.append((self.proxy, self.subject.stop_signal))
+
+    def __exit__(self, *_exception):
+        for process, stop_signal in reversed(self.started):
+            self.processes.stop(process, stop_signal)
+            if process.stdout:
+                process.stdout.close()
+        self.directory.cleanup()
+
+    def start_redis(self, directory):
+        port = self.plan.redis_port = free_port()
+        log_path = directory / 'redis.log'
+        argv = ['redis-server', '--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
+                '--logfile', log_path, '--dir', directory]
+        redis = self.processes.start(argv, self.cores.origin)
+        self.started.append((redis, signal.SIGTERM))
+        wait_until(lambda: is_listening(port), redis, 'redis-server', log_path)
+
+    def start_load(self, direct=False, **options):
+        """Starts the generator; `options` are its flags, True for those without value."""
+        port = self.origin_port if direct else self.plan.listen_port
+        flags = {'connections': self.scenario.connections, 'warmup': self.size.warmup_s,
+                 'duration': self.size.seconds} | options
+        argv = [self.tools / 'load', '--port', port, '--target', self.target_path]
+        if not direct:
+            argv += ['--pid', self.proxy.pid]
+        for name, value in flags.items():
+            argv += [f'--{name}'] if value is True else [f'--{name}', value]
+        return self.processes.start(argv, self.cores.load, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def end_load(self, load):
+        output, complaint = load.communicate(timeout=600)
+        self.processes.stop(load)
+        if self.proxy.poll() is not None:
+            log = (self.plan.directory / 'stderr').read_text(errors='replace')[-2000:]
+            raise BenchError(f'{self.subject.name} died under load, status {self.proxy.returncode}\n{log}')
+        if load.returncode != 0:
+            raise BenchError(f'the load generator failed: {complaint.decode()}')
+        return json.loads(output)
+
+    def load(self, **options):
+        return self.end_load(self.start_load(**options))
+
+
+def common_metrics(result):
+    """The metrics every scenario has, from the generator's JSON."""
+    proxy, latency = result['proxy'], result['latency_us']
+    return {
+        'cpu_us': proxy['cpu_us_per_request'], 'user_us': proxy['user_us_per_request'],
+        'system_us': proxy['system_us_per_request'], 'rps': result['rps'], 'p50_us': latency['p50'],
+        'p90_us': latency['p90'], 'p99_us': latency['p99'], 'p99_9_us': latency['p99_9'],
+        'max_us': latency['max'], 'rss_mib': proxy['rss_end'] / 2**20, 'core_share': proxy['core_share'],
+        'requests': result['requests'], 'errors': result['errors']['total'],
+        'error_kinds': json.dumps(result['errors']) if result['errors']['total'] else '',
+    }
+
+
+def measure_saturation(run):
+    return common_metrics(run.load())
+
+
+def measure_churn(run):
+    return common_metrics(run.load(close=True))
+
+
+def measure_half(run):
+    """Latency at half of this proxy's own saturation, against the origin directly at the same rate."""
+    saturation = run.load(duration=max(run.size.seconds / 3, 0.3))
+    rate = max(round(saturation['rps'] / 2), 1)
+    result = run.load(rate=rate)
+    direct = run.load(direct=True, rate=rate)
+    metrics = common_metrics(result)
+    metrics['errors'] += saturation['errors']['total'] + direct['errors']['total']
+    metrics['saturation_rps'] = saturation['rps']
+    for name in ('p50', 'p99', 'p99_9'):
+        metrics[f'added_{name}_us'] = result['latency_us'][name] - direct['latency_us'][name]
+        metrics[f'direct_{name}_us'] = direct['latency_us'][name]
+    return metrics
+
+
+def measure_idle(run):
+    """Idle connections after a warm run, so that they alone explain the growth."""
+    run.load(duration=min(run.size.seconds, 1.0))
+    result = run.load(idle=run.size.idle, rate=run.size.idle_rate, timeout=20)
+    proxy, idle = result['proxy'], result['idle']
+    metrics = common_metrics(result)
+    opened = max(idle['opened'], 1)
+    metrics['idle_opened'] = idle['opened']
+    metrics['errors'] += idle['failed'] + idle['closed']
+    metrics['idle_bytes'] = (proxy['rss_start'] - proxy['rss_before_idle']) / opened
+    metrics['idle_anonymous_bytes'] = (proxy['anonymous_start'] - proxy['anonymous_before_idle']) / opened
+    return metrics
+
+
+def measure_reload(run):
+    """SIGHUP after SIGHUP, each with a changed file, while requests arrive at a constant rate."""
+    count = run.size.reloads
+    duration = count * RELOAD_INTERVAL_S * 1.2 + 1.0
+    load = run.start_load(rate=run.size.reload_rate, duration=duration)
+    memory = {}
+
+    def send_signals():
+        time.sleep(run.size.warmup_s)
+        memory['before'] = tree_resident_bytes(run.proxy.pid)
+        for n in range(1, count + 1):
+            if run.proxy.poll() is not None:
+                return
+            run.plan.revision = n
+            run.subject.write_config(run.plan)
+            run.proxy.send_signal(signal.SIGHUP)
+            time.sleep(RELOAD_INTERVAL_S)
+            if n == max(count // 10, 1):
+                memory['tenth'] = tree_resident_bytes(run.proxy.pid)
+
+    sender = threading.Thread(target=send_signals)
+    sender.start()
+    result = run.end_load(load)
+    sender.join()
+    log = (run.plan.directory / 'stderr').read_text(errors='replace')
+    metrics = common_metrics(result)
+    after = tree_resident_bytes(run.proxy.pid)
+    metrics |= {
+        'reloads': count, 'reload_lines': sum('reload' in line for line in log.splitlines()),
+        'rss_before_mib': memory.get('before', 0) / 2**20, 'rss_tenth_mib': memory.get('tenth', 0) / 2**20,
+        'rss_after_mib': after / 2**20,
+    }
+    return metrics
+
+
+@dataclass
+class Scenario:
+    name: str
+    title: str
+    targets: Callable                   # () -> lines of the target file
+    measure: Callable = measure_saturation
+    peers: tuple = PEERS
+    connections: int = 64
+    routes: int = 0
+    consumers: int = 0
+    rate_limit: str = ''
+    extra_metrics: tuple = ()           # beside those every scenario shows
+    open_loop: bool = False
+    single_round: bool = False
+    tolerant_of: tuple = ()             # peers whose errors are a finding, not a fault
+
+
+def one_target(size_bytes):
+    return lambda: [f'/api/v1/items/bytes/{size_bytes}']
+
+
+def route_targets(count):
+    """All routes once per cycle, in a fixed order that no cache line likes."""
+    def targets():
+        return [f'/r{(n * 7919) % count}/items/bytes/128' for n in range(count)]
+    return targets
+
+
+def token_targets():
+    return [f'/api/v1/items/bytes/128\tAuthorization: Bearer {jwt_token(n)}' for n in range(CONSUMERS)]
+
+
+LATENCY_METRICS = ('added_p50_us', 'added_p99_us', 'direct_p50_us', 'direct_p99_us', 'saturation_rps')
+
+SCENARIOS = [
+    Scenario('plain', '128 B, keep-alive, 64 connections, saturation', one_target(128)),
+    Scenario('10k', '10 KB, keep-alive, 64 connections, saturation', one_target(10240)),
+    Scenario('1m', '1 MB, keep-alive, 16 connections, saturation', one_target(1 << 20), connections=16,
+             peers=PEERS + ('nginx-unbuffered', 'haproxy-splice')),
+    Scenario('churn', '128 B, a new connection per request, 64 at a time', one_target(128), measure_churn),
+    Scenario('routes1000', '1 000 routes, all used', route_targets(1000), routes=1000),
+    Scenario('routes10000', '10 000 routes, all used', route_targets(10000), routes=10000),
+    Scenario('jwt_ratelimit', f'JWT HS256 of {CONSUMERS} consumers and a local rate limit each', token_targets,
+             peers=('haproxy', 'nginx-no-jwt'), consumers=CONSUMERS, rate_limit='local'),
+    Scenario('ratelimit_redis', 'rate limit counted in Redis', one_target(128), peers=(), rate_limit='redis'),
+    Scenario('idle10000', 'idle keep-alive connections, then a constant rate on 64 others', one_target(128),
+             measure_idle, extra_metrics=('idle_opened', 'idle_bytes', 'idle_anonymous_bytes'),
+             open_loop=True),
+    Scenario('half', 'open loop at half of the own saturation, against the origin directly', one_target(128),
+             measure_half, extra_metrics=LATENCY_METRICS, open_loop=True),
+    Scenario('reload', 'SIGHUP reloads under a constant rate', one_target(128), measure_reload,
+             peers=('nginx',), open_loop=True, single_round=True, tolerant_of=('nginx',),
+             extra_metrics=('reloads', 'reload_lines', 'rss_before_mib', 'rss_tenth_mib', 'rss_after_mib')),
+]
+
+
+def find_scenarios(names):
+    by_name = {scenario.name: scenario for scenario in SCENARIOS}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise BenchError(f'unknown scenario {unknown[0]}; known: {", ".join(by_name)}')
+    return [by_name[name] for name in names] if names else SCENARIOS

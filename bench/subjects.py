@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proxies under test: Sluice and its peers, how each is configured and started.
+
+A subject is a row of SUBJECTS. Its configuration is made from a `Plan`, which
+says what the scenario needs; README.md explains the tuning of the peers."""
+import base64
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from processes import ROOT, is_listening, wait_until
+
+KEEPALIVE_S = 600
+HUGE_LIMIT = 1_000_000_000
+
+
+@dataclass
+class Plan:
+    """What one scenario asks of a proxy, and where it runs."""
+    directory: Path
+    listen_port: int
+    origin_port: int
+    routes: int = 0         # 0 = one route for everything
+    consumers: int = 0      # with a JWT each, 0 = no JWT
+    rate_limit: str = ''    # '', 'local' or 'redis'
+    redis_port: int = 0
+    idle: int = 0
+    revision: int = 0       # changes the text, for reloads
+    settings: dict = field(default_factory=dict)
+
+
+def consumer_key(index):
+    return f'consumer-{index}-key'
+
+
+# One for all consumers: HAProxy 2.6 takes the secret only as text in its configuration.
+CONSUMER_SECRET = hashlib.sha256(b'bench secret').hexdigest()
+
+
+def jwt_token(index):
+    """An HS256 token with iss and an exp far ahead."""
+    def encode(data):
+        return base64.urlsafe_b64encode(data).rstrip(b'=')
+
+    head = encode(json.dumps({'alg': 'HS256', 'typ': 'JWT'}).encode())
+    claims = encode(json.dumps({'iss': consumer_key(index), 'exp': 4102444800, 'sub': str(index)}).encode())
+    signature = hmac.new(CONSUMER_SECRET.encode(), head + b'.' + claims, hashlib.sha256).digest()
+    return b'.'.join([head, claims, encode(signature)]).decode()
+
+
+# --- Sluice ---------------------------------------------------------------------------------------------
+
+
+def sluice_routes(plan):
+    if plan.routes == 0:
+        return '      - {name: all, paths: [/], strip_path: false}\n'
+    return ''.join(f'      - {{name: r{n}, paths: [/r{n}/], strip_path: false}}\n' for n in range(plan.routes))
+
+
+def sluice_plugins(plan):
+    plugins = []
+    if plan.consumers:
+        plugins.append('      - name: jwt\n        config: {claims_to_verify: [exp]}\n')
+    if plan.rate_limit:
+        plugins.append('      - name: rate-limiting\n'
+                       f'        config: {{minute: {HUGE_LIMIT}, policy: {plan.rate_limit}}}\n')
+    return '    plugins:\n' + ''.join(plugins) if plugins else ''
+
+
+def sluice_config(plan):
+    text = '_format_version: "3.0"\nservices:\n'
+    text += f'  - name: origin\n    url: http://127.0.0.1:{plan.origin_port}\n'
+    text += '    routes:\n' + sluice_routes(plan) + sluice_plugins(plan)
+    if plan.revision:
+        text += f'    tags: [revision-{plan.revision}]\n'
+    if plan.consumers:
+        text += 'consumers:\n'
+    for n in range(plan.consumers):
+        text += f'  - username: consumer-{n}\n    jwt_secrets:\n'
+        text += f'      - {{key: {consumer_key(n)}, secret: {CONSUMER_SECRET}, algorithm: HS256}}\n'
+    return {'sluice.yaml': text}
+
+
+def sluice_argv(program, plan, core):
+    settings = {
+        'shards': 1, 'cpu_affinity': core, 'proxy_listen': f'127.0.0.1:{plan.listen_port}',
+        'proxy_access_log': 'off', 'admin_listen': 'off', 'status_listen': 'off',
+    }
+    if plan.rate_limit == 'redis':
+        settings |= {'redis_host': '127.0.0.1', 'redis_port': plan.redis_port}
+    settings |= plan.settings
+    argv = [program, 'run', '-c', plan.directory / 'sluice.yaml']
+    for key, value in settings.items():
+        argv += ['--set', f'{key}={value}']
+    return argv
+
+
+# --- nginx ----------------------------------------------------------------------------------------------
+
+NGINX_MAIN = '''\
+{user}worker_processes 1;
+worker_rlimit_nofile {files};
+pid nginx.pid;
+error_log stderr crit;
+events {{
+    use epoll;
+    worker_connections {connections};
+    multi_accept on;
+    accept_mutex off;
+}}
+http {{
+    access_log off;
+    server_tokens off;
+    keepalive_timeout {keepalive}s;
+    keepalive_requests 1000000000;
+    tcp_nodelay on;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+{http}
+    upstream origin {{
+        server 127.0.0.1:{origin};
+        keepalive 256;
+        keepalive_requests 1000000000;
+        keepalive_timeout {keepalive}s;
+    }}
+    server {{
+        listen 127.0.0.1:{listen} reuseport backlog=4096;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header Via "1.1 nginx";
+        add_header Via "1.1 nginx";
+{server}
+    }}
+}}
+'''
+
+NGINX_UNBUFFERED = '''\
+        proxy_buffering off;
+        proxy_buffer_size 256k;
+        proxy_buffers 4 256k;
+        proxy_busy_buffers_size 256k;
+'''
+
+
+def nginx_config(plan, unbuffered=False):
+    http = f'    # revision {plan.revision}\n'
+    server = NGINX_UNBUFFERED if unbuffered else ''
+    if plan.rate_limit:
+        http += '    limit_req_zone $http_authorization zone=limit:10m rate=1000000r/s;\n'
+        server += '        limit_req zone=limit burst=1000000 nodelay;\n'
+    if plan.routes == 0:
+        server += '        location / { proxy_pass http://origin; }\n'
+    for n in range(plan.routes):
+        server += f'        location /r{n}/ {{ proxy_pass http://origin; }}\n'
+    return {'nginx.conf': NGINX_MAIN.format(
+        user='user root;\n' if os.geteuid() == 0 else '', files=20000 if plan.idle else 4096,
+        connections=16384 if plan.idle else 2048, keepalive=KEEPALIVE_S, http=http, origin=plan.origin_port,
+        listen=plan.listen_port, server=server)}
+
+
+def nginx_argv(program, plan, _core):
+    return [program, '-e', 'stderr', '-p', plan.directory, '-c', plan.directory / 'nginx.conf',
+            '-g', 'daemon off;']
+
+
+# --- HAProxy --------------------------------------------------------------------------------------------
+
+HAPROXY_MAIN = '''\
+# revision {revision}
+global
+    nbthread 1
+    maxconn {maxconn}
+{glob}
+defaults
+    mode http
+    option http-keep-alive
+    option forwardfor
+    http-reuse always
+    timeout connect 5s
+    timeout client {keepalive}s
+    timeout server {keepalive}s
+    timeout http-keep-alive {keepalive}s
+{defaults}
+frontend bench
+    bind 127.0.0.1:{listen} backlog 4096
+    http-request set-header Via "1.1 haproxy"
+    http-response set-header Via "1.1 haproxy"
+{frontend}
+backend origin
+    server origin 127.0.0.1:{origin} pool-max-conn 1024 pool-purge-delay {keepalive}s
+{extra}'''
+
+HAPROXY_JWT = '''\
+    http-request set-var(txn.token) http_auth_bearer
+    http-request set-var(txn.alg) var(txn.token),jwt_header_query('$.alg')
+    http-request set-var(txn.iss) var(txn.token),jwt_payload_query('$.iss')
+    http-request set-var(txn.exp) var(txn.token),jwt_payload_query('$.exp','int')
+    http-request set-var(txn.now) date()
+    http-request deny deny_status 401 unless {{ var(txn.iss),map_str({directory}/consumers.map) -m found }}
+    http-request deny deny_status 401 unless {{ var(txn.alg) -m str HS256 }}
+    http-request deny deny_status 401 unless {{ var(txn.token),jwt_verify(txn.alg,"{secret}") 1 }}
+    http-request deny deny_status 401 if {{ var(txn.exp),sub(txn.now) -m int lt 0 }}
+'''
+
+HAPROXY_LIMIT = '''\
+    http-request track-sc0 var(txn.iss) table limits
+    http-request deny deny_status 429 if {{ sc_http_req_rate(0,limits) gt {limit} }}
+'''
+
+HAPROXY_TABLE = '''\
+backend limits
+    stick-table type string len 64 size 100k expire 60s store http_req_rate(60s)
+'''
+
+
+def haproxy_config(plan, splice=False):
+    files = {}
+    frontend = extra = ''
+    if plan.consumers:
+        frontend += HAPROXY_JWT.format(directory=plan.directory, secret=CONSUMER_SECRET)
+        files['consumers.map'] = ''.join(f'{consumer_key(n)} {n}\n' for n in range(plan.consumers))
+    if plan.rate_limit:
+        frontend += HAPROXY_LIMIT.format(limit=HUGE_LIMIT)
+        extra = HAPROXY_TABLE
+    if plan.routes:
+        frontend += f'    use_backend %[path,map_beg({plan.directory}/routes.map,none)]\n'
+        files['routes.map'] = ''.join(f'/r{n}/ origin\n' for n in range(plan.routes))
+        extra += 'backend none\n    http-request deny deny_status 404\n'
+    else:
+        frontend += '    default_backend origin\n'
+    glob = '    no strict-limits\n' if plan.idle else ''
+    files['haproxy.cfg'] = HAPROXY_MAIN.format(
+        revision=plan.revision, maxconn=plan.idle + 500 if plan.idle else 1000, glob=glob,
+        keepalive=KEEPALIVE_S, defaults='    option splice-auto\n' if splice else '',
+        listen=plan.listen_port, frontend=frontend, origin=plan.origin_port, extra=extra)
+    return files
+
+
+def haproxy_argv(program, plan, _core):
+    return [program, '-db', '-f', plan.directory / 'haproxy.cfg']
+
+
+# --- the table ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Subject:
+    name: str
+    program: str            # a path, or a name looked up in PATH
+    config: Callable        # Plan -> {file name: text}
+    argv: Callable          # program, Plan, core -> argument vector
+    version_flag: str
+    stop_signal: int = signal.SIGTERM
+    says_ready: bool = False
+    note: str = ''
+    unequal: bool = False   # does less work than the others: shown, but never "the strongest"
+
+    def path(self):
+        """Debian keeps servers in /usr/sbin, which not every user has in PATH."""
+        return shutil.which(self.program, path=os.environ.get('PATH', '') + ':/usr/local/sbin:/usr/sbin')
+
+    def version(self):
+        done = subprocess.run([self.path(), self.version_flag], capture_output=True, text=True, check=False)
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        return lines[0] if lines else 'unknown'
+
+    def write_config(self, plan):
+        files = self.config(plan)
+        for name, text in files.items():
+            new = plan.directory / (name + '.new')
+            new.write_text(text)
+            new.rename(plan.directory / name)
+        return files
+
+    def start(self, processes, plan, core):
+        """Starts it on `core` and returns the process when it serves."""
+        log_path = plan.directory / 'stderr'
+        with open(log_path, 'wb') as log:
+            process = processes.start(self.argv(self.path(), plan, core), core, stderr=log, cwd=plan.directory)
+
+        def ready():
+            if self.says_ready:
+                return any(line.startswith('ready') for line in log_path.read_text().splitlines())
+            return is_listening(plan.listen_port)
+
+        wait_until(ready, process, self.name, log_path)
+        return process
+
+
+def sluice_subject(name, binary):
+    return Subject(name, str(binary), sluice_config, sluice_argv, 'version', signal.SIGINT, says_ready=True)
+
+
+def peer_subjects():
+    """Every peer, the variants that only some scenarios use included."""
+    def nginx_unbuffered(plan):
+        return nginx_config(plan, unbuffered=True)
+
+    def haproxy_splice(plan):
+        return haproxy_config(plan, splice=True)
+
+    subjects = [
+        Subject('nginx', 'nginx', nginx_config, nginx_argv, '-v'),
+        Subject('haproxy', 'haproxy', haproxy_config, haproxy_argv, '-v'),
+        Subject('nginx-unbuffered', 'nginx', nginx_unbuffered, nginx_argv, '-v',
+                note='proxy_buffering off, 256k buffer'),
+        Subject('haproxy-splice', 'haproxy', haproxy_splice, haproxy_argv, '-v', note='option splice-auto'),
+        Subject('nginx-no-jwt', 'nginx', nginx_config, nginx_argv, '-v',
+                note='limit_req only: nginx cannot verify a JWT', unequal=True),
+    ]
+    return {subject.name: subject for subject in subjects}
+
+
+DEFAULT_BINARY = ROOT / 'build' / 'sluice'

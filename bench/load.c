@@ -21,20 +21,13 @@ struct arguments {
 };
 
 static const struct option long_options[] = {
-    {"address", required_argument, NULL, 'a'},
-    {"port", required_argument, NULL, 'p'},
-    {"host", required_argument, NULL, 'h'},
-    {"connections", required_argument, NULL, 'c'},
-    {"rate", required_argument, NULL, 'r'},
-    {"duration", required_argument, NULL, 'd'},
-    {"warmup", required_argument, NULL, 'w'},
-    {"timeout", required_argument, NULL, 't'},
-    {"target", required_argument, NULL, 'T'},
-    {"header", required_argument, NULL, 'H'},
-    {"close", no_argument, NULL, 'C'},
-    {"idle", required_argument, NULL, 'i'},
-    {"pid", required_argument, NULL, 'P'},
-    {NULL, 0, NULL, 0},
+    { "address", required_argument, NULL, 'a' }, { "port", required_argument, NULL, 'p' },
+    { "host", required_argument, NULL, 'h' },    { "connections", required_argument, NULL, 'c' },
+    { "rate", required_argument, NULL, 'r' },    { "duration", required_argument, NULL, 'd' },
+    { "warmup", required_argument, NULL, 'w' },  { "timeout", required_argument, NULL, 't' },
+    { "target", required_argument, NULL, 'T' },  { "header", required_argument, NULL, 'H' },
+    { "close", no_argument, NULL, 'C' },         { "idle", required_argument, NULL, 'i' },
+    { "pid", required_argument, NULL, 'P' },     { NULL, 0, NULL, 0 },
 };
 
 static const char usage[] =
@@ -84,47 +77,23 @@ static void apply_option(struct arguments *arguments, int option, const char *va
         if (inet_pton(AF_INET, value, &load->server.sin_addr) != 1)
             die("--address wants an IPv4 address");
         break;
-    case 'p':
-        load->server.sin_port = htons((uint16_t)count_of(value, 65535));
-        break;
-    case 'h':
-        arguments->host = value;
-        break;
-    case 'c':
-        load->connections = count_of(value, 1000000);
-        break;
-    case 'r':
-        load->rate = strtod(value, NULL);
-        break;
-    case 'd':
-        load->duration_ns = seconds_to_ns(value);
-        break;
-    case 'w':
-        load->warmup_ns = seconds_to_ns(value);
-        break;
-    case 't':
-        load->timeout_ns = seconds_to_ns(value);
-        break;
-    case 'T':
-        arguments->target_path = value;
-        break;
-    case 'H':
-        add_header(arguments, value);
-        break;
-    case 'C':
-        load->close = true;
-        break;
-    case 'i':
-        load->idle = count_of(value, 1000000);
-        break;
+    case 'p': load->server.sin_port = htons((uint16_t)count_of(value, 65535)); break;
+    case 'h': arguments->host = value; break;
+    case 'c': load->connections = count_of(value, 1000000); break;
+    case 'r': load->rate = strtod(value, NULL); break;
+    case 'd': load->duration_ns = seconds_to_ns(value); break;
+    case 'w': load->warmup_ns = seconds_to_ns(value); break;
+    case 't': load->timeout_ns = seconds_to_ns(value); break;
+    case 'T': arguments->target_path = value; break;
+    case 'H': add_header(arguments, value); break;
+    case 'C': load->close = true; break;
+    case 'i': load->idle = count_of(value, 1000000); break;
     case 'P':
         if (load->pid_count == PROCESS_LIMIT)
             die("too many --pid");
         load->pids[load->pid_count++] = (pid_t)count_of(value, 1u << 30);
         break;
-    default:
-        fputs(usage, stderr);
-        exit(2);
+    default: fputs(usage, stderr); exit(2);
     }
 }
 
@@ -134,7 +103,7 @@ static void add_request(struct arguments *arguments, char *line)
     char *extra = strchr(line, '\t');
     if (extra != NULL)
         *extra++ = '\0';
-    struct load_request request = {.text = NULL};
+    struct load_request request = { .text = NULL };
     int size = asprintf(&request.text,
                         "GET %s HTTP/1.1\r\n"
                         "Host: %s\r\n"
@@ -186,8 +155,8 @@ static uint64_t status_errors(const struct load_result *result)
 
 static void print_errors(const struct load_result *result)
 {
-    unsigned long long broken = result->errors_connect + result->errors_reset + result->errors_timeout +
-                                result->errors_protocol;
+    unsigned long long broken =
+        result->errors_connect + result->errors_reset + result->errors_timeout + result->errors_protocol;
     printf("\"errors\":{\"total\":%llu,\"connect\":%llu,\"reset\":%llu,\"timeout\":%llu,"
            "\"protocol\":%llu,\"status\":{",
            broken + (unsigned long long)status_errors(result), (unsigned long long)result->errors_connect,
@@ -208,7 +177,7 @@ static void print_quantiles(const char *name, const struct histogram *histogram)
     static const struct {
         const char *name;
         double quantile;
-    } rows[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99_9", 0.999}};
+    } rows[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "p99_9", 0.999 } };
     printf("\"%s\":{", name);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         printf("\"%s\":%.1f,", rows[i].name, (double)histogram_quantile(histogram, rows[i].quantile) / 1e3);
@@ -238,7 +207,8 @@ static void print_process(const struct load_result *result)
            cpu_us * 1e3 / (double)result->interval_ns, result->end.processes,
            (unsigned long long)result->before_idle.rss_bytes, (unsigned long long)result->start.rss_bytes,
            (unsigned long long)result->end.rss_bytes, (unsigned long long)result->before_idle.anonymous_bytes,
-           (unsigned long long)result->start.anonymous_bytes, (unsigned long long)result->end.anonymous_bytes);
+           (unsigned long long)result->start.anonymous_bytes,
+           (unsigned long long)result->end.anonymous_bytes);
 }
 
 static void print_result(const struct load_options *options, const struct load_result *result)
@@ -263,11 +233,11 @@ int main(int argc, char **argv)
 {
     static struct load_result result;
     struct arguments arguments = {
-        .load = {.connections = 64,
-                 .warmup_ns = 1000000000u,
-                 .duration_ns = 3000000000u,
-                 .timeout_ns = 5000000000u,
-                 .server = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}},
+        .load = { .connections = 64,
+                  .warmup_ns = 1000000000u,
+                  .duration_ns = 3000000000u,
+                  .timeout_ns = 5000000000u,
+                  .server = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) } },
         .host = "bench.test",
     };
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;)

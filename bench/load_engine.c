@@ -163,7 +163,7 @@ static void request_done(struct engine *engine, struct peer *peer)
  * source address while the old ones are in TIME_WAIT. */
 static void choose_source(struct engine *engine, int fd)
 {
-    struct sockaddr_in source = {.sin_family = AF_INET};
+    struct sockaddr_in source = { .sin_family = AF_INET };
     int on = 1;
     if (!engine->options->close || (ntohl(engine->options->server.sin_addr.s_addr) >> 24) != 127)
         return;
@@ -185,7 +185,7 @@ static int peer_connect(struct engine *engine, struct peer *peer)
     int result = connect(peer->fd, (const struct sockaddr *)server, sizeof *server);
     if (result != 0 && errno != EINPROGRESS)
         return -1;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = peer};
+    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = peer };
     peer->state = PEER_CONNECTING;
     return epoll_ctl(engine->epoll_fd, EPOLL_CTL_ADD, peer->fd, &event);
 }
@@ -194,8 +194,8 @@ static void peer_send(struct engine *engine, struct peer *peer)
 {
     const struct load_request *request = &engine->options->requests[peer->request];
     while (peer->sent_bytes < request->size) {
-        ssize_t sent = send(peer->fd, request->text + peer->sent_bytes, request->size - peer->sent_bytes,
-                            MSG_NOSIGNAL);
+        ssize_t sent =
+            send(peer->fd, request->text + peer->sent_bytes, request->size - peer->sent_bytes, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN)
             return;
         if (sent < 0) {
@@ -410,8 +410,8 @@ static int engine_turn(struct engine *engine, uint64_t until_ns)
     if (engine->options->rate > 0 && engine->ready_count > 0 && engine->schedule_start_ns > 0)
         wake = due_ns(engine) < wake ? due_ns(engine) : wake;
     uint64_t wait_ns = wake > now ? wake - now : 0;
-    struct timespec timeout = {.tv_sec = (time_t)(wait_ns / 1000000000u),
-                               .tv_nsec = (long)(wait_ns % 1000000000u)};
+    struct timespec timeout = { .tv_sec = (time_t)(wait_ns / 1000000000u),
+                                .tv_nsec = (long)(wait_ns % 1000000000u) };
     int count = epoll_pwait2(engine->epoll_fd, events, EVENT_BATCH, &timeout, NULL);
     if (count < 0 && errno != EINTR) {
         perror("load: epoll_pwait2");
@@ -554,7 +554,7 @@ static int engine_measure(struct engine *engine)
 
 int load_run(const struct load_options *options, struct load_result *result)
 {
-    struct engine engine = {.options = options, .result = result};
+    struct engine engine = { .options = options, .result = result };
     int status = engine_open(&engine);
     if (status == 0)
         status = engine_measure(&engine);

@@ -108,16 +108,16 @@ static void conn_prepare_answer(struct conn *conn)
     bool same = conn->prepared_bytes == conn->answer_bytes && conn->prepared_close == conn->close_after;
     if (conn->head_size > 0 && same)
         return;
-    int size = snprintf(conn->head, sizeof conn->head,
-                        "HTTP/1.1 200 OK\r\n"
-                        "Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
-                        "Server: bench-origin\r\n"
-                        "Content-Type: application/octet-stream\r\n"
-                        "Cache-Control: no-store\r\n"
-                        "Content-Length: %llu\r\n"
-                        "%s\r\n",
-                        (unsigned long long)conn->answer_bytes,
-                        conn->close_after ? "Connection: close\r\n" : "");
+    int size =
+        snprintf(conn->head, sizeof conn->head,
+                 "HTTP/1.1 200 OK\r\n"
+                 "Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
+                 "Server: bench-origin\r\n"
+                 "Content-Type: application/octet-stream\r\n"
+                 "Cache-Control: no-store\r\n"
+                 "Content-Length: %llu\r\n"
+                 "%s\r\n",
+                 (unsigned long long)conn->answer_bytes, conn->close_after ? "Connection: close\r\n" : "");
     conn->head_size = (size_t)size;
     conn->prepared_bytes = conn->answer_bytes;
     conn->prepared_close = conn->close_after;
@@ -130,10 +130,10 @@ static int conn_write(const struct origin *origin, struct conn *conn)
         size_t body_part = conn->body_left < PATTERN_BYTES ? (size_t)conn->body_left : PATTERN_BYTES;
         size_t head_part = conn->head_size - conn->head_sent;
         struct iovec parts[2] = {
-            {.iov_base = conn->head + conn->head_sent, .iov_len = head_part},
-            {.iov_base = origin->pattern, .iov_len = body_part},
+            { .iov_base = conn->head + conn->head_sent, .iov_len = head_part },
+            { .iov_base = origin->pattern, .iov_len = body_part },
         };
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
         ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
         if (sent < 0)
             return errno == EAGAIN ? 0 : -1;
@@ -228,8 +228,7 @@ static int conn_step(struct origin *origin, struct conn *conn)
             return 1;
         delay_append(origin, conn);
         return 0;
-    case CONN_DELAYED:
-        return 0;
+    case CONN_DELAYED: return 0;
     case CONN_WRITING:
         result = conn_write(origin, conn);
         if (result <= 0)
@@ -273,7 +272,7 @@ static void accept_all(struct origin *origin)
         if (conn == NULL)
             die("out of memory");
         conn->fd = fd;
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = conn};
+        struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = conn };
         if (epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
             die("epoll_ctl");
     }
@@ -310,7 +309,7 @@ static void origin_loop(struct origin *origin)
 
 static void origin_listen(struct origin *origin, uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
     socklen_t size = sizeof address;
     int on = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -325,7 +324,7 @@ static void origin_listen(struct origin *origin, uint16_t port)
     if (listen(origin->listen_fd, 4096) != 0)
         die("listen");
     origin->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN};
+    struct epoll_event event = { .events = EPOLLIN };
     if (origin->epoll_fd < 0 || epoll_ctl(origin->epoll_fd, EPOLL_CTL_ADD, origin->listen_fd, &event) != 0)
         die("epoll");
     getsockname(origin->listen_fd, (struct sockaddr *)&address, &size);
@@ -336,12 +335,12 @@ static void origin_listen(struct origin *origin, uint16_t port)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"delay-ms", required_argument, NULL, 'd'},
-        {"close", no_argument, NULL, 'c'},
-        {NULL, 0, NULL, 0},
+        { "port", required_argument, NULL, 'p' },
+        { "delay-ms", required_argument, NULL, 'd' },
+        { "close", no_argument, NULL, 'c' },
+        { NULL, 0, NULL, 0 },
     };
-    struct origin origin = {.delay_ns = 0};
+    struct origin origin = { .delay_ns = 0 };
     uint16_t port = 0;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'p')

@@ -89,8 +89,8 @@ static void add_ticks(struct process_sample *sample, pid_t pid)
     uint64_t system = 0;
     if (after_name == NULL)
         return;
-    int fields = sscanf(after_name + 1,
-                        " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &user, &system);
+    int fields = sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
+                        &user, &system);
     if (fields == 2) {
         sample->user_ticks += user;
         sample->system_ticks += system;
@@ -119,7 +119,7 @@ void process_sample_read(struct process_sample *sample, const pid_t *roots, size
 {
     pid_t pids[PROCESS_LIMIT];
     size_t count = root_count < PROCESS_LIMIT ? root_count : PROCESS_LIMIT;
-    *sample = (struct process_sample){.processes = 0};
+    *sample = (struct process_sample){ .processes = 0 };
     if (count == 0)
         return;
     memcpy(pids, roots, count * sizeof pids[0]);

@@ -241,9 +241,10 @@ def haproxy_config(plan, splice=False):
     else:
         frontend += '    default_backend origin\n'
     glob = '    no strict-limits\n' if plan.idle else ''
+    glob += '    tune.pipesize 262144\n' if splice else ''
     files['haproxy.cfg'] = HAPROXY_MAIN.format(
         revision=plan.revision, maxconn=plan.idle + 500 if plan.idle else 1000, glob=glob,
-        keepalive=KEEPALIVE_S, defaults='    option splice-auto\n' if splice else '',
+        keepalive=KEEPALIVE_S, defaults='    option splice-response\n' if splice else '',
         listen=plan.listen_port, frontend=frontend, origin=plan.origin_port, extra=extra)
     return files
 
@@ -316,7 +317,8 @@ def peer_subjects():
         Subject('haproxy', 'haproxy', haproxy_config, haproxy_argv, '-v'),
         Subject('nginx-unbuffered', 'nginx', nginx_unbuffered, nginx_argv, '-v',
                 note='proxy_buffering off, 256k buffer'),
-        Subject('haproxy-splice', 'haproxy', haproxy_splice, haproxy_argv, '-v', note='option splice-auto'),
+        Subject('haproxy-splice', 'haproxy', haproxy_splice, haproxy_argv, '-v',
+                note='option splice-response, 256k pipes'),
         Subject('nginx-no-jwt', 'nginx', nginx_config, nginx_argv, '-v',
                 note='limit_req only: nginx cannot verify a JWT', unequal=True),
     ]

@@ -65,7 +65,7 @@ static int read_field(const char *line, size_t size, struct wire_head *head)
 
 int wire_head_read(const char *data, size_t size, struct wire_head *head)
 {
-    *head = (struct wire_head){.framing = WIRE_EMPTY};
+    *head = (struct wire_head){ .framing = WIRE_EMPTY };
     size_t at = 0;
     for (;;) {
         const char *line = data + at;
@@ -106,7 +106,7 @@ unsigned wire_head_status(const struct wire_head *head)
 
 void wire_body_begin(struct wire_body *body, enum wire_framing framing, uint64_t length)
 {
-    *body = (struct wire_body){.framing = framing, .step = WIRE_CHUNK_SIZE};
+    *body = (struct wire_body){ .framing = framing, .step = WIRE_CHUNK_SIZE };
     if (framing == WIRE_LENGTH)
         body->remaining = length;
     body->done = framing == WIRE_EMPTY || (framing == WIRE_LENGTH && length == 0);
@@ -153,8 +153,7 @@ static int chunk_byte(struct wire_body *body, char c)
         if (c == '\n')
             body->step = WIRE_TRAILER_START;
         return 0;
-    default:
-        return -1;
+    default: return -1;
     }
 }
 

@@ -14,9 +14,10 @@ REQUEST_FIELDS = [
     ("plain", [], {"x-forwarded-for": "127.0.0.1", "x-real-ip": "127.0.0.1", "x-forwarded-proto": "http",
                    "x-forwarded-host": "test", "x-forwarded-path": "/in/x", "x-forwarded-prefix": "/in",
                    "connection": "keep-alive", "x-forwarded-port": "PORT"}),
-    ("forwarded from outside", [("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https"),
-                                ("X-Forwarded-Host", "evil"), ("X-Forwarded-Port", "1"), ("X-Real-IP", "1.2.3.4"),
-                                ("X-Forwarded-Path", "/evil"), ("X-Forwarded-Prefix", "/evil")],
+    ("forwarded from outside",
+     [("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil"),
+      ("X-Forwarded-Port", "1"), ("X-Real-IP", "1.2.3.4"), ("X-Forwarded-Path", "/evil"),
+      ("X-Forwarded-Prefix", "/evil")],
      {"x-forwarded-for": "1.2.3.4, 127.0.0.1", "x-forwarded-proto": "http", "x-forwarded-host": "test",
       "x-forwarded-port": "PORT", "x-real-ip": "127.0.0.1", "x-forwarded-path": "/in/x",
       "x-forwarded-prefix": "/in"}),
@@ -123,8 +124,8 @@ def test_headers_setting(t):
 
 def test_trusted_peer(t):
     """From a trusted address the X-Forwarded-* of the client are believed."""
-    given = [("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "front.example"),
-             ("X-Forwarded-Port", "444"), ("X-Real-IP", "9.9.9.9")]
+    given = [("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Port", "444"),
+             ("X-Forwarded-Host", "front.example"), ("X-Real-IP", "9.9.9.9")]
     want = {"x-forwarded-for": "1.2.3.4, 127.0.0.1", "x-forwarded-proto": "https", "x-real-ip": "9.9.9.9",
             "x-forwarded-host": "front.example", "x-forwarded-port": "444"}
     with origin.Origin() as upstream:

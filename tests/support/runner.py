@@ -51,7 +51,8 @@ class Cases:
 
 def explain(error):
     """The message, and the line of the test that raised it."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/support/" not in f.filename]
+    stack = traceback.extract_tb(error.__traceback__)
+    frames = [f for f in stack if "/tests/" in f.filename and "/support/" not in f.filename]
     place = "%s:%d: " % (os.path.basename(frames[-1].filename), frames[-1].lineno) if frames else ""
     text = str(error) or (frames[-1].line if frames else "")
     kind = "" if isinstance(error, AssertionError) else type(error).__name__ + ": "

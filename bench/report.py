@@ -157,7 +157,7 @@ def ratio_lines(compared):
 def scenario_text(scenario, rows, notes, incomparable):
     compared = compare(rows, incomparable)
     rounds = len({row['round'] for row in rows})
-    text = f'{scenario.name}: {scenario.title} ({rounds} rounds, median with least-greatest)\n'
+    text = f'{scenario.name}: {scenario.title} (rounds: {rounds}; median with least-greatest)\n'
     text += result_lines(scenario, compared)
     if compared['ratios']:
         text += '\n' + ratio_lines(compared)

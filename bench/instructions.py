@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""User-space instructions per request, counted by callgrind.
+
+Steady where times swing: the same binary under the same load gives the same number
+within 1 to 4 percent. It sees user space only; what the kernel does is run.py's subject."""
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from processes import ROOT, BenchError, Processes, build_tools, raise_file_limit  # noqa: E402
+from run import choose_cores, tell  # noqa: E402
+from scenarios import Run, Size, find_scenarios  # noqa: E402
+from subjects import DEFAULT_BINARY, peer_subjects, sluice_subject  # noqa: E402
+
+OUTPUT = 'callgrind.%p'
+
+
+def under_callgrind(subject):
+    """The same subject, its program run by callgrind. nginx works without its master:
+    callgrind cannot be told to start counting in a forked process."""
+    plain = subject.argv
+
+    def argv(program, plan, core):
+        tool = ['valgrind', '--tool=callgrind', '--separate-threads=no',
+                f'--callgrind-out-file={plan.directory}/{OUTPUT}']
+        return tool + ['daemon off; master_process off;' if word == 'daemon off;' else word
+                       for word in plain(program, plan, core)]
+
+    subject.argv = argv
+    return subject
+
+
+def control(pid, flag):
+    done = subprocess.run(['callgrind_control', flag, str(pid)], capture_output=True, text=True, check=False)
+    if done.returncode != 0 or 'Error' in done.stdout + done.stderr:
+        raise BenchError(f'callgrind_control {flag}: {(done.stdout + done.stderr).strip()}')
+
+
+def own_instructions(path):
+    """{function: instructions of its own}. In callgrind's format a `calls=` line is
+    followed by the cost of the callee, which is not the caller's own."""
+    names, costs = {}, {}
+    current = ''
+    skip_next = False
+    for line in path.read_text(errors='replace').splitlines():
+        if line.startswith('fn='):
+            key, _, name = line[3:].partition(' ')
+            current = names.setdefault(key, name or key)
+        elif line.startswith('cfn='):
+            key, _, name = line[4:].partition(' ')
+            names.setdefault(key, name or key)
+        elif line.startswith('calls='):
+            skip_next = True
+        elif line[:1].isdigit() or line[:1] in ('+', '-', '*'):
+            if not skip_next:
+                costs[current] = costs.get(current, 0) + int(line.split()[-1])
+            skip_next = False
+    return costs
+
+
+def measure(run):
+    """Warm first, so that only the steady state is counted."""
+    run.load(duration=run.size.seconds / 2)
+    pid = run.proxy.pid
+    control(pid, '-z')
+    result = run.load(warmup=0)
+    control(pid, '-d')
+    if result['errors']['total'] or not result['requests']:
+        raise BenchError(f'errors under callgrind: {result["errors"]}')
+    dump = max(Path(run.plan.directory).glob(f'callgrind.{pid}*'), key=lambda path: path.stat().st_mtime)
+    return dump, result['requests']
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
+    parser.add_argument('scenario', nargs='*', default=['plain'], help='closed-loop scenarios of run.py')
+    parser.add_argument('--binary', type=Path, default=DEFAULT_BINARY)
+    parser.add_argument('--subject', default='sluice', help='sluice, or a peer such as nginx or haproxy')
+    parser.add_argument('--seconds', type=float, default=2.0)
+    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='gateway setting')
+    parser.add_argument('--top', type=int, default=25, help='functions to list')
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.subject == 'sluice':
+        subject = sluice_subject('sluice', arguments.binary.resolve())
+    else:
+        subject = peer_subjects()[arguments.subject]
+    if not subject.path():
+        tell(f'{subject.program} is missing')
+        return 1
+    subject = under_callgrind(subject)
+    tools = ROOT / 'build' / 'bench-tools'
+    settings = dict(text.split('=', 1) for text in arguments.set)
+    processes = Processes()
+    raise_file_limit()
+    try:
+        build_tools(tools)
+        for scenario in find_scenarios(arguments.scenario):
+            size = Size(warmup_s=0.5, seconds=arguments.seconds)
+            with Run(processes, tools, choose_cores(None), size, scenario, subject, settings) as run:
+                dump, requests = measure(run)
+                costs = own_instructions(dump)
+                print(f'{scenario.name}: {subject.name}: {sum(costs.values()) / requests:,.0f} instructions '
+                      f'per request ({requests} requests)')
+                hottest = sorted(costs.items(), key=lambda item: -item[1])[:arguments.top]
+                for name, cost in hottest:
+                    print(f'{cost / requests:10,.0f}  {name}')
+    except BenchError as error:
+        tell(f'instructions: {error}')
+        return 1
+    finally:
+        processes.stop_all()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -159,9 +159,9 @@ def scenario_text(scenario, rows, notes, incomparable):
     rounds = len({row['round'] for row in rows})
     text = f'{scenario.name}: {scenario.title} (rounds: {rounds}; median with least-greatest)\n'
     text += result_lines(scenario, compared)
-    if compared['ratios']:
+    if compared['ratios'] and scenario.has_ratios:
         text += '\n' + ratio_lines(compared)
-    for note in notes:
+    for note in notes + [scenario.note] * bool(scenario.note):
         text += f'\n  {note}'
     return text
 

@@ -86,33 +86,25 @@ def simple_config(url, **route):
             "services": [{"name": "s1", "url": url, "retries": 0, "routes": [fields]}]}
 
 
-class Gateway:
-    """`config` is a mapping (written as JSON) or YAML text; `settings` go in as --set, over SETTINGS.
+def set_options(settings):
+    return [word for name, value in settings.items() for word in ("--set", "%s=%s" % (name, value))]
+
+
+class Running:
+    """A gateway started with `arguments`; its files go to `folder`, which is removed in the end.
 
     Use it in a `with`: leaving it stops the gateway, and fails if that was not clean.
     """
 
-    def __init__(self, config, settings=None, env=None, max_files=None, listen_flags=""):
-        self.folder = Folder()
-        self.config_path = self.folder.file("kong.yaml" if isinstance(config, str) else "kong.json",
-                                            config_text(config))
-        self.host, self.port = self.address = net.own_host(), net.free_port()
-        listen = ("%s:%d %s" % (self.host, self.port, listen_flags)).strip()
-        merged = {"proxy_listen": listen, **SETTINGS, **(settings or {})}
-        self.ended = False
-        self.argv = [BINARY, "run", "-c", self.config_path]
-        for name, value in merged.items():
-            self.argv += ["--set", "%s=%s" % (name, value)]
-        self.start(env, max_files)
-
-    def start(self, env, max_files):
+    def __init__(self, arguments, folder=None, env=None, max_files=None):
         def limit():
             if max_files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
 
+        self.folder, self.ended = folder or Folder(), False
         with open(self.folder.file("stdout"), "wb") as out, open(self.folder.file("stderr"), "wb") as err:
-            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=environment(env), preexec_fn=limit)
+            self.process = subprocess.Popen([BINARY, *arguments], stdin=subprocess.DEVNULL, stdout=out,
+                                            stderr=err, env=environment(env), preexec_fn=limit)
         self.pid = self.process.pid
         try:
             net.wait_until(self.is_ready, START_SECONDS, lambda: "the ready line; stderr:\n" + self.stderr())
@@ -135,28 +127,8 @@ class Gateway:
         else:
             self.kill()
 
-    # -- talking to it
-
-    def connect(self, **kw):
-        return client.Connection(self.address, **kw)
-
-    def get(self, target="/", headers=(), host="test"):
-        return client.get(self.address, target, headers, host)
-
-    def request(self, *arguments, **kw):
-        return client.request(self.address, *arguments, **kw)
-
     def send_signal(self, number):
         os.kill(self.pid, number)
-
-    def write_config(self, config):
-        self.folder.file(os.path.basename(self.config_path), config_text(config))
-
-    def reload(self, config):
-        self.write_config(config)
-        self.send_signal(signal.SIGHUP)
-
-    # -- looking at it
 
     def stderr(self):
         with open(self.folder.file("stderr"), encoding="utf-8", errors="replace") as f:
@@ -180,8 +152,6 @@ class Gateway:
 
     def descriptors(self):
         return len(os.listdir("/proc/%d/fd" % self.pid))
-
-    # -- ending it
 
     def wait_end(self, seconds=STOP_SECONDS):
         """Waits for the end that someone else asked for, and checks that it was a clean one."""
@@ -214,3 +184,34 @@ class Gateway:
             self.process.kill()
             self.process.wait()
         self.folder.close()
+
+
+class Gateway(Running):
+    """A gateway with one listener, at `address`.
+
+    `config` is a mapping (written as JSON) or YAML text; `settings` go in as --set, over SETTINGS.
+    """
+
+    def __init__(self, config, settings=None, env=None, max_files=None):
+        folder = Folder()
+        self.config_path = folder.file("kong.yaml" if isinstance(config, str) else "kong.json",
+                                       config_text(config))
+        self.host, self.port = self.address = net.own_host(), net.free_port()
+        merged = {"proxy_listen": "%s:%d" % self.address, **SETTINGS, **(settings or {})}
+        super().__init__(["run", "-c", self.config_path, *set_options(merged)], folder, env, max_files)
+
+    def connect(self, **kw):
+        return client.Connection(self.address, **kw)
+
+    def get(self, target="/", headers=(), host="test"):
+        return client.get(self.address, target, headers, host)
+
+    def request(self, *arguments, **kw):
+        return client.request(self.address, *arguments, **kw)
+
+    def write_config(self, config):
+        self.folder.file(os.path.basename(self.config_path), config_text(config))
+
+    def reload(self, config):
+        self.write_config(config)
+        self.send_signal(signal.SIGHUP)

@@ -14,6 +14,9 @@ import time
 import traceback
 
 
+REASON_CHARACTERS = 3000
+
+
 class Skip(Exception):
     """Raised by a test that cannot run here; the text says why."""
 
@@ -136,7 +139,7 @@ class Report:
     def done(self, job):
         cases = job.cases
         for name, reason in cases.failed:
-            print("FAIL %s: %s" % (name, reason))
+            print("FAIL %s: %s" % (name, "\n    ".join(reason[:REASON_CHARACTERS].splitlines())))
         for name, reason in cases.skipped if self.verbose else []:
             print("skip %s: %s" % (name, reason))
         for note in cases.notes:

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs Criterion's tests without Criterion's own process isolation, whose shared memory ThreadSanitizer does not
+ * allow: one fork per test, in turn. It takes the place of main and of what the assertions call. For the
+ * ThreadSanitizer build only. Arguments name suites to run; without one, all run. */
+#include <criterion/criterion.h>
+#include <criterion/event.h>
+#include <criterion/parameterized.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TIMEOUT_SECONDS 120
+
+/* The linker gives the bounds of the sections into which Criterion's macros put their tests and suites. */
+extern struct criterion_test *__start_cr_tst[], *__stop_cr_tst[];
+extern struct criterion_suite *__start_cr_sts[] __attribute__((weak)), *__stop_cr_sts[] __attribute__((weak));
+
+/* Of the one test that this process runs. */
+static const struct criterion_test *current;
+static void *parameter;
+static bool assertion_failed;
+
+static const struct criterion_test_extra_data *suite_data(const char *name)
+{
+    for (struct criterion_suite **suite = __start_cr_sts; suite < __stop_cr_sts; suite++)
+        if (!strcmp((*suite)->name, name))
+            return (*suite)->data;
+    return NULL;
+}
+
+void criterion_internal_test_setup(void)
+{
+    const struct criterion_test_extra_data *suite = suite_data(current->category);
+    if (suite && suite->init)
+        suite->init();
+    if (current->data->init)
+        current->data->init();
+}
+
+void criterion_internal_test_main(void (*test)(void))
+{
+    if (current->data->kind_ == CR_TEST_PARAMETERIZED)
+        ((void (*)(void *))test)(parameter);
+    else
+        test();
+}
+
+void criterion_internal_test_teardown(void)
+{
+    const struct criterion_test_extra_data *suite = suite_data(current->category);
+    if (current->data->fini)
+        current->data->fini();
+    if (suite && suite->fini)
+        suite->fini();
+}
+
+void cri_asserts_passed_incr(void)
+{
+}
+
+void criterion_send_assert(struct criterion_assert_stats *stats)
+{
+    if (!stats->passed)
+        fprintf(stderr, "%s:%u: %s\n", stats->file, stats->line, stats->message ? stats->message : "fails");
+}
+
+void criterion_continue_test(void)
+{
+    assertion_failed = true;
+}
+
+void criterion_abort_test(void)
+{
+    _exit(1);
+}
+
+/* In the child: ends the process with what the test deserves; ThreadSanitizer turns 0 into 66 after a report. */
+static void run_here(const struct criterion_test *test)
+{
+    current = test;
+    alarm(TIMEOUT_SECONDS);
+    test->test();
+    exit(assertion_failed ? 1 : 0);
+}
+
+static bool run(const struct criterion_test *test)
+{
+    const struct criterion_test_extra_data *suite = suite_data(test->category);
+    int status = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        run_here(test);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+        perror("fork");
+        return false;
+    }
+    int expected_signal = test->data->signal;
+    if (suite && !expected_signal)
+        expected_signal = suite->signal;
+    bool good = expected_signal ? WIFSIGNALED(status) && WTERMSIG(status) == expected_signal
+                                : WIFEXITED(status) && WEXITSTATUS(status) == test->data->exit_code;
+    if (!good)
+        printf("FAIL %s::%s: status %#x\n", test->category, test->name, (unsigned)status);
+    return good;
+}
+
+static bool run_parameters(const struct criterion_test *test)
+{
+    struct criterion_test_params params = test->data->param_();
+    bool good = true;
+    for (size_t i = 0; i < params.length; i++) {
+        parameter = (char *)params.params + i * params.size;
+        good &= run(test);
+    }
+    if (params.cleanup)
+        params.cleanup(&params);
+    return good;
+}
+
+static bool wanted(const char *suite, int argc, char **argv)
+{
+    bool found = argc < 2;
+    for (int i = 1; i < argc; i++)
+        found |= !strcmp(argv[i], suite);
+    return found;
+}
+
+int main(int argc, char **argv)
+{
+    int passed = 0, failed = 0;
+    for (struct criterion_test **place = __start_cr_tst; place < __stop_cr_tst; place++) {
+        const struct criterion_test *test = *place;
+        if (test->data->disabled || !wanted(test->category, argc, argv))
+            continue;
+        bool good = test->data->kind_ == CR_TEST_PARAMETERIZED ? run_parameters(test) : run(test);
+        passed += good;
+        failed += !good;
+    }
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed ? 1 : 0;
+}

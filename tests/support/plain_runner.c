@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs Criterion's tests without Criterion's own process isolation, whose shared memory ThreadSanitizer does not
- * allow: one fork per test, in turn. It takes the place of main and of what the assertions call. For the
- * ThreadSanitizer build only. Arguments name suites to run; without one, all run. */
+/* Runs the tests of Criterion without its own isolation of processes, whose shared memory ThreadSanitizer
+ * refuses: one fork per test, in turn. Takes the place of main and of what the assertions call; only in the
+ * ThreadSanitizer build. Arguments name suites to run; without one, all run. */
 #include <criterion/criterion.h>
 #include <criterion/event.h>
 #include <criterion/parameterized.h>
@@ -78,7 +78,7 @@ void criterion_abort_test(void)
     _exit(1);
 }
 
-/* In the child: ends the process with what the test deserves; ThreadSanitizer turns 0 into 66 after a report. */
+/* In the child: ends the process; ThreadSanitizer turns exit status 0 into 66 after a report. */
 static void run_here(const struct criterion_test *test)
 {
     current = test;

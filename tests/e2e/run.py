@@ -4,7 +4,7 @@
 run.py [--binary PATH] [--only TEXT]... [-v] [--jobs N]
 
 A test function takes one argument, the recorder of its cases (tests/support/runner.py), and may set
-`test_x.seconds`, its time limit (default 30). Failures print as `FAIL name: reason`; the last line is
+`test_x.seconds`, its time limit (default 30). TEST_SLOW_FACTOR in the environment stretches all limits. Failures print as `FAIL name: reason`; the last line is
 `N passed, N failed[, N skipped]`.
 """
 import argparse
@@ -18,10 +18,8 @@ sys.path.insert(0, ROOT)
 
 sys.dont_write_bytecode = True
 
-from tests.support import gateway  # noqa: E402
+from tests.support import gateway, net  # noqa: E402
 from tests.support.runner import Job, Report, run_jobs  # noqa: E402
-
-SLOW_FACTOR = int(os.environ.get("TEST_SLOW_FACTOR", "1"))  # for sanitizer builds and valgrind
 
 
 def discover(texts):
@@ -33,7 +31,7 @@ def discover(texts):
             full = "%s.%s" % (name, key)
             wanted = not texts or any(t in full for t in texts)
             if key.startswith("test_") and wanted:
-                jobs.append(Job(full, function, getattr(function, "seconds", 30) * SLOW_FACTOR))
+                jobs.append(Job(full, function, getattr(function, "seconds", 30) * net.SLOW_FACTOR))
     return sorted(jobs, key=lambda job: -job.seconds)  # the long ones first
 
 

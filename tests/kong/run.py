@@ -28,9 +28,10 @@ sys.dont_write_bytecode = True
 from tests.kong.lists import Differences, NotCovered  # noqa: E402
 from tests.kong.matching import check_answer, check_upstream  # noqa: E402
 from tests.support import client, gateway, net, origin, wire  # noqa: E402
-from tests.support.runner import Job, Report, Skip, explain, run_jobs  # noqa: E402
+from tests.support.runner import Job, Report, explain, run_jobs  # noqa: E402
 
-AREA_SECONDS = 60 * int(os.environ.get("TEST_SLOW_FACTOR", "1"))
+AREA_SECONDS = 60 * net.SLOW_FACTOR
+ANSWER_SECONDS = 4 * net.SLOW_FACTOR
 
 
 def reply(request):
@@ -127,7 +128,8 @@ class Area:
         self.origin.take()
         if key not in connections:
             tls_name = (request.get("sni") or "") if which == "TLS" else None
-            connections[key] = client.Connection((self.host, self.ports[which]), tls_name=tls_name)
+            connections[key] = client.Connection((self.host, self.ports[which]), ANSWER_SECONDS,
+                                                 tls_name=tls_name)
         answer = exchange(connections[key], request)
         if answer.closing:
             connections.pop(key).close()

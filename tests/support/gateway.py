@@ -38,7 +38,8 @@ def environment(extra=None):
 def run(*arguments, env=None, seconds=20, cwd=None):
     """Runs `sluice ARGUMENTS` to its end; the result has returncode, stdout and stderr as text."""
     done = subprocess.run([BINARY, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          errors="replace", env=environment(env), timeout=seconds, cwd=cwd)
+                          errors="replace", env=environment(env), timeout=seconds * net.SLOW_FACTOR,
+                          cwd=cwd)
     check_output(done.stderr)
     return done
 
@@ -155,6 +156,7 @@ class Running:
 
     def wait_end(self, seconds=STOP_SECONDS):
         """Waits for the end that someone else asked for, and checks that it was a clean one."""
+        seconds *= net.SLOW_FACTOR
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:

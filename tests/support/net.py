@@ -8,6 +8,8 @@ import os
 import socket
 import time
 
+SLOW_FACTOR = int(os.environ.get("TEST_SLOW_FACTOR", "1"))  # for sanitizer builds and valgrind
+
 
 def own_host():
     """The loopback address of this process: 127.64.0.0 to 127.127.255.255."""
@@ -23,6 +25,7 @@ def free_port(host=None):
 
 def wait_until(condition, seconds=5.0, what="the condition"):
     """Polls until `condition()` is true and returns its value; fails with `what` after `seconds`."""
+    seconds *= SLOW_FACTOR
     deadline = time.monotonic() + seconds
     pause = 0.001
     while True:

@@ -4,8 +4,8 @@
 run.py [--binary PATH] [--only TEXT]... [-v] [--jobs N]
 
 A test function takes one argument, the recorder of its cases (tests/support/runner.py), and may set
-`test_x.seconds`, its time limit (default 30). TEST_SLOW_FACTOR in the environment stretches all limits. Failures print as `FAIL name: reason`; the last line is
-`N passed, N failed[, N skipped]`.
+`test_x.seconds`, its time limit (default 30). TEST_SLOW_FACTOR in the environment stretches all limits.
+Failures print as `FAIL name: reason`; the last line is `N passed, N failed[, N skipped]`.
 """
 import argparse
 import glob
@@ -15,7 +15,6 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT)
-
 sys.dont_write_bytecode = True
 
 from tests.support import gateway, net  # noqa: E402

@@ -2,14 +2,16 @@
 """Runs jobs in processes of their own, some at a time, with a time limit each, and counts their cases.
 
 A job is a name and a function; the function gets a `Cases` to record single cases in. A job that records
-nothing counts as one case. Whatever a job leaves running is ended with its process group.
+nothing counts as one case. Whatever a job leaves running is ended with its process group; its temporary files go as well.
 """
 import contextlib
 import os
 import pickle
 import selectors
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 
@@ -69,6 +71,8 @@ class Job:
 
     def start(self):
         sys.stdout.flush()
+        self.folder = tempfile.mkdtemp(prefix="sluice-test-")
+        os.chmod(self.folder, 0o755)
         self.reader, writer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -80,6 +84,7 @@ class Job:
         status = 1
         try:
             os.setpgid(0, 0)
+            tempfile.tempdir = self.folder
             os.close(self.reader)
             self.cases.run(self.function)
             with os.fdopen(writer, "wb") as f:
@@ -98,6 +103,7 @@ class Job:
             os.killpg(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         os.close(self.reader)
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.took = time.monotonic() - self.started
         try:
             self.cases = pickle.loads(self.data)

@@ -2,7 +2,8 @@
 """Runs jobs in processes of their own, some at a time, with a time limit each, and counts their cases.
 
 A job is a name and a function; the function gets a `Cases` to record single cases in. A job that records
-nothing counts as one case. Whatever a job leaves running is ended with its process group; its temporary files go as well.
+nothing counts as one case. Whatever a job leaves running is ended with its process group; its temporary files
+go as well.
 """
 import contextlib
 import os

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What any configuration means, whoever's dialect it was written in: validated, names resolved to pointers.
+ * Built by a front-end on the control thread in one arena, then only read: the snapshot keeps it alive. */
+#pragma once
+
+#include "config/schema.h"
+#include "core/base/map.h"
+
+enum protocol {
+    PROTOCOL_HTTP,
+    PROTOCOL_HTTPS,
+    PROTOCOL_GRPC,
+    PROTOCOL_GRPCS,
+    PROTOCOL_TCP,
+    PROTOCOL_TLS,
+    PROTOCOL_UDP,
+    PROTOCOL_TLS_PASSTHROUGH
+};
+#define PROTOCOL_BIT(protocol) (UINT64_C(1) << (protocol))
+
+enum { MODEL_ID_SIZE = 37 };
+
+enum path_handling { PATH_HANDLING_V0, PATH_HANDLING_V1 };
+enum router_flavor { ROUTER_TRADITIONAL_COMPATIBLE, ROUTER_TRADITIONAL, ROUTER_EXPRESSIONS };
+
+/* The common beginning of every entity. `index` counts within its kind, in the order of declaration. */
+struct entity {
+    char id[MODEL_ID_SIZE]; /* a UUID, lower case */
+    uint32_t index;
+    struct slice name; /* absent when it has none */
+    struct slices tags;
+    struct node_position position;
+};
+
+struct service {
+    struct entity entity;
+    int protocol; /* enum protocol */
+    struct slice host;
+    int64_t port;
+    struct slice path; /* absent: none */
+    int64_t retries;
+    int64_t connect_timeout_ms, write_timeout_ms, read_timeout_ms;
+    bool enabled;
+};
+
+struct route {
+    struct entity entity;
+    struct service *service; /* NULL: plugins answer */
+    uint64_t protocols;      /* PROTOCOL_BITs */
+    struct slices methods, hosts, paths, snis;
+    struct schema_map headers;
+    int64_t regex_priority;
+    int64_t https_redirect_status_code;
+    bool strip_path, preserve_host, request_buffering, response_buffering;
+    int path_handling; /* enum path_handling */
+    int64_t created_at; /* seconds; ties in the traditional flavor */
+};
+
+struct consumer {
+    struct entity entity; /* name = username */
+    struct slice custom_id;
+};
+
+/* A credential of a plugin: its own struct begins with this one. */
+struct credential {
+    struct entity entity;
+    struct consumer *consumer;
+};
+
+/* A kind of credential, declared by its plugin (e.g. jwt_secrets). The struct described by `schema` begins with
+ * struct credential; the schema's rows start after it. `key_offset`: the unique struct slice it is found by. */
+struct credential_kind {
+    const char *name;
+    const struct schema *schema;
+    size_t key_offset;
+    const char *key_name; /* the field's name, e.g. "key" */
+    bool generate_key;    /* a missing key is drawn at random */
+    const char *const *aliases; /* other names of the collection when nested, ends with NULL; may be NULL */
+};
+
+/* What a front-end has to know of a plugin; the descriptor in net/proxy/plugin.h begins with it. */
+struct plugin_kind {
+    const char *name;
+    int priority;
+    struct schema config;
+    const struct credential_kind *credentials; /* NULL: none */
+    bool forbids_consumer;                     /* an instance may not be attached to a consumer */
+};
+
+/* One configuration of a plugin, attached to the most specific of its scopes. */
+struct plugin_instance {
+    struct entity entity; /* name = instance_name */
+    const struct plugin_kind *kind;
+    void *config; /* the struct of kind->config */
+    struct route *route;
+    struct service *service;
+    struct consumer *consumer;
+    uint64_t protocols;
+    bool enabled;
+};
+
+#define MODEL_VECTOR(type, name)                                                                             \
+    struct {                                                                                                 \
+        struct type **items;                                                                                 \
+        uint32_t count, capacity;                                                                            \
+    } name
+
+struct model {
+    struct arena arena; /* owns everything below */
+    bool kong_headers;  /* a Kong configuration is loaded: X-Kong-* headers are sent */
+    MODEL_VECTOR(service, services);
+    MODEL_VECTOR(route, routes);
+    MODEL_VECTOR(consumer, consumers);
+    MODEL_VECTOR(plugin_instance, plugins);
+    struct map credentials; /* "<kind name>:<key>" -> struct credential, see model_credential */
+    char hash[33];          /* lower-case hex MD5 of the text, 32 zeros when empty */
+};
+
+/* An empty model; NULL when memory is exhausted. */
+struct model *model_open(void);
+void model_close(struct model *model);
+
+/* The credential of that kind with that key, or NULL. Any thread once the model is built. */
+struct credential *model_credential(const struct model *model, const struct credential_kind *kind,
+                                    struct slice key);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An option is a row: one table of fields drives parsing, range, default, error text and the generated
+ * reference (`sluice schema`). schema_read fills a struct from a document node and reports every error with its
+ * place; nothing stops at the first. Used on the control thread; the struct's memory comes from the arena. */
+#pragma once
+
+#include "config/document.h"
+#include "config/report.h"
+
+/* Where reading happens: the report, the memory, and the path of the node ("services[1].plugins[0].config"). */
+struct config_place {
+    struct report *report;
+    struct arena *arena;
+    const char *path;
+};
+
+/* The C type at `offset`:
+ * STRING   struct slice (absent when null)      BOOLEAN  bool
+ * INTEGER  int64_t (INTEGER_NULL when null)     NUMBER   double (NAN when null)
+ * CHOICE   int, an index into `choices` (-1 when null)
+ * CHOICES  uint64_t, a bit per choice           STRINGS  struct slices
+ * RECORD   a struct of `record`, in place       MAP      struct schema_map: name -> strings */
+enum field_type {
+    FIELD_STRING,
+    FIELD_BOOLEAN,
+    FIELD_INTEGER,
+    FIELD_NUMBER,
+    FIELD_CHOICE,
+    FIELD_CHOICES,
+    FIELD_STRINGS,
+    FIELD_RECORD,
+    FIELD_MAP
+};
+
+#define INTEGER_NULL INT64_MIN
+
+struct schema_map_entry {
+    struct slice name;
+    struct slices values;
+};
+
+struct schema_map {
+    struct schema_map_entry *entries;
+    uint32_t count;
+};
+
+enum field_flag {
+    FIELD_REQUIRED = 1,   /* null or missing is an error */
+    FIELD_SECRET = 2,     /* never printed */
+    FIELD_VAULT = 4,      /* may hold a {vault://...} reference */
+    FIELD_EMPTY = 8,      /* the empty string is allowed */
+    FIELD_UNSUPPORTED = 16 /* known to the product imitated, not to this one: any value but null is an error */
+};
+
+/* NULL when the text is good, else the reason (static text). `node` gives access to more, `arena` memory. */
+typedef const char *field_check_fn(struct slice text);
+
+struct schema;
+
+struct field {
+    const char *name;
+    enum field_type type;
+    size_t offset;
+    unsigned flags;
+    double min, max;            /* numbers: both 0 = no range; STRINGS: bounds of the count */
+    const char *fallback;       /* the default as text, e.g. "60000", "true", "local", "a,b"; NULL = null */
+    const char *const *choices; /* ends with NULL */
+    const struct schema *record;
+    field_check_fn *check; /* each string of STRING, STRINGS; each name of MAP */
+    const char *help;
+    const char *alias; /* an older name that is accepted too, or NULL */
+};
+
+struct schema {
+    const char *name;
+    const struct field *fields;
+    size_t field_count;
+    size_t struct_size;
+    /* Rules over several fields. `node` is the mapping, for positions; `path` its place for messages.
+     * Reports through schema_error(place, node, "field", ...). */
+    void (*check)(void *value, const struct node *node, const struct config_place *place);
+};
+
+/* Reads `node` (a mapping, or NULL / null node: only defaults) into `value`. Unknown fields are errors with a
+ * did-you-mean. False when something was reported. */
+bool schema_read(const struct schema *schema, const struct node *node, const struct config_place *place,
+                 void *value);
+
+/* The deeper place: path + "." + name. */
+struct config_place schema_place(const struct config_place *place, const char *name);
+
+/* Reports `reason` for field `name` of the mapping `node` (its value's position when it is there). */
+void schema_error(const struct config_place *place, const struct node *node, const char *name,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* The reference as text, for `sluice schema`. */
+void schema_print(const struct schema *schema, FILE *out);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A view of bytes that owns nothing: it dies with what it views, and is stored past a callback only after a
+ * copy into an arena. data == NULL is "absent", which differs from the empty text. Any thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct slice {
+    const char *data;
+    size_t size;
+};
+
+struct slices {
+    struct slice *items;
+    uint32_t count;
+};
+
+/* Printing a slice with %.*s. */
+#define SLICE_FORMAT(slice) (int)(slice).size, (slice).data ? (slice).data : ""
+#define SLICE(literal) ((struct slice){ "" literal, sizeof(literal) - 1 })
+
+static inline struct slice slice_of(const char *text)
+{
+    return (struct slice){ text, text ? strlen(text) : 0 };
+}
+
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline bool slice_starts_with(struct slice text, struct slice prefix)
+{
+    return text.size >= prefix.size && (prefix.size == 0 || memcmp(text.data, prefix.data, prefix.size) == 0);
+}
+
+static inline struct slice slice_from(struct slice text, size_t offset)
+{
+    return (struct slice){ text.data + offset, text.size - offset };
+}
+
+/* ASCII letters only, whatever the locale. */
+static inline char slice_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+bool slice_ends_with(struct slice text, struct slice suffix);
+bool slice_equal_nocase(struct slice a, struct slice b);
+int slice_compare(struct slice a, struct slice b);
+struct slice slice_trim(struct slice text); /* spaces and tabs at both ends */
+
+/* The part before the first `separator`; *rest is what follows it, or absent when there was none. */
+struct slice slice_split(struct slice text, char separator, struct slice *rest);
+
+/* Decimal digits only, nothing else around them; false on overflow or another character. */
+bool slice_to_u64(struct slice text, uint64_t *value);
+
+/* Equality in time that depends only on the sizes: for secrets. */
+bool slice_equal_constant_time(struct slice a, struct slice b);

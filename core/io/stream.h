@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes both ways, whoever carries them: TCP now, TLS over TCP, a loopback in tests. Received bytes are pushed as
+ * chunks until the owner pauses; sent chunks queue inside, and `writable` tells when the queue has drained below
+ * its mark. Embedded in its owner, which outlives it until `closed`. One shard. */
+#pragma once
+
+#include "core/base/error.h"
+#include "core/io/block.h"
+
+struct stream;
+
+/* What the owner of a stream is told; always from the shard's loop, never from inside a call to the stream. */
+struct stream_events {
+    void (*opened)(struct stream *stream, enum error error); /* the end of a connect */
+    /* The owner takes the chunk (releases or forwards it). size 0: the peer has finished sending. */
+    void (*received)(struct stream *stream, struct chunk chunk);
+    void (*writable)(struct stream *stream); /* the queue is empty again after stream_send */
+    void (*failed)(struct stream *stream, enum error error); /* dead both ways; the owner closes it */
+    void (*closed)(struct stream *stream); /* the last event; the memory may be used again */
+};
+
+struct stream_ops {
+    void (*send)(struct stream *stream, struct chunk chunk); /* takes the reference */
+    void (*pause)(struct stream *stream);  /* at most a few more chunks may still arrive */
+    void (*resume)(struct stream *stream);
+    void (*finish)(struct stream *stream); /* half-close: FIN after what is queued */
+    void (*close)(struct stream *stream);  /* drops what is queued; `closed` follows */
+};
+
+struct stream {
+    const struct stream_ops *ops;
+    const struct stream_events *events;
+    struct shard *shard;
+    uint64_t queued_bytes; /* given to send, not yet taken by the kernel */
+    uint64_t received_bytes, sent_bytes;
+};
+
+static inline void stream_send(struct stream *stream, struct chunk chunk)
+{
+    stream->ops->send(stream, chunk);
+}
+
+static inline void stream_pause(struct stream *stream)
+{
+    stream->ops->pause(stream);
+}
+
+static inline void stream_resume(struct stream *stream)
+{
+    stream->ops->resume(stream);
+}
+
+static inline void stream_finish(struct stream *stream)
+{
+    stream->ops->finish(stream);
+}
+
+static inline void stream_close(struct stream *stream)
+{
+    stream->ops->close(stream);
+}

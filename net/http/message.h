@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One HTTP message, request or response, whatever the version it came in: the head and how its body is framed.
+ * Header names and values are views into the memory of the exchange that owns the message, so they live as long
+ * as it does. Names keep the sender's spelling; `id` makes the well-known ones quick to find. One shard. */
+#pragma once
+
+#include "core/base/arena.h"
+
+/* id, name. The order is free; lookups go through message_header_id. */
+#define HEADER_LIST(H)                                                                                       \
+    H(ACCEPT, "accept")                                                                                      \
+    H(AUTHORIZATION, "authorization")                                                                        \
+    H(CONNECTION, "connection")                                                                              \
+    H(CONTENT_LENGTH, "content-length")                                                                      \
+    H(CONTENT_TYPE, "content-type")                                                                          \
+    H(COOKIE, "cookie")                                                                                      \
+    H(DATE, "date")                                                                                          \
+    H(EXPECT, "expect")                                                                                      \
+    H(FORWARDED, "forwarded")                                                                                \
+    H(HOST, "host")                                                                                          \
+    H(HTTP2_SETTINGS, "http2-settings")                                                                      \
+    H(KEEP_ALIVE, "keep-alive")                                                                              \
+    H(PROXY, "proxy")                                                                                        \
+    H(PROXY_CONNECTION, "proxy-connection")                                                                  \
+    H(SERVER, "server")                                                                                      \
+    H(TE, "te")                                                                                              \
+    H(TRAILER, "trailer")                                                                                    \
+    H(TRANSFER_ENCODING, "transfer-encoding")                                                                \
+    H(UPGRADE, "upgrade")                                                                                    \
+    H(USER_AGENT, "user-agent")                                                                              \
+    H(REFERER, "referer")                                                                                    \
+    H(VIA, "via")                                                                                            \
+    H(X_FORWARDED_FOR, "x-forwarded-for")                                                                    \
+    H(X_FORWARDED_HOST, "x-forwarded-host")                                                                  \
+    H(X_FORWARDED_PATH, "x-forwarded-path")                                                                  \
+    H(X_FORWARDED_PORT, "x-forwarded-port")                                                                  \
+    H(X_FORWARDED_PREFIX, "x-forwarded-prefix")                                                              \
+    H(X_FORWARDED_PROTO, "x-forwarded-proto")                                                                \
+    H(X_KONG_REQUEST_ID, "x-kong-request-id")                                                                \
+    H(X_REAL_IP, "x-real-ip")
+
+enum header_id {
+    HEADER_OTHER,
+#define H(id, name) HEADER_##id,
+    HEADER_LIST(H)
+#undef H
+        HEADER_COUNT
+};
+
+struct header {
+    struct slice name; /* as sent; name.data == NULL: removed */
+    struct slice value;
+    enum header_id id;
+};
+
+enum body_framing { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE };
+
+struct message {
+    struct slice method; /* request */
+    struct slice target; /* request: as received, e.g. /a?b=c, http://h/a, * */
+    int status;          /* response */
+    struct slice reason; /* response */
+    uint8_t version_minor; /* HTTP/1.x */
+    bool keep_alive;       /* the sender lets the connection live after this message */
+    bool expects_continue; /* request with Expect: 100-continue */
+    bool upgrade;          /* has Upgrade and Connection: upgrade */
+    enum body_framing framing;
+    uint64_t body_bytes; /* with BODY_LENGTH */
+    struct header *headers;
+    uint32_t header_count, header_capacity;
+    uint64_t present; /* bit set of enum header_id: a quick "not there" */
+    struct arena *arena;
+};
+
+_Static_assert(HEADER_COUNT <= 64, "message.present has a bit per known header");
+
+void message_init(struct message *message, struct arena *arena);
+
+/* The id of a header name in any case; HEADER_OTHER when it is none of the list. */
+enum header_id message_header_id(struct slice name);
+struct slice message_header_name(enum header_id id); /* lower case */
+
+static inline bool message_has(const struct message *message, enum header_id id)
+{
+    return message->present >> id & 1;
+}
+
+/* The first value, absent when there is none. */
+struct slice message_find(const struct message *message, enum header_id id);
+struct slice message_find_name(const struct message *message, struct slice name); /* any case */
+
+/* Appends; false when the arena is full. Nothing is copied. */
+bool message_add(struct message *message, struct slice name, struct slice value) MUST_CHECK;
+bool message_add_id(struct message *message, enum header_id id, struct slice name, struct slice value) MUST_CHECK;
+
+/* All of that name give way to one (set), or go (remove). */
+bool message_set(struct message *message, struct slice name, struct slice value) MUST_CHECK;
+void message_remove(struct message *message, struct slice name);
+void message_remove_id(struct message *message, enum header_id id);
+
+/* Does a comma-separated list (RFC 9110 section 5.6.1) hold the token, in any case? */
+bool message_list_has(struct slice list, struct slice token);

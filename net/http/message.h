@@ -6,38 +6,38 @@
 
 #include "core/base/arena.h"
 
-/* id, name. The order is free; lookups go through message_header_id. */
-#define HEADER_LIST(H)                                                                                       \
-    H(ACCEPT, "accept")                                                                                      \
-    H(AUTHORIZATION, "authorization")                                                                        \
-    H(CONNECTION, "connection")                                                                              \
-    H(CONTENT_LENGTH, "content-length")                                                                      \
-    H(CONTENT_TYPE, "content-type")                                                                          \
-    H(COOKIE, "cookie")                                                                                      \
-    H(DATE, "date")                                                                                          \
-    H(EXPECT, "expect")                                                                                      \
-    H(FORWARDED, "forwarded")                                                                                \
-    H(HOST, "host")                                                                                          \
-    H(HTTP2_SETTINGS, "http2-settings")                                                                      \
-    H(KEEP_ALIVE, "keep-alive")                                                                              \
-    H(PROXY, "proxy")                                                                                        \
-    H(PROXY_CONNECTION, "proxy-connection")                                                                  \
-    H(SERVER, "server")                                                                                      \
-    H(TE, "te")                                                                                              \
-    H(TRAILER, "trailer")                                                                                    \
-    H(TRANSFER_ENCODING, "transfer-encoding")                                                                \
-    H(UPGRADE, "upgrade")                                                                                    \
-    H(USER_AGENT, "user-agent")                                                                              \
-    H(REFERER, "referer")                                                                                    \
-    H(VIA, "via")                                                                                            \
-    H(X_FORWARDED_FOR, "x-forwarded-for")                                                                    \
-    H(X_FORWARDED_HOST, "x-forwarded-host")                                                                  \
-    H(X_FORWARDED_PATH, "x-forwarded-path")                                                                  \
-    H(X_FORWARDED_PORT, "x-forwarded-port")                                                                  \
-    H(X_FORWARDED_PREFIX, "x-forwarded-prefix")                                                              \
-    H(X_FORWARDED_PROTO, "x-forwarded-proto")                                                                \
-    H(X_KONG_REQUEST_ID, "x-kong-request-id")                                                                \
-    H(X_REAL_IP, "x-real-ip")
+/* id, name. Ordered by the size of the name: message_header_id relies on it. */
+#define HEADER_LIST(H)                        \
+    H(TE, "te")                               \
+    H(VIA, "via")                             \
+    H(DATE, "date")                           \
+    H(HOST, "host")                           \
+    H(PROXY, "proxy")                         \
+    H(ACCEPT, "accept")                       \
+    H(COOKIE, "cookie")                       \
+    H(EXPECT, "expect")                       \
+    H(SERVER, "server")                       \
+    H(REFERER, "referer")                     \
+    H(TRAILER, "trailer")                     \
+    H(UPGRADE, "upgrade")                     \
+    H(FORWARDED, "forwarded")                 \
+    H(X_REAL_IP, "x-real-ip")                 \
+    H(CONNECTION, "connection")               \
+    H(KEEP_ALIVE, "keep-alive")               \
+    H(USER_AGENT, "user-agent")               \
+    H(CONTENT_TYPE, "content-type")           \
+    H(AUTHORIZATION, "authorization")         \
+    H(CONTENT_LENGTH, "content-length")       \
+    H(HTTP2_SETTINGS, "http2-settings")       \
+    H(X_FORWARDED_FOR, "x-forwarded-for")     \
+    H(PROXY_CONNECTION, "proxy-connection")   \
+    H(X_FORWARDED_HOST, "x-forwarded-host")   \
+    H(X_FORWARDED_PATH, "x-forwarded-path")   \
+    H(X_FORWARDED_PORT, "x-forwarded-port")   \
+    H(TRANSFER_ENCODING, "transfer-encoding") \
+    H(X_FORWARDED_PROTO, "x-forwarded-proto") \
+    H(X_KONG_REQUEST_ID, "x-kong-request-id") \
+    H(X_FORWARDED_PREFIX, "x-forwarded-prefix")
 
 enum header_id {
     HEADER_OTHER,
@@ -48,7 +48,7 @@ enum header_id {
 };
 
 struct header {
-    struct slice name; /* as sent; name.data == NULL: removed */
+    struct slice name; /* as sent; name.data == NULL: removed, and id is HEADER_OTHER then */
     struct slice value;
     enum header_id id;
 };
@@ -58,12 +58,13 @@ enum body_framing { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE };
 struct message {
     struct slice method; /* request */
     struct slice target; /* request: as received, e.g. /a?b=c, http://h/a, * */
-    int status;          /* response */
+    struct slice origin_form; /* request: target without scheme and authority; starts with '/', or is '*' */
+    int status; /* response */
     struct slice reason; /* response */
     uint8_t version_minor; /* HTTP/1.x */
-    bool keep_alive;       /* the sender lets the connection live after this message */
+    bool keep_alive; /* the sender lets the connection live after this message */
     bool expects_continue; /* request with Expect: 100-continue */
-    bool upgrade;          /* has Upgrade and Connection: upgrade */
+    bool upgrade; /* has Upgrade and Connection: upgrade */
     enum body_framing framing;
     uint64_t body_bytes; /* with BODY_LENGTH */
     struct header *headers;
@@ -91,7 +92,8 @@ struct slice message_find_name(const struct message *message, struct slice name)
 
 /* Appends; false when the arena is full. Nothing is copied. */
 bool message_add(struct message *message, struct slice name, struct slice value) MUST_CHECK;
-bool message_add_id(struct message *message, enum header_id id, struct slice name, struct slice value) MUST_CHECK;
+bool message_add_id(struct message *message, enum header_id id, struct slice name,
+                    struct slice value) MUST_CHECK;
 
 /* All of that name give way to one (set), or go (remove). */
 bool message_set(struct message *message, struct slice name, struct slice value) MUST_CHECK;

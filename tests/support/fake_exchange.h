@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An exchange for unit tests of plugins: the functions of net/proxy/exchange.h over a request in memory, which
+ * record what the plugin asked for. The test owns it and fills the fields; one thread. */
+#pragma once
+
+#include "core/base/error.h"
+#include "net/proxy/exchange.h"
+
+enum fake_body { FAKE_BODY_NONE, FAKE_BODY_ERROR, FAKE_BODY_JSON, FAKE_BODY_FAILURE };
+
+struct exchange {
+    /* What the plugin is told; everything may be changed before a phase is run. */
+    struct arena arena;
+    struct message request;
+    const struct model *model;
+    struct shard *shard;
+    struct slice path, query; /* derived from the target */
+    struct slice client_ip, request_id;
+    const struct route *route;
+    const struct service *service;
+    int grants_left; /* setters succeed this often, then memory is exhausted; negative: always */
+
+    /* What it did. */
+    const struct consumer *consumer;
+    const struct credential *credential;
+    struct slice identifier;
+    unsigned authenticate_count;
+    struct message upstream; /* headers set for the upstream */
+    struct message response; /* headers set for the client */
+    enum fake_body body_kind;
+    int status;
+    struct slice body; /* the JSON text, or the error's message */
+    unsigned respond_count, resume_count;
+    enum verdict resumed;
+};
+
+/* A request without headers. The texts must outlive it. */
+struct exchange *fake_exchange_open(const char *method, const char *target);
+void fake_exchange_close(struct exchange *exchange);
+
+/* Adds a header to the request. */
+void fake_exchange_header(struct exchange *exchange, const char *name, struct slice value);
+
+/* Runs one phase of the plugin with the configuration and the states given (any may be NULL). */
+enum verdict fake_exchange_run(struct exchange *exchange, const struct plugin *plugin, enum phase phase,
+                               const void *config, void *shard_state);
+
+/* The first header of that name set for the client (for the upstream), or absent. */
+struct slice fake_exchange_response_header(const struct exchange *exchange, const char *name);
+struct slice fake_exchange_upstream_header(const struct exchange *exchange, const char *name);

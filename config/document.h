@@ -53,6 +53,10 @@ bool document_read_text(struct slice text, const char *file, const struct docume
 bool document_read_file(const char *path, const struct document_limits *limits, struct arena *arena,
                         struct report *report, struct documents *out);
 
+/* The bytes of a file, copied into the arena and ended by a NUL; false when it was reported why not. */
+bool document_load(const char *path, size_t limit, struct arena *arena, struct report *report,
+                   struct slice *text);
+
 /* The value of `key` in a mapping, or NULL. */
 const struct node *node_find(const struct node *mapping, const char *key);
 const char *node_kind_name(enum node_kind kind); /* "a string", "an array" ... */

@@ -74,7 +74,7 @@ struct credential_kind {
     const struct schema *schema;
     size_t key_offset;
     const char *key_name; /* the field's name, e.g. "key" */
-    bool generate_key;    /* a missing key is drawn at random */
+    bool generate_key; /* a missing key is drawn at random */
     const char *const *aliases; /* other names of the collection when nested, ends with NULL; may be NULL */
 };
 
@@ -84,7 +84,7 @@ struct plugin_kind {
     int priority;
     struct schema config;
     const struct credential_kind *credentials; /* NULL: none */
-    bool forbids_consumer;                     /* an instance may not be attached to a consumer */
+    bool forbids_consumer; /* an instance may not be attached to a consumer */
 };
 
 /* One configuration of a plugin, attached to the most specific of its scopes. */
@@ -99,26 +99,33 @@ struct plugin_instance {
     bool enabled;
 };
 
-#define MODEL_VECTOR(type, name)                                                                             \
-    struct {                                                                                                 \
-        struct type **items;                                                                                 \
-        uint32_t count, capacity;                                                                            \
+#define MODEL_VECTOR(type, name)  \
+    struct {                      \
+        struct type **items;      \
+        uint32_t count, capacity; \
     } name
 
 struct model {
     struct arena arena; /* owns everything below */
-    bool kong_headers;  /* a Kong configuration is loaded: X-Kong-* headers are sent */
+    bool kong_headers; /* a Kong configuration is loaded: X-Kong-* headers are sent */
     MODEL_VECTOR(service, services);
     MODEL_VECTOR(route, routes);
     MODEL_VECTOR(consumer, consumers);
     MODEL_VECTOR(plugin_instance, plugins);
     struct map credentials; /* "<kind name>:<key>" -> struct credential, see model_credential */
-    char hash[33];          /* lower-case hex MD5 of the text, 32 zeros when empty */
+    char hash[33]; /* lower-case hex MD5 of the text, 32 zeros when empty */
 };
 
 /* An empty model; NULL when memory is exhausted. */
 struct model *model_open(void);
 void model_close(struct model *model);
+
+/* Room for one more item behind `count` in a MODEL_VECTOR: its items, moved when they had to grow. NULL when
+ * memory is exhausted, and then nothing has changed. */
+void *model_reserve(struct model *model, void *items, uint32_t count, uint32_t *capacity);
+
+/* The name of a credential in model->credentials; absent when memory is exhausted. */
+struct slice model_credential_key(struct arena *arena, const struct credential_kind *kind, struct slice key);
 
 /* The credential of that kind with that key, or NULL. Any thread once the model is built. */
 struct credential *model_credential(const struct model *model, const struct credential_kind *kind,

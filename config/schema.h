@@ -12,6 +12,7 @@ struct config_place {
     struct report *report;
     struct arena *arena;
     const char *path;
+    const struct node_position *position; /* where a missing node would have stood; may be NULL */
 };
 
 /* The C type at `offset`:
@@ -19,7 +20,9 @@ struct config_place {
  * INTEGER  int64_t (INTEGER_NULL when null)     NUMBER   double (NAN when null)
  * CHOICE   int, an index into `choices` (-1 when null)
  * CHOICES  uint64_t, a bit per choice           STRINGS  struct slices
- * RECORD   a struct of `record`, in place       MAP      struct schema_map: name -> strings */
+ * RECORD   a struct of `record`, in place       MAP      struct schema_map: name -> strings
+ * DURATION int64_t, milliseconds, written as seconds or with ms, s, m, h, d
+ * SIZE     int64_t, bytes, written with k, m, g or without */
 enum field_type {
     FIELD_STRING,
     FIELD_BOOLEAN,
@@ -29,7 +32,9 @@ enum field_type {
     FIELD_CHOICES,
     FIELD_STRINGS,
     FIELD_RECORD,
-    FIELD_MAP
+    FIELD_MAP,
+    FIELD_DURATION,
+    FIELD_SIZE
 };
 
 #define INTEGER_NULL INT64_MIN
@@ -45,11 +50,13 @@ struct schema_map {
 };
 
 enum field_flag {
-    FIELD_REQUIRED = 1,   /* null or missing is an error */
-    FIELD_SECRET = 2,     /* never printed */
-    FIELD_VAULT = 4,      /* may hold a {vault://...} reference */
-    FIELD_EMPTY = 8,      /* the empty string is allowed */
-    FIELD_UNSUPPORTED = 16 /* known to the product imitated, not to this one: any value but null is an error */
+    FIELD_REQUIRED = 1, /* null or missing is an error */
+    FIELD_SECRET = 2, /* never printed */
+    FIELD_VAULT = 4, /* may hold a {vault://...} reference */
+    FIELD_EMPTY = 8, /* the empty string is allowed */
+    FIELD_UNSUPPORTED =
+        16, /* known to the product imitated, not to this one: any value but null is an error */
+    FIELD_POSITIVE = 32 /* numbers: must be greater than 0 */
 };
 
 /* NULL when the text is good, else the reason (static text). `node` gives access to more, `arena` memory. */
@@ -62,8 +69,8 @@ struct field {
     enum field_type type;
     size_t offset;
     unsigned flags;
-    double min, max;            /* numbers: both 0 = no range; STRINGS: bounds of the count */
-    const char *fallback;       /* the default as text, e.g. "60000", "true", "local", "a,b"; NULL = null */
+    double min, max; /* numbers: both 0 = no range; STRINGS, CHOICES: bounds of the count */
+    const char *fallback; /* the default as text, e.g. "60000", "true", "local", "a,b"; NULL = null */
     const char *const *choices; /* ends with NULL */
     const struct schema *record;
     field_check_fn *check; /* each string of STRING, STRINGS; each name of MAP */
@@ -79,6 +86,8 @@ struct schema {
     /* Rules over several fields. `node` is the mapping, for positions; `path` its place for messages.
      * Reports through schema_error(place, node, "field", ...). */
     void (*check)(void *value, const struct node *node, const struct config_place *place);
+    const char *const
+        *others; /* keys that somebody else reads: known and left alone; ends with NULL, or NULL */
 };
 
 /* Reads `node` (a mapping, or NULL / null node: only defaults) into `value`. Unknown fields are errors with a
@@ -86,8 +95,22 @@ struct schema {
 bool schema_read(const struct schema *schema, const struct node *node, const struct config_place *place,
                  void *value);
 
+/* Sets one field from a text, as a command line gives it: lists with commas, on and off, null when empty.
+ * NULL when it was good, else the reason, which is valid until the arena dies. */
+const char *schema_set_text(const struct field *field, struct slice text, struct arena *arena, void *value);
+
+/* Every field its default, or null; records too. */
+void schema_defaults(const struct schema *schema, struct arena *arena, void *value);
+
+/* The field of that name or alias, or NULL. */
+const struct field *schema_find(const struct schema *schema, struct slice name);
+
+/* The known name most like `name`, or NULL when none is like it. */
+const char *schema_nearest(const struct schema *schema, struct slice name);
+
 /* The deeper place: path + "." + name. */
 struct config_place schema_place(const struct config_place *place, const char *name);
+struct config_place schema_element(const struct config_place *place, uint32_t index); /* path + "[index]" */
 
 /* Reports `reason` for field `name` of the mapping `node` (its value's position when it is there). */
 void schema_error(const struct config_place *place, const struct node *node, const char *name,

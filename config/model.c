@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Beyond this a configuration is an accident; the machine's memory usually ends it before. */
+static const size_t model_limit_bytes = (size_t)4 * 1024 * 1024 * 1024;
+
+struct model *model_open(void)
+{
+    struct model *model = calloc(1, sizeof(*model));
+    if (model == NULL)
+        return NULL;
+    arena_init(&model->arena, NULL, 0, model_limit_bytes);
+    map_init(&model->credentials, &model->arena);
+    memset(model->hash, '0', sizeof(model->hash) - 1);
+    return model;
+}
+
+void model_close(struct model *model)
+{
+    if (model == NULL)
+        return;
+    arena_deinit(&model->arena);
+    free(model);
+}
+
+void *model_reserve(struct model *model, void *items, uint32_t count, uint32_t *capacity)
+{
+    if (count < *capacity)
+        return items;
+    uint32_t larger = *capacity ? *capacity * 2 : 16;
+    void *grown = arena_array(&model->arena, larger, sizeof(void *));
+    if (grown == NULL)
+        return NULL;
+    if (count)
+        memcpy(grown, items, count * sizeof(void *));
+    *capacity = larger;
+    return grown;
+}
+
+struct slice model_credential_key(struct arena *arena, const struct credential_kind *kind, struct slice key)
+{
+    size_t name_size = strlen(kind->name), size;
+    if (__builtin_add_overflow(name_size + 1, key.size, &size))
+        return (struct slice){ NULL, 0 };
+    char *text = arena_alloc(arena, size);
+    if (text == NULL)
+        return (struct slice){ NULL, 0 };
+    memcpy(text, kind->name, name_size);
+    text[name_size] = ':';
+    if (key.size)
+        memcpy(text + name_size + 1, key.data, key.size);
+    return (struct slice){ text, size };
+}
+
+struct credential *model_credential(const struct model *model, const struct credential_kind *kind,
+                                    struct slice key)
+{
+    char page[512];
+    struct arena arena;
+    /* A key comes from a token and may have any size up to a head's; long ones go to the heap. */
+    arena_init(&arena, page, sizeof(page), (size_t)1024 * 1024);
+    struct slice name = model_credential_key(&arena, kind, key);
+    struct credential *found = name.data ? map_find(&model->credentials, name) : NULL;
+    arena_deinit(&arena);
+    return found;
+}

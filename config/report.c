@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/report.h"
+
+#include "config/document.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+enum { REPORT_LIMIT = 1000, FIRST_CAPACITY = 16, REPORT_BYTES = 16 * 1024 * 1024 };
+
+void report_init(struct report *report)
+{
+    *report = (struct report){ .limit = REPORT_LIMIT };
+    arena_init(&report->arena, NULL, 0, REPORT_BYTES);
+}
+
+void report_deinit(struct report *report)
+{
+    arena_deinit(&report->arena);
+    *report = (struct report){ 0 };
+}
+
+static bool reserve(struct report *report)
+{
+    if (report->count < report->capacity)
+        return true;
+    uint32_t capacity = report->capacity ? report->capacity * 2 : FIRST_CAPACITY;
+    struct report_entry *entries = arena_array(&report->arena, capacity, sizeof(*entries));
+    if (entries == NULL)
+        return false;
+    if (report->count)
+        memcpy(entries, report->entries, report->count * sizeof(*entries));
+    report->entries = entries;
+    report->capacity = capacity;
+    return true;
+}
+
+/* Places outlive the document they were found in: texts are copied. */
+static const char *keep(struct report *report, const char *text)
+{
+    struct slice copy = arena_copy(&report->arena, slice_of(text));
+    return copy.data ? copy.data : "";
+}
+
+static const char *keep_file(struct report *report, const char *file)
+{
+    if (report->count > 0 && strcmp(report->entries[report->count - 1].file, file) == 0)
+        return report->entries[report->count - 1].file;
+    return keep(report, file);
+}
+
+void report_add(struct report *report, enum report_kind kind, const struct node_position *position,
+                const char *path, const char *format, ...)
+{
+    if (kind == REPORT_ERROR)
+        report->error_count++;
+    if (report->count >= report->limit || !reserve(report))
+        return;
+    char reason[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof(reason), format, arguments);
+    va_end(arguments);
+
+    struct report_entry entry = { .kind = kind, .file = "", .path = keep(report, path ? path : "") };
+    if (position) {
+        entry.file = keep_file(report, position->file ? position->file : "");
+        entry.line = position->line;
+        entry.column = position->column;
+    }
+    entry.reason = keep(report, reason);
+    report->entries[report->count++] = entry;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct report_entry *a = left, *b = right;
+    int by_file = strcmp(a->file, b->file);
+    if (by_file != 0)
+        return by_file;
+    if (a->line != b->line)
+        return a->line < b->line ? -1 : 1;
+    if (a->column != b->column)
+        return a->column < b->column ? -1 : 1;
+    int by_path = strcmp(a->path, b->path);
+    return by_path ? by_path : strcmp(a->reason, b->reason);
+}
+
+void report_sort(struct report *report)
+{
+    if (report->count > 1)
+        qsort(report->entries, report->count, sizeof(*report->entries), compare);
+}
+
+/* Values of a file end up in messages: a terminal must not see its control characters. */
+static void print_clean(const char *text, FILE *out)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            fprintf(out, "\\x%02x", (unsigned)(unsigned char)*text);
+        else
+            fputc(*text, out);
+}
+
+void report_print(const struct report *report, FILE *out)
+{
+    for (uint32_t i = 0; i < report->count; i++) {
+        const struct report_entry *entry = &report->entries[i];
+        if (entry->line > 0)
+            fprintf(out, "%s:%u:%u: ", entry->file, entry->line, entry->column);
+        else if (entry->file[0])
+            fprintf(out, "%s: ", entry->file);
+        fputs(entry->kind == REPORT_WARNING ? "warning: " : "", out);
+        print_clean(entry->path, out);
+        fputs(entry->path[0] ? ": " : "", out);
+        print_clean(entry->reason, out);
+        fputc('\n', out);
+    }
+    uint32_t printed = 0;
+    for (uint32_t i = 0; i < report->count; i++)
+        printed += report->entries[i].kind == REPORT_ERROR;
+    if (report->error_count > printed)
+        fprintf(out, "%u more errors\n", report->error_count - printed);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/schema.h"
+
+#include "config/schema_value.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char *path_text(struct slice path)
+{
+    return path.data ? path.data : "";
+}
+
+struct config_place schema_place(const struct config_place *place, const char *name)
+{
+    struct config_place deeper = *place;
+    const char *dot = place->path && place->path[0] ? "." : "";
+    deeper.path = path_text(arena_format(place->arena, "%s%s%s", place->path ? place->path : "", dot, name));
+    return deeper;
+}
+
+struct config_place schema_element(const struct config_place *place, uint32_t index)
+{
+    struct config_place deeper = *place;
+    deeper.path = path_text(arena_format(place->arena, "%s[%u]", place->path ? place->path : "", index));
+    return deeper;
+}
+
+static const struct node_position *position_of(const struct config_place *place, const struct node *node)
+{
+    return node ? &node->position : place->position;
+}
+
+void schema_error(const struct config_place *place, const struct node *node, const char *name,
+                  const char *format, ...)
+{
+    char reason[768];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof(reason), format, arguments);
+    va_end(arguments);
+    const struct node *value = name[0] ? node_find(node, name) : NULL;
+    struct config_place deeper = name[0] ? schema_place(place, name) : *place;
+    report_add(place->report, REPORT_ERROR, position_of(place, value ? value : node), deeper.path, "%s",
+               reason);
+}
+
+/* One field being read. */
+struct reading {
+    const struct field *field;
+    struct config_place place;
+    void *target;
+};
+
+static bool refuse(const struct reading *reading, const struct node *node, const char *reason)
+{
+    report_add(reading->place.report, REPORT_ERROR, position_of(&reading->place, node), reading->place.path,
+               "%s", reason);
+    return false;
+}
+
+static bool refuse_type(const struct reading *reading, const struct node *node)
+{
+    static const char *const names[] = {
+        [FIELD_STRING] = "a string",   [FIELD_BOOLEAN] = "a boolean", [FIELD_INTEGER] = "an integer",
+        [FIELD_NUMBER] = "a number",   [FIELD_CHOICE] = "a string",   [FIELD_CHOICES] = "an array",
+        [FIELD_STRINGS] = "an array",  [FIELD_RECORD] = "a record",   [FIELD_MAP] = "a map",
+        [FIELD_DURATION] = "a number", [FIELD_SIZE] = "a number",
+    };
+    char reason[64];
+    snprintf(reason, sizeof(reason), "expected %s", names[reading->field->type]);
+    return refuse(reading, node, reason);
+}
+
+static bool read_text(const struct reading *reading, const struct node *node, struct slice *out)
+{
+    if (node->kind != NODE_STRING)
+        return refuse(reading, node, "expected a string");
+    const char *reason = value_check_text(reading->field, node->text);
+    if (reason)
+        return refuse(reading, node, reason);
+    *out = arena_copy(reading->place.arena, node->text);
+    return out->data != NULL || refuse(reading, node, "out of memory");
+}
+
+static bool read_number(const struct reading *reading, const struct node *node)
+{
+    const struct field *field = reading->field;
+    bool whole = field->type == FIELD_INTEGER;
+    if (node->kind != NODE_NUMBER || !isfinite(node->number) ||
+        (whole && floor(node->number) != node->number))
+        return refuse_type(reading, node);
+    char reason[VALUE_REASON_SIZE];
+    if (!value_check_range(field, node->number, reason))
+        return refuse(reading, node, reason);
+    if (whole && !node->is_integer)
+        return refuse_type(reading, node);
+    if (whole)
+        *(int64_t *)reading->target = node->integer;
+    else
+        *(double *)reading->target = node->number;
+    return true;
+}
+
+static bool read_choice(const struct reading *reading, const struct node *node, int *out)
+{
+    if (node->kind != NODE_STRING)
+        return refuse(reading, node, "expected a string");
+    *out = value_find_choice(reading->field, node->text);
+    char reason[VALUE_REASON_SIZE];
+    return *out >= 0 || refuse(reading, node, value_choices_text(reading->field, reason));
+}
+
+static bool check_count(const struct reading *reading, const struct node *node, double count)
+{
+    const struct field *field = reading->field;
+    char reason[64] = "";
+    if (field->min > 0 && count < field->min)
+        snprintf(reason, sizeof(reason), "length must be at least %g", field->min);
+    if (field->max > 0 && count > field->max)
+        snprintf(reason, sizeof(reason), "length must be at most %g", field->max);
+    return reason[0] == '\0' || refuse(reading, node, reason);
+}
+
+static bool read_choices(const struct reading *reading, const struct node *node)
+{
+    uint64_t *bits = reading->target;
+    bool good = true;
+    if (node->kind != NODE_SEQUENCE)
+        return refuse_type(reading, node);
+    *bits = 0;
+    for (uint32_t i = 0; i < node->count; i++) {
+        struct reading one = { reading->field, schema_element(&reading->place, i), NULL };
+        int choice;
+        if (read_choice(&one, node->entries[i].value, &choice))
+            *bits |= UINT64_C(1) << choice;
+        else
+            good = false;
+    }
+    return check_count(reading, node, node->count) && good;
+}
+
+static bool read_strings(const struct reading *reading, const struct node *node, struct slices *out)
+{
+    bool good = true;
+    if (node->kind != NODE_SEQUENCE)
+        return refuse(reading, node, "expected an array");
+    *out = (struct slices){ .items = arena_array(reading->place.arena, node->count, sizeof(*out->items)) };
+    if (out->items == NULL)
+        return refuse(reading, node, "out of memory");
+    for (uint32_t i = 0; i < node->count; i++) {
+        struct reading one = { reading->field, reading->place, NULL };
+        struct node *item = node->entries[i].value;
+        /* The path of an element is only made for an error: lists are long. */
+        bool plain = item->kind == NODE_STRING && value_check_text(reading->field, item->text) == NULL;
+        if (!plain)
+            one.place = schema_element(&reading->place, i);
+        good = read_text(&one, item, &out->items[i]) && good;
+    }
+    out->count = node->count;
+    return good;
+}
+
+static bool read_map_entry(const struct reading *reading, const struct node_entry *entry,
+                           struct schema_map_entry *out)
+{
+    /* The names are what `check` is for; the values are any texts. */
+    struct field values = *reading->field;
+    values.check = NULL;
+    struct reading one = { &values, schema_place(&reading->place, entry->key.data), NULL };
+    const char *reason = value_check_text(reading->field, entry->key);
+    if (reason) {
+        report_add(reading->place.report, REPORT_ERROR, &entry->key_position, one.place.path, "%s", reason);
+        return false;
+    }
+    out->name = arena_copy(reading->place.arena, entry->key);
+    if (out->name.data == NULL)
+        return refuse(reading, entry->value, "out of memory");
+    return read_strings(&one, entry->value, &out->values);
+}
+
+static bool read_map(const struct reading *reading, const struct node *node)
+{
+    struct schema_map *map = reading->target;
+    bool good = true;
+    if (node->kind != NODE_MAPPING)
+        return refuse_type(reading, node);
+    map->entries = arena_array(reading->place.arena, node->count, sizeof(*map->entries));
+    if (map->entries == NULL)
+        return refuse(reading, node, "out of memory");
+    for (uint32_t i = 0; i < node->count; i++)
+        good = read_map_entry(reading, &node->entries[i], &map->entries[i]) && good;
+    map->count = node->count;
+    return good;
+}
+
+/* Numbers, or texts with a unit. */
+static bool read_unit(const struct reading *reading, const struct node *node)
+{
+    if (node->kind != NODE_NUMBER && node->kind != NODE_STRING)
+        return refuse_type(reading, node);
+    const char *reason = schema_set_text(reading->field, node->text, reading->place.arena, reading->target);
+    return reason == NULL || refuse(reading, node, reason);
+}
+
+static bool read_value(const struct reading *reading, const struct node *node)
+{
+    const struct field *field = reading->field;
+    switch (field->type) {
+    case FIELD_STRING: return read_text(reading, node, reading->target);
+    case FIELD_BOOLEAN:
+        if (node->kind != NODE_BOOLEAN)
+            return refuse_type(reading, node);
+        *(bool *)reading->target = node->boolean;
+        return true;
+    case FIELD_INTEGER:
+    case FIELD_NUMBER: return read_number(reading, node);
+    case FIELD_CHOICE: return read_choice(reading, node, reading->target);
+    case FIELD_CHOICES: return read_choices(reading, node);
+    case FIELD_STRINGS:
+        return read_strings(reading, node, reading->target) && check_count(reading, node, node->count);
+    case FIELD_RECORD:
+        if (node->kind != NODE_MAPPING)
+            return refuse_type(reading, node);
+        return schema_read(field->record, node, &reading->place, reading->target);
+    case FIELD_MAP: return read_map(reading, node);
+    case FIELD_DURATION:
+    case FIELD_SIZE: return read_unit(reading, node);
+    }
+    return false;
+}
+
+static const struct node *find_value(const struct field *field, const struct node *node)
+{
+    const struct node *value = node_find(node, field->name);
+    if ((value == NULL || value->kind == NODE_NULL) && field->alias) {
+        const struct node *older = node_find(node, field->alias);
+        if (older != NULL && older->kind != NODE_NULL)
+            return older;
+    }
+    return value;
+}
+
+static bool read_field(const struct field *field, const struct node *node, const struct config_place *place,
+                       char *base)
+{
+    const struct node *value = find_value(field, node);
+    bool absent = value == NULL || value->kind == NODE_NULL;
+    if (absent && (field->flags & FIELD_UNSUPPORTED))
+        return true;
+    if (absent && !(field->flags & FIELD_REQUIRED))
+        return true;
+    struct reading reading = { field, schema_place(place, field->name), base + field->offset };
+    if (field->flags & FIELD_UNSUPPORTED)
+        return refuse(&reading, value, "not supported yet");
+    if (!absent)
+        return read_value(&reading, value);
+    if (field->fallback)
+        return true;
+    if (field->type == FIELD_RECORD) {
+        reading.place.position = position_of(place, node);
+        return schema_read(field->record, value, &reading.place, reading.target);
+    }
+    return refuse(&reading, value ? value : node, "required field missing");
+}
+
+static bool is_other(const struct schema *schema, struct slice key)
+{
+    for (const char *const *other = schema->others; other && *other; other++)
+        if (slice_equal(key, slice_of(*other)))
+            return true;
+    return false;
+}
+
+static bool report_unknown(const struct schema *schema, const struct node_entry *entry,
+                           const struct config_place *place)
+{
+    const char *nearest = schema_nearest(schema, entry->key);
+    struct config_place deeper = schema_place(place, entry->key.data);
+    if (nearest)
+        report_add(place->report, REPORT_ERROR, &entry->key_position, deeper.path,
+                   "unknown field (did you mean '%s'?)", nearest);
+    else
+        report_add(place->report, REPORT_ERROR, &entry->key_position, deeper.path, "unknown field");
+    return false;
+}
+
+bool schema_read(const struct schema *schema, const struct node *node, const struct config_place *place,
+                 void *value)
+{
+    bool good = true;
+    if (node != NULL && node->kind == NODE_NULL) {
+        struct config_place here = *place;
+        here.position = &node->position;
+        return schema_read(schema, NULL, &here, value);
+    }
+    schema_defaults(schema, place->arena, value);
+    if (node != NULL && node->kind != NODE_MAPPING) {
+        report_add(place->report, REPORT_ERROR, &node->position, place->path, "expected a record");
+        return false;
+    }
+    for (uint32_t i = 0; node && i < node->count; i++) {
+        const struct node_entry *entry = &node->entries[i];
+        if (schema_find(schema, entry->key) == NULL && !is_other(schema, entry->key))
+            good = report_unknown(schema, entry, place);
+    }
+    for (size_t i = 0; i < schema->field_count; i++)
+        good = read_field(&schema->fields[i], node, place, value) && good;
+    /* Rules over several fields would trip over what is wrong already. */
+    if (good && schema->check) {
+        uint32_t before = place->report->error_count;
+        schema->check(value, node, place);
+        good = place->report->error_count == before;
+    }
+    return good;
+}

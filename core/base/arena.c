@@ -20,6 +20,12 @@ struct arena_page {
     char data[];
 };
 
+struct arena_closer {
+    struct arena_closer *older;
+    void (*close)(void *pointer);
+    void *pointer;
+};
+
 static void begin_at(struct arena *arena, char *memory, size_t size)
 {
     arena->next = memory;
@@ -34,8 +40,28 @@ void arena_init(struct arena *arena, void *first, size_t first_size, size_t limi
     begin_at(arena, first, first_size);
 }
 
+bool arena_on_close(struct arena *arena, void (*close)(void *pointer), void *pointer)
+{
+    struct arena_closer *closer = arena_alloc(arena, sizeof(*closer));
+    if (closer == NULL)
+        return false;
+    *closer = (struct arena_closer){ .older = arena->closers, .close = close, .pointer = pointer };
+    arena->closers = closer;
+    return true;
+}
+
+static void call_closers(struct arena *arena)
+{
+    while (arena->closers) {
+        struct arena_closer *closer = arena->closers;
+        arena->closers = closer->older;
+        closer->close(closer->pointer);
+    }
+}
+
 void arena_deinit(struct arena *arena)
 {
+    call_closers(arena);
     struct arena_page *page = arena->pages;
     while (page) {
         struct arena_page *older = page->older;
@@ -52,6 +78,7 @@ void arena_deinit(struct arena *arena)
 
 void arena_reset(struct arena *arena)
 {
+    call_closers(arena);
     if (arena->pages)
         arena_deinit(arena);
     begin_at(arena, arena->first, arena->first_size);

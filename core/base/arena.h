@@ -8,11 +8,13 @@
 #include "core/base/slice.h"
 
 struct arena_page;
+struct arena_closer;
 
 struct arena {
     char *next;
     char *end;
     struct arena_page *pages; /* grown ones, newest first */
+    struct arena_closer *closers; /* newest first */
     char *first;              /* the owner's memory, or NULL */
     size_t first_size;
     size_t used_bytes; /* in grown pages */
@@ -50,3 +52,7 @@ struct slice arena_copy(struct arena *arena, struct slice text) MUST_CHECK;
 
 /* printf into the arena; absent when memory is exhausted. */
 struct slice arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Calls close(pointer) when the arena is reset or deinitialised, before its memory goes, the newest first: for
+ * what lives in the arena and owns something outside of it. False when memory is exhausted (nothing is called). */
+bool arena_on_close(struct arena *arena, void (*close)(void *pointer), void *pointer) MUST_CHECK;

@@ -167,7 +167,8 @@ static struct slice stripped_rest(const struct path_join *join)
     return rest;
 }
 
-static enum error join_v1(struct arena *arena, const struct path_join *join, struct slice base, struct slice *out)
+static enum error join_v1(struct arena *arena, const struct path_join *join, struct slice base,
+                          struct slice *out)
 {
     if (!join->strip)
         return join_two(arena, base, without_first_slash(join->path), out);
@@ -206,7 +207,8 @@ static enum error join_v0_stripped(struct arena *arena, const struct path_join *
     return join_one_slash(arena, base, rest, out);
 }
 
-static enum error join_v0(struct arena *arena, const struct path_join *join, struct slice base, struct slice *out)
+static enum error join_v0(struct arena *arena, const struct path_join *join, struct slice base,
+                          struct slice *out)
 {
     if (ends_with_slash(base))
         return join_two(arena, base, without_first_slash(join->path), out);

@@ -16,15 +16,16 @@ enum error path_normalise(struct arena *arena, struct slice path, struct slice *
 enum path_join_style { PATH_JOIN_V0, PATH_JOIN_V1 }; /* the values of the model's enum path_handling */
 
 struct path_join {
-    struct slice base;   /* the service's path; absent or empty means `/` */
-    struct slice path;   /* the normalised request path */
+    struct slice base; /* the service's path; absent or empty means `/` */
+    struct slice path; /* the normalised request path */
     struct slice prefix; /* what the route matched of it, at its beginning; absent: no path was matched */
-    bool strip;          /* the route's strip_path */
+    bool strip; /* the route's strip_path */
     enum path_join_style style;
 };
 
 /* The path for the upstream, not yet escaped. ERROR_MEMORY. */
-enum error path_join_upstream(struct arena *arena, const struct path_join *join, struct slice *out) MUST_CHECK;
+enum error path_join_upstream(struct arena *arena, const struct path_join *join,
+                              struct slice *out) MUST_CHECK;
 
 /* Bytes that may not stand in a request line become %XX; nothing to escape: *out is `path` itself. The same
  * must be done before a part of a path goes into a header: a decoded path may hold line ends. ERROR_MEMORY. */

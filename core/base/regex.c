@@ -191,7 +191,8 @@ static int literal_byte(struct slice pattern, size_t *at)
     unsigned char c = (unsigned char)pattern.data[*at];
     if (c == '\\' && *at + 1 < pattern.size) {
         unsigned char next = (unsigned char)pattern.data[*at + 1];
-        bool word = (next >= '0' && next <= '9') || (next >= 'A' && next <= 'Z') || (next >= 'a' && next <= 'z');
+        bool word =
+            (next >= '0' && next <= '9') || (next >= 'A' && next <= 'Z') || (next >= 'a' && next <= 'z');
         if (word || next >= 0x80 || next < 0x20)
             return -1;
         *at += 2;

@@ -19,7 +19,7 @@ enum { REGEX_REASON_SIZE = 160 };
 enum regex_anchor { REGEX_ANYWHERE, REGEX_AT_START };
 
 struct regex {
-    void *utf;   /* compiled for valid UTF-8, or NULL when the pattern is not */
+    void *utf; /* compiled for valid UTF-8, or NULL when the pattern is not */
     void *bytes; /* compiled for anything else */
     uint32_t group_count; /* without the whole match */
 };

@@ -64,7 +64,8 @@ Test(path, normalise_follows_the_table)
             continue;
         }
         cr_assert_eq(error, ERROR_OK, "%s was refused", normal[i].in);
-        cr_assert(slice_equal(out, slice_of(normal[i].out)), "%s became %.*s", normal[i].in, SLICE_FORMAT(out));
+        cr_assert(slice_equal(out, slice_of(normal[i].out)), "%s became %.*s", normal[i].in,
+                  SLICE_FORMAT(out));
     }
     arena_deinit(&arena);
 }
@@ -136,8 +137,8 @@ Test(path, join_follows_the_table)
             struct slice out;
             const char *want = style == PATH_JOIN_V0 ? c->v0 : c->v1;
             cr_assert_eq(path_join_upstream(&arena, &join, &out), ERROR_OK);
-            cr_assert(slice_equal(out, slice_of(want)), "row %zu v%d: %.*s, not %s", i, style, SLICE_FORMAT(out),
-                      want);
+            cr_assert(slice_equal(out, slice_of(want)), "row %zu v%d: %.*s, not %s", i, style,
+                      SLICE_FORMAT(out), want);
         }
     }
     arena_deinit(&arena);
@@ -159,7 +160,8 @@ Test(path, escape_follows_the_table)
     for (size_t i = 0; i < COUNT_OF(escapes); i++) {
         struct slice in = slice_of(escapes[i].in), out;
         cr_assert_eq(path_escape(&arena, in, &out), ERROR_OK);
-        cr_assert(slice_equal(out, slice_of(escapes[i].out)), "%s became %.*s", escapes[i].in, SLICE_FORMAT(out));
+        cr_assert(slice_equal(out, slice_of(escapes[i].out)), "%s became %.*s", escapes[i].in,
+                  SLICE_FORMAT(out));
         cr_assert_eq(out.data == in.data, slice_equal(in, slice_of(escapes[i].out)));
     }
     arena_deinit(&arena);

@@ -64,8 +64,10 @@ Test(regex, takes_characters_in_utf8_and_bytes_elsewhere)
 
 Test(regex, reads_malformed_utf8_safely)
 {
-    static const char *const subjects[] = { "\x80", "\xc3", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80",
-                                            "\xf4\x90\x80\x80", "\xf0\x9f\x98", "\xf8\x88\x80\x80\x80" };
+    static const char *const subjects[] = { "\x80",         "\xc3",
+                                            "\xc0\xaf",     "\xe0\x80\x80",
+                                            "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                            "\xf0\x9f\x98", "\xf8\x88\x80\x80\x80" };
     for (size_t i = 0; i < COUNT_OF(subjects); i++)
         cr_assert(matches("^.+$", REGEX_ANYWHERE, slice_of(subjects[i])), "%zu", i);
 }

@@ -5,6 +5,8 @@
  * found is checked again. Refusals depend on the bytes alone, not on how they were cut into pieces. */
 #pragma once
 
+#include "net/http/chunked.h"
+#include "net/http/http1_scan.h"
 #include "net/http/message.h"
 
 enum http1_role { HTTP1_REQUEST, HTTP1_RESPONSE };
@@ -14,7 +16,7 @@ enum http1_event {
     HTTP1_HEAD,    /* the message is filled in */
     HTTP1_BODY,    /* *body is a part of data */
     HTTP1_END,     /* the message is complete, parser->trailers included */
-    HTTP1_REFUSED, /* see parser->refusal; the connection is of no more use */
+    HTTP1_REFUSED, /* see parser->refusal; the message holds what was understood, the connection is of no use */
 };
 
 /* id, status for a request, text. For a response each of them is a 502. */
@@ -60,10 +62,10 @@ enum http1_refusal {
 };
 
 struct http1_limits {
-    uint32_t head_bytes;            /* start line and fields with their line ends */
-    uint32_t line_bytes;            /* each of these lines without its CRLF; 431, or 414 for the first */
-    uint32_t header_fields;         /* also for trailers, counted apart */
-    uint32_t target_bytes;          /* 414 */
+    uint32_t head_bytes; /* start line and fields with their line ends */
+    uint32_t line_bytes; /* each of these lines without its CRLF; 431, or 414 for the first */
+    uint32_t header_fields; /* also for trailers, counted apart */
+    uint32_t target_bytes; /* 414 */
     uint32_t chunk_extension_bytes; /* all of a message */
     uint32_t trailer_bytes;
 };
@@ -79,17 +81,17 @@ struct http1_parser {
     const struct http1_limits *limits;
     struct message *message;
     struct arena *arena;
-    char *text; /* in the arena: the part of a head (or trailers) that came in earlier pieces */
-    uint64_t body_left; /* of the body, or of the chunk */
-    struct header *trailers; /* after HTTP1_END: in the arena, forbidden names already dropped */
-    uint32_t trailer_count;
+    char *text; /* in the arena: a head (or trailers), as much of it as is there */
     uint32_t text_bytes, text_capacity;
-    uint32_t line_bytes; /* of the line being scanned, so far */
-    uint32_t lines;      /* complete ones of this head or these trailers, the empty one not counted */
-    uint32_t extension_bytes;
-    uint8_t role, phase, scan, answer_to;
+    struct http1_scan scan;
+    uint32_t first_line_bytes; /* of the head */
+    struct header *trailers; /* after HTTP1_END: in the arena; those that must not be trailers are dropped */
+    uint32_t trailer_count;
+    uint8_t role, phase, answer_to, empty_lines;
+    uint64_t body_left; /* with BODY_LENGTH */
+    struct chunked chunked;
     uint8_t refusal; /* enum http1_refusal */
-    uint8_t empty_lines, digits;
+    bool after_cr, line_judged;
 };
 
 _Static_assert(sizeof(struct http1_parser) <= 128, "a parser sits in every idle connection");

@@ -4,6 +4,7 @@
  * hold no line ends: they were parsed, or checked when configured. Any thread. */
 #pragma once
 
+#include "core/base/check.h"
 #include "core/base/slice.h"
 
 struct writer {

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/http/http1_scan.h"
+
+enum { AT_START, IN_LINE, AFTER_CR, AFTER_EMPTY_CR };
+
+#define EACH(byte) (0x0101010101010101u * (byte))
+
+static inline bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+const char *http1_scan_control(const char *next, const char *end)
+{
+    while (end - next >= 8) {
+        uint64_t word;
+        memcpy(&word, next, sizeof(word));
+        uint64_t del = word ^ EACH(0x7f);
+        if ((((word - EACH(0x20)) & ~word) | ((del - EACH(1)) & ~del)) & EACH(0x80))
+            break;
+        next += 8;
+    }
+    while (next < end && !is_control(*next))
+        next++;
+    return next;
+}
+
+/* From within a line to its CR. HTTP1_SCAN_MORE: the state tells what is next. */
+static enum http1_scan_result scan_text(struct http1_scan *scan, struct slice data, size_t *at,
+                                        uint32_t line_limit)
+{
+    const char *next = data.data + *at, *end = data.data + data.size;
+    size_t room = line_limit - scan->line_bytes;
+    const char *stop = (size_t)(end - next) > room ? next + room : end;
+    const char *found = http1_scan_control(next, stop);
+    while (found < stop && *found == '\t')
+        found = http1_scan_control(found + 1, stop);
+    scan->line_bytes += (uint32_t)(found - next);
+    *at = (size_t)(found - data.data);
+    if (found == end)
+        return HTTP1_SCAN_MORE;
+    if (*found == '\r') {
+        scan->state = AFTER_CR;
+        ++*at;
+        return HTTP1_SCAN_MORE;
+    }
+    if (found == stop)
+        return HTTP1_SCAN_LINE_LONG;
+    return *found == '\n' ? HTTP1_SCAN_LINE_END : HTTP1_SCAN_CHARACTER;
+}
+
+/* The first byte of a line. */
+static enum http1_scan_result scan_start(struct http1_scan *scan, char first, size_t *at)
+{
+    if (first == ' ' || first == '\t')
+        return HTTP1_SCAN_FOLDED;
+    if (first == '\r') {
+        scan->state = AFTER_EMPTY_CR;
+        ++*at;
+    } else {
+        scan->state = IN_LINE;
+    }
+    return HTTP1_SCAN_MORE;
+}
+
+/* The byte behind a CR. */
+static enum http1_scan_result scan_line_feed(struct http1_scan *scan, char byte, size_t *at,
+                                             uint32_t line_limit)
+{
+    if (byte != '\n')
+        return HTTP1_SCAN_LINE_END;
+    ++*at;
+    bool empty = scan->state == AFTER_EMPTY_CR;
+    scan->state = AT_START;
+    scan->line_bytes = 0;
+    if (empty)
+        return HTTP1_SCAN_END;
+    return scan->lines++ == line_limit ? HTTP1_SCAN_LINES_MANY : HTTP1_SCAN_LINE;
+}
+
+enum http1_scan_result http1_scan_line(struct http1_scan *scan, struct slice data, size_t *at,
+                                       const struct http1_scan_limits *limits)
+{
+    bool cut = data.size > limits->bytes;
+    if (cut)
+        data.size = limits->bytes;
+    enum http1_scan_result result = HTTP1_SCAN_MORE;
+    while (result == HTTP1_SCAN_MORE && *at < data.size) {
+        if (scan->state == IN_LINE)
+            result = scan_text(scan, data, at, limits->line_bytes);
+        else if (scan->state == AT_START)
+            result = scan_start(scan, data.data[*at], at);
+        else
+            result = scan_line_feed(scan, data.data[*at], at, limits->lines);
+    }
+    return result == HTTP1_SCAN_MORE && cut ? HTTP1_SCAN_LONG : result;
+}

@@ -153,8 +153,8 @@ static struct slice without_last(struct slice text)
     return (struct slice){ text.data, text.size - 1 };
 }
 
-/* What follows the prefix. A prefix may end inside a segment, so the rest may begin with dots that would climb
- * out of the base: `/route` of `/route../x`. */
+/* What follows the prefix. A prefix may end inside a segment, so the rest may begin with dots that would
+ * climb out of the base: `/route` of `/route../x`. */
 static struct slice stripped_rest(const struct path_join *join)
 {
     struct slice rest = slice_from(join->path, join->prefix.size);

@@ -107,7 +107,7 @@ bool regex_check(struct slice pattern, char *reason, size_t reason_size)
     return true;
 }
 
-/* --- reading a pattern ------------------------------------------------------------------------------------ */
+/* --- reading a pattern ---------------------------------------------------------------------------------- */
 
 /* Walks over a pattern without understanding more than escapes and character classes. */
 struct pattern_walk {
@@ -116,8 +116,8 @@ struct pattern_walk {
     bool in_class;
 };
 
-/* The next character that has a meaning of its own (not escaped, not in a class), or 0 at the end; walk->at is
- * its offset + 1. */
+/* The next character that has a meaning of its own (not escaped, not in a class), or 0 at the end; walk->at
+ * is its offset + 1. */
 static char next_special(struct pattern_walk *walk)
 {
     struct slice text = walk->text;
@@ -220,7 +220,7 @@ size_t regex_literal_prefix(struct slice pattern, char *out, size_t size)
     return count;
 }
 
-/* --- matching --------------------------------------------------------------------------------------------- */
+/* --- matching ------------------------------------------------------------------------------------------- */
 
 enum error regex_scratch_init(struct regex_scratch *scratch)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Regular expressions over PCRE2 with JIT and hard limits. A struct regex is read-only once compiled and shared
- * by all threads; what a match writes is in a struct regex_scratch, one per thread. A match that exceeds the
- * limits counts as no match. */
+/* Regular expressions over PCRE2 with JIT and hard limits. A struct regex is read-only once compiled and
+ * shared by all threads; what a match writes is in a struct regex_scratch, one per thread. A match that
+ * exceeds the limits counts as no match. */
 #pragma once
 
 #include "core/base/arena.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A radix tree over the literal beginnings of route paths, part of the router's index. Built once into an arena,
- * then only read, by any thread. A node is one cache line and its children lie side by side, so that a walk costs
- * about one line per branching of the paths, however many there are. */
+/* A radix tree over the literal beginnings of route paths, part of the router's index. Built once into an
+ * arena, then only read, by any thread. A node is one cache line and its children lie side by side, so that
+ * a walk costs about one line per branching of the paths, however many there are. */
 #pragma once
 
 #include "core/base/arena.h"
@@ -56,8 +56,8 @@ static inline const struct prefix_node *prefix_tree_child(const struct prefix_no
     return node->slots[at] ? &node->children[node->slots[at] - 1] : NULL;
 }
 
-/* The next node, from the root down, whose path begins walk->path; NULL at the end, or when nothing below has a
- * rank under `limit`. */
+/* The next node, from the root down, whose path begins walk->path; NULL at the end, or when nothing below
+ * has a rank under `limit`. */
 static inline const struct prefix_node *prefix_walk_next(struct prefix_walk *walk, uint32_t limit)
 {
     const struct prefix_node *node = walk->node;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the route of an HTTP request, as Kong does, at a cost that does not grow with the number of routes. Built
- * on the control thread, owned by the snapshot, only read afterwards: any shard matches without a lock. */
+/* Finds the route of an HTTP request, as Kong does, at a cost that does not grow with the number of routes.
+ * Built on the control thread, owned by the snapshot, only read afterwards: any shard matches without a
+ * lock. */
 #pragma once
 
 #include "config/model.h"
@@ -47,8 +48,8 @@ struct router_match {
     const struct regex *regex; /* knows the names of the groups; NULL without captures */
 };
 
-/* Routes of disabled services and of stream protocols are left out. A bad regex or a flavor without support is
- * reported and gives ERROR_INVALID; ERROR_MEMORY. After a failure nothing needs closing. */
+/* Routes of disabled services and of stream protocols are left out. A bad regex or a flavor without support
+ * is reported and gives ERROR_INVALID; ERROR_MEMORY. After a failure nothing needs closing. */
 enum error router_build(struct router *router, struct arena *arena, const struct router_source *source,
                         struct report *report) MUST_CHECK;
 void router_close(struct router *router); /* the memory in the arena stays */

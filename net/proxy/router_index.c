@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Filing: every alternative goes under each of its hosts, and there under the literal beginning of its path. */
+/* Filing: every alternative goes under each of its hosts, and there under the literal beginning of its
+ * path. */
 #include "net/proxy/router_index.h"
 
 #include <stdlib.h>

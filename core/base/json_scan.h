@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds members of a JSON object by name in one pass, without allocating: for small untrusted texts such as the
+ * claims of a token. The whole text is validated (RFC 8259, UTF-8 included); an object may not say a top-level
+ * name twice, however it is spelled, so that no two readers can disagree. Views into the text. Any thread. */
+#pragma once
+
+#include "core/base/check.h"
+#include "core/base/slice.h"
+
+enum {
+    JSON_SCAN_DEPTH_MAX = 32, /* arrays and objects within each other */
+    JSON_SCAN_MEMBERS_MAX = 256, /* of the top-level object: names are compared pairwise */
+    JSON_SCAN_ESCAPED_NAMES_MAX = 512 /* bytes of top-level names that are written with escapes, together */
+};
+
+enum json_kind {
+    JSON_ABSENT,
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
+
+/* `text` is the value as written; of a string, what stands between the quotes. */
+struct json_value {
+    enum json_kind kind;
+    bool escaped; /* a string with backslashes: see json_unescape */
+    struct slice text;
+};
+
+struct json_member {
+    struct slice name; /* set by the caller; names may not repeat */
+    struct json_value value;
+};
+
+/* Fills the value of each wanted member (ABSENT when it is not there, or the text is no object); *root is the
+ * kind of the whole text. False when the text is not valid or beyond the limits above. */
+bool json_scan(struct slice text, struct json_member *wanted, size_t count, enum json_kind *root) MUST_CHECK;
+
+/* The characters a string from json_scan stands for, as UTF-8, into `out` (room for text.size bytes; may be the
+ * text's own memory). Returns their number. */
+size_t json_unescape(struct slice text, char *out);
+
+/* The value of a number from json_scan; infinite when it is beyond a double's range. */
+double json_number(struct slice text);

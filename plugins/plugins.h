@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plugins of this build, each defined in the file of its name. Constant; any thread. */
+#pragma once
+
+#include "net/proxy/plugin.h"
+
+extern const struct plugin jwt_plugin;

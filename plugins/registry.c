@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A plugin that is not listed here is not part of the gateway. */
+#include "plugins/plugins.h"
+
+const struct plugin *const plugin_registry[] = { &jwt_plugin, NULL };

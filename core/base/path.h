@@ -27,6 +27,6 @@ struct path_join {
 enum error path_join_upstream(struct arena *arena, const struct path_join *join,
                               struct slice *out) MUST_CHECK;
 
-/* Bytes that may not stand in a request line become %XX; nothing to escape: *out is `path` itself. The same must
- * be done before a part of a path goes into a header: a decoded path may hold line ends. ERROR_MEMORY. */
+/* Bytes that may not stand in a request line become %XX; nothing to escape: *out is `path` itself. Parts of a
+ * path that go into a header need it too: a decoded path may hold line ends. ERROR_MEMORY. */
 enum error path_escape(struct arena *arena, struct slice path, struct slice *out) MUST_CHECK;

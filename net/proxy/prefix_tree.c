@@ -127,10 +127,12 @@ static bool build_node(struct builder *builder, struct prefix_node *node, size_t
     return set_entries(builder, node, from, rest) && build_children(builder, node, rest, to, end);
 }
 
-bool prefix_tree_build(struct prefix_node *root, struct arena *arena, const struct prefix_item *items,
-                       size_t count)
+struct prefix_node *prefix_tree_build(struct arena *arena, const struct prefix_item *items, size_t count)
 {
     struct builder builder = { arena, items };
-    *root = (struct prefix_node){ .best = UINT32_MAX };
-    return count == 0 || build_node(&builder, root, 0, count, 0);
+    struct prefix_node *root = line_aligned_array(arena, 1, sizeof *root);
+    if (!root)
+        return NULL;
+    root->best = UINT32_MAX;
+    return count == 0 || build_node(&builder, root, 0, count, 0) ? root : NULL;
 }

@@ -36,9 +36,9 @@ struct prefix_node {
     uint8_t first_byte;
 };
 
-/* items: by path (bytewise), equal ones by rank. False when memory is exhausted. */
-bool prefix_tree_build(struct prefix_node *root, struct arena *arena, const struct prefix_item *items,
-                       size_t count) MUST_CHECK;
+/* The root. items: by path (bytewise), equal ones by rank. NULL when memory is exhausted. */
+struct prefix_node *prefix_tree_build(struct arena *arena, const struct prefix_item *items,
+                                      size_t count) MUST_CHECK;
 
 struct prefix_walk {
     const struct prefix_node *node; /* the next one to enter, NULL at the end */

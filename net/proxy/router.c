@@ -28,10 +28,11 @@ static bool try_entry(struct search *search, const struct prefix_entry *entry, s
 {
     if (entry->has_port && entry->port != search->target.port)
         return false;
-    const struct router_alternative *alternative = &search->router->alternatives[entry->rank];
     struct router_match found = { .prefix = { search->request->path.data, depth } };
-    if (entry->checks && !checks_pass(search, alternative, &found))
+    if (entry->checks & CHECK_ANY && !checks_pass(search, &search->router->alternatives[entry->rank], &found))
         return false;
+    if (entry->checks & NO_PATH)
+        found.prefix = (struct slice){ 0 };
     search->best = entry->rank;
     *search->match = found;
     return true;
@@ -78,13 +79,10 @@ bool router_match(const struct router *router, const struct router_request *requ
         search_bucket(&search, map_find(&index->exact, search.target.host));
     if (index->left.count || index->right.count)
         search_wildcards(&search);
-    search_bucket(&search, &index->any);
+    search_bucket(&search, index->any);
     if (search.best == UINT32_MAX)
         return false;
-    const struct router_alternative *best = &router->alternatives[search.best];
-    match->route = best->route;
-    if (!best->path.data)
-        match->prefix = (struct slice){ 0 };
+    match->route = router->ranked[search.best];
     return true;
 }
 

@@ -19,6 +19,7 @@ struct router_source {
 
 struct router {
     struct router_alternative *alternatives; /* best first; one per path, or per route without paths */
+    const struct route **ranked; /* the route of each alternative: all that most matches touch of them */
     uint32_t alternative_count;
     struct router_index *index;
     struct regex *regexes; /* to be closed */

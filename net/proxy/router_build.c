@@ -131,6 +131,8 @@ static void add_alternative(struct build *build, const struct router_rules *rule
                   (rules->header_count ? CHECK_HEADERS : 0));
     if (route->paths.count)
         alternative->path = route->paths.items[path_number];
+    else
+        alternative->checks |= NO_PATH;
     bool regex = is_regex_path(alternative->path);
     if (regex) {
         alternative->checks |= CHECK_REGEX;
@@ -194,6 +196,7 @@ static void reserve(struct build *build, const struct router_source *source)
             count_route(source->routes[i], &alternatives, &regexes);
     struct router *router = build->router;
     router->alternatives = array_of(build, alternatives, sizeof *router->alternatives);
+    router->ranked = array_of(build, alternatives, sizeof(const struct route *));
     router->regexes = array_of(build, regexes, sizeof *router->regexes);
 }
 
@@ -208,6 +211,8 @@ static enum error build_all(struct build *build, const struct router_source *sou
         return build->error;
     qsort(router->alternatives, router->alternative_count, sizeof *router->alternatives,
           router->flavor == ROUTER_TRADITIONAL ? compare_traditional : compare_compatible);
+    for (uint32_t i = 0; i < router->alternative_count; i++)
+        router->ranked[i] = router->alternatives[i].route;
     return router_index_build(router, build->arena);
 }
 

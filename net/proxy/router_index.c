@@ -85,15 +85,16 @@ static bool add_bucket(struct filer *filer, const struct filing *first, struct p
                        size_t count)
 {
     struct router_index *index = filer->router->index;
-    if (first->any_host)
-        return prefix_tree_build(&index->any, filer->arena, items, count);
+    struct prefix_node *root = prefix_tree_build(filer->arena, items, count);
+    if (first->any_host) {
+        index->any = root;
+        return root != NULL;
+    }
     struct map *maps[] = { &index->exact, &index->left, &index->right };
     size_t *longest[] = { &index->exact_max, &index->left_max, &index->right_max };
     if (*longest[first->wildcard] < first->host.size)
         *longest[first->wildcard] = first->host.size;
-    struct prefix_node *root = arena_alloc(filer->arena, sizeof *root);
-    return root && prefix_tree_build(root, filer->arena, items, count) &&
-           map_add(maps[first->wildcard], first->host, root, NULL);
+    return root && map_add(maps[first->wildcard], first->host, root, NULL);
 }
 
 static bool add_buckets(struct filer *filer)
@@ -118,7 +119,6 @@ enum error router_index_build(struct router *router, struct arena *arena)
     map_init(&index->exact, arena);
     map_init(&index->left, arena);
     map_init(&index->right, arena);
-    index->any.best = UINT32_MAX;
     struct filer filer = { router, arena, calloc(count_filings(router) + 1, sizeof(struct filing)), 0 };
     bool good = filer.filings != NULL;
     for (uint32_t i = 0; good && i < router->alternative_count; i++)

@@ -6,7 +6,15 @@
 #include "net/proxy/prefix_tree.h"
 #include "net/proxy/router.h"
 
-enum router_check { CHECK_METHOD = 1, CHECK_SNI = 2, CHECK_HEADERS = 4, CHECK_REGEX = 8 };
+/* What an entry of the tree still has to be asked. */
+enum router_check {
+    CHECK_METHOD = 1,
+    CHECK_SNI = 2,
+    CHECK_HEADERS = 4,
+    CHECK_REGEX = 8,
+    CHECK_ANY = 15,
+    NO_PATH = 16 /* not a check: the route has no path, so no prefix was matched */
+};
 
 enum router_wildcard { WILDCARD_NONE, WILDCARD_LEFT, WILDCARD_RIGHT };
 
@@ -51,7 +59,7 @@ struct router_alternative {
 struct router_index {
     struct map exact, left, right; /* host text -> struct prefix_node */
     size_t exact_max, left_max, right_max; /* longest keys: longer texts need no look */
-    struct prefix_node any; /* alternatives without hosts */
+    struct prefix_node *any; /* alternatives without hosts; NULL: none */
 };
 
 /* A request's host split up once. */

@@ -155,7 +155,7 @@ static void naive_path(const struct route *route, uint32_t number, const struct 
     int kinds = (route->hosts.count > 0) + (route->paths.count > 0) + (route->methods.count > 0) +
                 (route->snis.count > 0) + (route->headers.count > 0);
     now.priority =
-        kinds << 61 | (uint64_t)is_plain(route->hosts) << 60 | (uint64_t)route->headers.count << 52;
+        (uint64_t)kinds << 61 | (uint64_t)is_plain(route->hosts) << 60 | (uint64_t)route->headers.count << 52;
     if (route->paths.count) {
         struct slice path = route->paths.items[number];
         bool regex = path.data[0] == '~';

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nanoseconds per route match over the number of routes. Each request asks for another route, in an order
+ * that caches cannot guess. Prints CSV: kind, routes, build_ms, ns_one (always the same route), ns_all. */
+#include "net/proxy/router.h"
+#include "core/base/hash.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MATCHES = 2000000, REQUESTS = 1 << 17 };
+
+enum kind { KIND_PREFIX, KIND_HOST, KIND_REGEX };
+
+static const char *const kind_names[] = { "prefix", "host", "regex" };
+static const char *const path_formats[] = { "/api/v1/service-%u/items", "/",
+                                            "~/api/v1/service-%u/items/\\d+$" };
+static const char *const asked_formats[] = { "/api/v1/service-%u/items/7", "/x",
+                                             "/api/v1/service-%u/items/7" };
+
+struct fixture {
+    struct arena arena;
+    struct report report;
+    struct regex_scratch scratch;
+    struct route *routes;
+    struct route **pointers;
+    struct router router;
+    struct slice *paths, *hosts; /* REQUESTS of each */
+    double build_ms;
+};
+
+static double now_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static void *must(void *memory)
+{
+    CHECK(memory != NULL);
+    return memory;
+}
+
+static struct slice text_of(struct arena *arena, const char *format, uint32_t number)
+{
+    char text[80];
+    snprintf(text, sizeof text, format, number);
+    struct slice copy = arena_copy(arena, slice_of(text));
+    CHECK(copy.data != NULL);
+    return copy;
+}
+
+static void fill_route(struct fixture *fixture, uint32_t number, enum kind kind)
+{
+    struct route *route = fixture->pointers[number] = &fixture->routes[number];
+    struct slice *texts = must(arena_array(&fixture->arena, 2, sizeof *texts));
+    route->protocols = PROTOCOL_BIT(PROTOCOL_HTTP);
+    snprintf(route->entity.id, MODEL_ID_SIZE, "00000000-0000-4000-8000-%012u", number);
+    texts[0] = text_of(&fixture->arena, path_formats[kind], number);
+    route->paths = (struct slices){ texts, 1 };
+    if (kind != KIND_HOST)
+        return;
+    texts[1] = text_of(&fixture->arena, "service-%u.test", number);
+    route->hosts = (struct slices){ texts + 1, 1 };
+}
+
+static void start(struct fixture *fixture, uint32_t count, enum kind kind)
+{
+    arena_init(&fixture->arena, NULL, 0, (size_t)1 << 31);
+    report_init(&fixture->report);
+    CHECK(regex_scratch_init(&fixture->scratch) == ERROR_OK);
+    fixture->routes = must(arena_array(&fixture->arena, count, sizeof *fixture->routes));
+    fixture->pointers = must(arena_array(&fixture->arena, count, sizeof *fixture->pointers));
+    for (uint32_t i = 0; i < count; i++)
+        fill_route(fixture, i, kind);
+    struct router_source source = { fixture->pointers, count, ROUTER_TRADITIONAL_COMPATIBLE };
+    double from = now_ns();
+    CHECK(router_build(&fixture->router, &fixture->arena, &source, &fixture->report) == ERROR_OK);
+    fixture->build_ms = (now_ns() - from) / 1e6;
+    fixture->paths = must(arena_array(&fixture->arena, REQUESTS, sizeof *fixture->paths));
+    fixture->hosts = must(arena_array(&fixture->arena, REQUESTS, sizeof *fixture->hosts));
+    srandom(1);
+    for (uint32_t i = 0; i < REQUESTS; i++) {
+        uint32_t number = (uint32_t)random() % count;
+        fixture->paths[i] = text_of(&fixture->arena, asked_formats[kind], number);
+        fixture->hosts[i] = text_of(&fixture->arena, "service-%u.test", number);
+    }
+}
+
+/* `mask`: which of the requests are cycled through. */
+static double measure(struct fixture *fixture, uint32_t mask)
+{
+    char page[256];
+    struct arena arena;
+    struct message message;
+    arena_init(&arena, page, sizeof page, 0);
+    message_init(&message, &arena);
+    struct router_request request = { .method = SLICE("GET"), .port = 80, .message = &message };
+    request.scratch = &fixture->scratch;
+    request.arena = &arena;
+    double from = now_ns();
+    for (uint32_t i = 0; i < MATCHES; i++) {
+        struct router_match match;
+        request.path = fixture->paths[i & mask];
+        request.host = fixture->hosts[i & mask];
+        CHECK(router_match(&fixture->router, &request, &match));
+    }
+    double elapsed = now_ns() - from;
+    arena_deinit(&arena);
+    return elapsed / MATCHES;
+}
+
+static void run(enum kind kind, uint32_t count)
+{
+    struct fixture fixture = { .routes = NULL };
+    start(&fixture, count, kind);
+    measure(&fixture, REQUESTS - 1);
+    double one = measure(&fixture, 0), all = measure(&fixture, REQUESTS - 1);
+    printf("%s,%u,%.1f,%.1f,%.1f\n", kind_names[kind], count, fixture.build_ms, one, all);
+    router_close(&fixture.router);
+    regex_scratch_deinit(&fixture.scratch);
+    report_deinit(&fixture.report);
+    arena_deinit(&fixture.arena);
+}
+
+int main(void)
+{
+    hash_start();
+    puts("kind,routes,build_ms,ns_one,ns_all");
+    for (uint32_t count = 100; count <= 100000; count *= 10)
+        run(KIND_PREFIX, count);
+    for (uint32_t count = 100; count <= 100000; count *= 10)
+        run(KIND_HOST, count);
+    run(KIND_REGEX, 1000);
+    return 0;
+}

@@ -5,3 +5,4 @@
 #include "net/proxy/plugin.h"
 
 extern const struct plugin jwt_plugin;
+extern const struct plugin rate_limiting_plugin;

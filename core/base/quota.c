@@ -59,6 +59,7 @@ struct shard_stats {
 
 struct quota {
     unsigned shard_count;
+    atomic_flag making; /* the table, once */
     uint64_t bucket_mask;
     struct bucket *buckets;
     atomic_flag *locks; /* one per bucket, held only while a key moves in */
@@ -155,27 +156,50 @@ static inline bool still_there(const struct place *place)
 
 /* --- the table ------------------------------------------------------------------------------------------ */
 
-struct quota *quota_open(unsigned shard_count, uint64_t entries)
+struct quota *quota_open(unsigned shard_count)
 {
     CHECK(shard_count > 0);
-    uint64_t buckets = 1;
-    while (buckets * BUCKET_SLOTS < entries && buckets < UINT64_C(1) << 32)
-        buckets *= 2;
     struct quota *quota = calloc(1, sizeof(*quota));
     if (quota == NULL)
         return NULL;
     quota->shard_count = shard_count;
-    quota->bucket_mask = buckets - 1;
-    quota->buckets = aligned_alloc(LINE_BYTES, buckets * sizeof(*quota->buckets));
-    quota->locks = calloc(buckets, sizeof(*quota->locks));
     quota->stats = aligned_alloc(LINE_BYTES, shard_count * sizeof(*quota->stats));
-    if (quota->buckets == NULL || quota->locks == NULL || quota->stats == NULL) {
-        quota_close(quota);
+    if (quota->stats == NULL) {
+        free(quota);
         return NULL;
     }
-    memset(quota->buckets, 0, buckets * sizeof(*quota->buckets));
     memset(quota->stats, 0, shard_count * sizeof(*quota->stats));
     return quota;
+}
+
+/* Under the lock of the table. */
+static void make_table(struct quota *quota, uint64_t entries)
+{
+    uint64_t buckets = 1;
+    while (buckets * BUCKET_SLOTS < entries && buckets < UINT64_C(1) << 32)
+        buckets *= 2;
+    quota->bucket_mask = buckets - 1;
+    quota->locks = calloc(buckets, sizeof(*quota->locks));
+    quota->buckets = aligned_alloc(LINE_BYTES, buckets * sizeof(*quota->buckets));
+    if (quota->buckets && quota->locks) {
+        memset(quota->buckets, 0, buckets * sizeof(*quota->buckets));
+        return;
+    }
+    free(quota->buckets);
+    free(quota->locks);
+    quota->buckets = NULL;
+    quota->locks = NULL;
+}
+
+bool quota_make_room(struct quota *quota, uint64_t entries)
+{
+    while (atomic_flag_test_and_set_explicit(&quota->making, memory_order_acquire))
+        sched_yield();
+    if (quota->buckets == NULL)
+        make_table(quota, entries);
+    bool made = quota->buckets != NULL;
+    atomic_flag_clear_explicit(&quota->making, memory_order_release);
+    return made;
 }
 
 void quota_close(struct quota *quota)

@@ -37,8 +37,11 @@ struct quota_stats {
     uint64_t uncounted; /* requests let through because their counter could not be made in time */
 };
 
-/* Room for `entries` keys (rounded up to a power of two, at least 8); NULL when memory is exhausted. */
-struct quota *quota_open(unsigned shard_count, uint64_t entries);
+/* Without room yet; NULL when memory is exhausted. */
+struct quota *quota_open(unsigned shard_count);
+/* Makes room for `entries` keys (rounded up to a power of two, at least 8). Every shard calls it before it
+ * counts; the first call decides. False when memory is exhausted. */
+bool quota_make_room(struct quota *quota, uint64_t entries);
 void quota_close(struct quota *quota);
 
 /* Counts one, if the window has one left. A request for an older window than the key's is counted in the

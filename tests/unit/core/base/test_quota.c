@@ -9,6 +9,13 @@
 
 enum { THREADS_MAX = 8 };
 
+static struct quota *quota_make(unsigned shard_count, uint64_t entries)
+{
+    struct quota *quota = quota_open(shard_count);
+    cr_assert(quota != NULL && quota_make_room(quota, entries));
+    return quota;
+}
+
 static struct quota_window window_at(uint64_t key, uint32_t number, uint32_t limit)
 {
     return (
@@ -33,7 +40,7 @@ static enum quota_result take(struct quota *quota, unsigned shard, struct quota_
 
 Test(quota, remaining_falls_to_zero)
 {
-    struct quota *quota = quota_open(2, 64);
+    struct quota *quota = quota_make(2, 64);
     struct quota_clock clock = clock_at(5);
     struct quota_window window = window_at(7, 5, 3);
     struct quota_view view;
@@ -51,7 +58,7 @@ Test(quota, remaining_falls_to_zero)
 
 Test(quota, windows_only_move_on)
 {
-    struct quota *quota = quota_open(1, 64);
+    struct quota *quota = quota_make(1, 64);
     cr_assert_eq(take(quota, 0, window_at(7, 100, 1)), QUOTA_TAKEN);
     cr_assert_eq(take(quota, 0, window_at(7, 101, 1)), QUOTA_TAKEN);
     /* A clock behind does not open the old window again, its request counts in the new one. */
@@ -63,7 +70,7 @@ Test(quota, windows_only_move_on)
 
 Test(quota, window_numbers_wrap_after_a_long_pause)
 {
-    struct quota *quota = quota_open(1, 64);
+    struct quota *quota = quota_make(1, 64);
     cr_assert_eq(take(quota, 0, window_at(7, 1000, 1)), QUOTA_TAKEN);
     cr_assert_eq(take(quota, 0, window_at(7, 1000 + (1u << 24), 1)), QUOTA_TAKEN);
     cr_assert_eq(take(quota, 0, window_at(7, 1000 + (1u << 24) + (1u << 23), 1)), QUOTA_TAKEN);
@@ -73,7 +80,7 @@ Test(quota, window_numbers_wrap_after_a_long_pause)
 /* One shard gets all the requests, or all take turns: the leases of the others are found. */
 static void check_one_thread(unsigned shards, uint32_t limit, unsigned users)
 {
-    struct quota *quota = quota_open(shards, 64);
+    struct quota *quota = quota_make(shards, 64);
     for (uint32_t number = 1; number < 4; number++) {
         uint32_t taken = 0;
         for (uint32_t i = 0; i < limit + 100; i++)
@@ -96,7 +103,7 @@ Test(quota, one_thread_takes_exactly_the_limit)
 
 Test(quota, a_changed_limit_counts_at_once)
 {
-    struct quota *quota = quota_open(2, 64);
+    struct quota *quota = quota_make(2, 64);
     for (int i = 0; i < 5; i++)
         cr_assert_eq(take(quota, 0, window_at(7, 1, 10)), QUOTA_TAKEN);
     cr_assert_eq(take(quota, 0, window_at(7, 1, 5)), QUOTA_EXHAUSTED);
@@ -107,7 +114,7 @@ Test(quota, a_changed_limit_counts_at_once)
 
 Test(quota, a_lowered_limit_makes_leases_beyond_it_void)
 {
-    struct quota *quota = quota_open(4, 64);
+    struct quota *quota = quota_make(4, 64);
     for (int i = 0; i < 1000; i++)
         cr_assert_eq(take(quota, (unsigned)i % 4, window_at(7, 1, 100000)), QUOTA_TAKEN);
     for (unsigned i = 0; i < 4; i++)
@@ -119,7 +126,7 @@ Test(quota, what_is_returned_can_be_taken_again)
 {
     static const uint32_t limits[] = { 1, 50, 3000 };
     for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
-        struct quota *quota = quota_open(2, 64);
+        struct quota *quota = quota_make(2, 64);
         struct quota_window window = window_at(7, 1, limits[i]);
         for (uint32_t j = 0; j < limits[i]; j++) {
             cr_assert_eq(take(quota, 0, window), QUOTA_TAKEN);
@@ -138,7 +145,7 @@ Test(quota, what_is_returned_can_be_taken_again)
 
 Test(quota, a_full_bucket_forgets_the_window_that_ends_first)
 {
-    struct quota *quota = quota_open(1, 8);
+    struct quota *quota = quota_make(1, 8);
     for (uint32_t key = 1; key <= 8; key++) {
         struct quota_window window = { .key = key, .number = 1, .limit = 1, .ends_s = 100 + key };
         cr_assert_eq(take(quota, 0, window), QUOTA_TAKEN);
@@ -154,7 +161,7 @@ Test(quota, a_full_bucket_forgets_the_window_that_ends_first)
 
 Test(quota, an_ended_window_gives_its_place_up)
 {
-    struct quota *quota = quota_open(1, 8);
+    struct quota *quota = quota_make(1, 8);
     for (uint32_t key = 1; key <= 1000; key++)
         cr_assert_eq(take(quota, 0, window_at(key, key / 4, 1)), QUOTA_TAKEN);
     cr_assert_eq(quota_read_stats(quota, 0).evictions, 0);
@@ -206,7 +213,7 @@ static void hammer_all(struct hammer plan)
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, NULL, plan.threads);
     plan.barrier = &barrier;
-    plan.quota = quota_open(plan.threads, 256);
+    plan.quota = quota_make(plan.threads, 256);
     plan.taken = calloc(plan.key_count * plan.window_count, sizeof(*plan.taken));
     for (unsigned i = 0; i < plan.threads; i++) {
         hammers[i] = plan;
@@ -272,7 +279,7 @@ Test(quota, clocks_may_disagree_at_the_edge, .timeout = 60)
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, NULL, COUNT);
     _Atomic uint32_t taken = 0;
-    struct quota *quota = quota_open(COUNT, 64);
+    struct quota *quota = quota_make(COUNT, 64);
     for (unsigned i = 0; i < COUNT; i++) {
         hammers[i] = (struct hammer){ .quota = quota,
                                       .index = i,
@@ -312,7 +319,7 @@ Test(quota, keys_replace_each_other, .timeout = 60)
     struct hammer hammers[COUNT];
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, NULL, COUNT);
-    struct quota *quota = quota_open(COUNT, 8);
+    struct quota *quota = quota_make(COUNT, 8);
     for (unsigned i = 0; i < COUNT; i++) {
         hammers[i] = (struct hammer){
             .quota = quota, .index = i, .limit = 100000, .key_count = 12, .requests = 500, .barrier = &barrier

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugins/rate_limiting.h"
+
+#include <math.h>
+
+enum { REDIS_FIELD_COUNT = 9 };
+#define TIMEOUT_MAX_MS 2147483646.0
+
+static const char *check_header_name(struct slice name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        char c = slice_lower(name.data[i]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return "bad header name '{}', allowed characters are A-Z, a-z, 0-9, '_', and '-'";
+    }
+    return NULL;
+}
+
+static const char *check_path(struct slice path)
+{
+    return path.size > 0 && path.data[0] == '/' ? NULL : "should start with: /";
+}
+
+static void check_redis(void *value, const struct node *node, const struct config_place *place)
+{
+    const struct rate_limiting_redis *redis = value;
+    if (redis->ssl)
+        schema_error(place, node, "ssl", "not supported yet: Redis over TLS");
+}
+
+#define REDIS_OFFSET(member) offsetof(struct rate_limiting_redis, member)
+
+static const struct field redis_fields[] = {
+    { "host", FIELD_STRING, REDIS_OFFSET(host), .help = "address or name; default: the setting redis_host" },
+    { "port", FIELD_INTEGER, REDIS_OFFSET(port), .max = 65535, .help = "default: the setting redis_port" },
+    { "timeout", FIELD_INTEGER, REDIS_OFFSET(timeout_ms), .max = TIMEOUT_MAX_MS, .fallback = "2000",
+      .help = "milliseconds to connect, and to wait for an answer" },
+    { "username", FIELD_STRING, REDIS_OFFSET(username), FIELD_EMPTY | FIELD_VAULT,
+      .help = "sent with the password" },
+    { "password", FIELD_STRING, REDIS_OFFSET(password), FIELD_EMPTY | FIELD_SECRET | FIELD_VAULT,
+      .help = "sent by AUTH unless empty" },
+    { "database", FIELD_INTEGER, REDIS_OFFSET(database), .max = 2147483647.0, .fallback = "0",
+      .help = "chosen by SELECT unless 0" },
+    { "ssl", FIELD_BOOLEAN, REDIS_OFFSET(ssl), .fallback = "false", .help = "true is not supported yet" },
+    { "ssl_verify", FIELD_BOOLEAN, REDIS_OFFSET(ssl_verify), .fallback = "false", .help = "needs ssl" },
+    { "server_name", FIELD_STRING, REDIS_OFFSET(server_name), .help = "needs ssl" },
+};
+_Static_assert(COUNT_OF(redis_fields) == REDIS_FIELD_COUNT, "count the fields");
+
+static const struct schema redis_schema = { .name = "redis",
+                                            .fields = redis_fields,
+                                            .field_count = REDIS_FIELD_COUNT,
+                                            .struct_size = sizeof(struct rate_limiting_redis),
+                                            .check = check_redis };
+
+static const char *const limit_by_choices[] = { "consumer", "credential", "ip", "service",
+                                                "header",   "path",       NULL };
+static const char *const policy_choices[] = { "local", "redis", "cluster", NULL };
+
+#define OFFSET(member) offsetof(struct rate_limiting_config, member)
+#define OLD(member) offsetof(struct rate_limiting_config, old.member)
+
+const struct field rate_limiting_fields[] = {
+    { "second", FIELD_NUMBER, OFFSET(limits[PERIOD_SECOND]), FIELD_POSITIVE, .help = "requests per second" },
+    { "minute", FIELD_NUMBER, OFFSET(limits[PERIOD_MINUTE]), FIELD_POSITIVE, .help = "requests per minute" },
+    { "hour", FIELD_NUMBER, OFFSET(limits[PERIOD_HOUR]), FIELD_POSITIVE, .help = "requests per hour" },
+    { "day", FIELD_NUMBER, OFFSET(limits[PERIOD_DAY]), FIELD_POSITIVE, .help = "requests per day" },
+    { "month", FIELD_NUMBER, OFFSET(limits[PERIOD_MONTH]), FIELD_POSITIVE,
+      .help = "requests per calendar month" },
+    { "year", FIELD_NUMBER, OFFSET(limits[PERIOD_YEAR]), FIELD_POSITIVE,
+      .help = "requests per calendar year" },
+    { "limit_by", FIELD_CHOICE, OFFSET(limit_by), .fallback = "consumer", .choices = limit_by_choices,
+      .help = "who has a limit of its own" },
+    { "header_name", FIELD_STRING, OFFSET(header_name), .check = check_header_name,
+      .help = "the header of limit_by header" },
+    { "path", FIELD_STRING, OFFSET(path), .check = check_path, .help = "the path of limit_by path" },
+    { "policy", FIELD_CHOICE, OFFSET(policy), .fallback = "local", .choices = policy_choices,
+      .help = "where the counters are: in this process, or in Redis" },
+    { "fault_tolerant", FIELD_BOOLEAN, OFFSET(fault_tolerant), .fallback = "true",
+      .help = "let requests pass while Redis cannot be asked; false: answer 500" },
+    { "redis", FIELD_RECORD, OFFSET(redis), .record = &redis_schema, .help = "the Redis of policy redis" },
+    { "redis_host", FIELD_STRING, OLD(host), .help = "older name of redis.host" },
+    { "redis_port", FIELD_INTEGER, OLD(port), .max = 65535, .help = "older name of redis.port" },
+    { "redis_timeout", FIELD_INTEGER, OLD(timeout_ms), .max = TIMEOUT_MAX_MS,
+      .help = "older name of redis.timeout" },
+    { "redis_username", FIELD_STRING, OLD(username), FIELD_EMPTY | FIELD_VAULT,
+      .help = "older name of redis.username" },
+    { "redis_password", FIELD_STRING, OLD(password), FIELD_EMPTY | FIELD_SECRET | FIELD_VAULT,
+      .help = "older name of redis.password" },
+    { "redis_database", FIELD_INTEGER, OLD(database), .max = 2147483647.0,
+      .help = "older name of redis.database" },
+    { "redis_ssl", FIELD_BOOLEAN, OLD(ssl), .fallback = "false", .help = "older name of redis.ssl" },
+    { "redis_ssl_verify", FIELD_BOOLEAN, OLD(ssl_verify), .fallback = "false",
+      .help = "older name of redis.ssl_verify" },
+    { "redis_server_name", FIELD_STRING, OLD(server_name), .help = "older name of redis.server_name" },
+    { "hide_client_headers", FIELD_BOOLEAN, OFFSET(hide_client_headers), .fallback = "false",
+      .help = "send no RateLimit headers" },
+    { "error_code", FIELD_INTEGER, OFFSET(error_code), .min = 100, .max = 599, .fallback = "429",
+      .help = "status of a refusal" },
+    { "error_message", FIELD_STRING, OFFSET(error_message), .fallback = "API rate limit exceeded",
+      .help = "message of a refusal" },
+    { "sync_rate", FIELD_NUMBER, OFFSET(sync_rate_s), .fallback = "-1",
+      .help = "with redis: seconds between exchanges of counts, at least 0.02; -1: ask at every request" },
+};
+_Static_assert(COUNT_OF(rate_limiting_fields) == RATE_LIMITING_FIELD_COUNT, "count the fields");
+
+/* --- rules over several fields -------------------------------------------------------------------------- */
+
+static void check_limits(const struct rate_limiting_config *config, const struct node *node,
+                         const struct config_place *place)
+{
+    int shorter = -1;
+    for (int i = 0; i < PERIOD_COUNT; i++) {
+        double limit = config->limits[i];
+        if (isnan(limit))
+            continue;
+        if (shorter >= 0 && limit < config->limits[shorter])
+            schema_error(place, node, period_names[i].data,
+                         "The limit for %s(%.1f) cannot be lower than the limit for %s(%.1f)",
+                         period_names[i].data, limit, period_names[shorter].data, config->limits[shorter]);
+        if (config->policy == LIMIT_POLICY_LOCAL && limit > UINT32_MAX)
+            schema_error(place, node, period_names[i].data,
+                         "a limit above %u is not supported by policy local", UINT32_MAX);
+        shorter = i;
+    }
+    if (shorter < 0)
+        schema_error(place, node, "second",
+                     "at least one of these fields must be non-empty: 'config.second', 'config.minute', "
+                     "'config.hour', 'config.day', 'config.month', 'config.year'");
+}
+
+static void check_rest(const struct rate_limiting_config *config, const struct node *node,
+                       const struct config_place *place)
+{
+    if (config->limit_by == LIMIT_BY_HEADER && config->header_name.data == NULL)
+        schema_error(place, node, "header_name", "required field missing");
+    if (config->limit_by == LIMIT_BY_PATH && config->path.data == NULL)
+        schema_error(place, node, "path", "required field missing");
+    if (config->policy == LIMIT_POLICY_CLUSTER)
+        schema_error(place, node, "policy", "cluster is not supported: it needs Postgres");
+    if (config->old.ssl)
+        schema_error(place, node, "redis_ssl", "not supported yet: Redis over TLS");
+    if (config->sync_rate_s != -1 && config->sync_rate_s < 0.02)
+        schema_error(place, node, "sync_rate", "value should be -1 or at least 0.02");
+}
+
+/* The flat names win where they are given. */
+static void adopt_old_names(struct rate_limiting_config *config)
+{
+    struct rate_limiting_redis *redis = &config->redis, *old = &config->old;
+    struct slice *texts[][2] = { { &redis->host, &old->host },
+                                 { &redis->username, &old->username },
+                                 { &redis->password, &old->password },
+                                 { &redis->server_name, &old->server_name } };
+    int64_t *numbers[][2] = { { &redis->port, &old->port },
+                              { &redis->timeout_ms, &old->timeout_ms },
+                              { &redis->database, &old->database } };
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (texts[i][1]->data)
+            *texts[i][0] = *texts[i][1];
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        if (*numbers[i][1] != INTEGER_NULL)
+            *numbers[i][0] = *numbers[i][1];
+}
+
+static bool work_out(struct rate_limiting_config *config, struct arena *arena)
+{
+    config->period_count = 0;
+    for (int i = 0; i < PERIOD_COUNT; i++) {
+        double limit = config->limits[i];
+        if (isnan(limit))
+            continue;
+        config->periods[config->period_count++] = (enum period)i;
+        config->whole_limits[i] = limit < UINT32_MAX ? (uint32_t)ceil(limit) : UINT32_MAX;
+        config->limit_texts[i] = arena_format(arena, "%.15g", limit);
+        if (config->limit_texts[i].data == NULL)
+            return false;
+    }
+    return true;
+}
+
+void rate_limiting_check(void *value, const struct node *node, const struct config_place *place)
+{
+    struct rate_limiting_config *config = value;
+    check_limits(config, node, place);
+    check_rest(config, node, place);
+    adopt_old_names(config);
+    if (!work_out(config, place->arena))
+        schema_error(place, node, "second", "out of memory");
+}

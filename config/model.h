@@ -85,6 +85,7 @@ struct plugin_kind {
     struct schema config;
     const struct credential_kind *credentials; /* NULL: none */
     bool forbids_consumer; /* an instance may not be attached to a consumer */
+    struct slice (*host_of)(const void *config); /* a host name its work needs resolved, or NULL */
 };
 
 /* One configuration of a plugin, attached to the most specific of its scopes. */

@@ -46,18 +46,28 @@ void schema_error(const struct config_place *place, const struct node *node, con
                reason);
 }
 
-/* One field being read. */
+/* One field being read, or one element of its list. Its path is only written out for an error. */
 struct reading {
     const struct field *field;
-    struct config_place place;
+    const struct config_place *place; /* of the record around it */
+    const char *name;
+    int64_t index; /* -1: the field itself */
     void *target;
 };
 
 static bool refuse(const struct reading *reading, const struct node *node, const char *reason)
 {
-    report_add(reading->place.report, REPORT_ERROR, position_of(&reading->place, node), reading->place.path,
-               "%s", reason);
+    struct config_place deeper = schema_place(reading->place, reading->name);
+    if (reading->index >= 0)
+        deeper = schema_element(&deeper, (uint32_t)reading->index);
+    report_add(deeper.report, REPORT_ERROR, position_of(&deeper, node), deeper.path, "%s", reason);
     return false;
+}
+
+static bool refuse_text(const struct reading *reading, const struct node *node, const char *reason)
+{
+    char text[VALUE_REASON_SIZE];
+    return refuse(reading, node, value_reason(reason, node->text, text));
 }
 
 static bool refuse_type(const struct reading *reading, const struct node *node)
@@ -79,8 +89,8 @@ static bool read_text(const struct reading *reading, const struct node *node, st
         return refuse(reading, node, "expected a string");
     const char *reason = value_check_text(reading->field, node->text);
     if (reason)
-        return refuse(reading, node, reason);
-    *out = arena_copy(reading->place.arena, node->text);
+        return refuse_text(reading, node, reason);
+    *out = arena_copy(reading->place->arena, node->text);
     return out->data != NULL || refuse(reading, node, "out of memory");
 }
 
@@ -131,7 +141,8 @@ static bool read_choices(const struct reading *reading, const struct node *node)
         return refuse_type(reading, node);
     *bits = 0;
     for (uint32_t i = 0; i < node->count; i++) {
-        struct reading one = { reading->field, schema_element(&reading->place, i), NULL };
+        struct reading one = *reading;
+        one.index = i;
         int choice;
         if (read_choice(&one, node->entries[i].value, &choice))
             *bits |= UINT64_C(1) << choice;
@@ -146,35 +157,32 @@ static bool read_strings(const struct reading *reading, const struct node *node,
     bool good = true;
     if (node->kind != NODE_SEQUENCE)
         return refuse(reading, node, "expected an array");
-    *out = (struct slices){ .items = arena_array(reading->place.arena, node->count, sizeof(*out->items)) };
+    *out = (struct slices){ .items = arena_array(reading->place->arena, node->count, sizeof(*out->items)) };
     if (out->items == NULL)
         return refuse(reading, node, "out of memory");
     for (uint32_t i = 0; i < node->count; i++) {
-        struct reading one = { reading->field, reading->place, NULL };
-        struct node *item = node->entries[i].value;
-        /* The path of an element is only made for an error: lists are long. */
-        bool plain = item->kind == NODE_STRING && value_check_text(reading->field, item->text) == NULL;
-        if (!plain)
-            one.place = schema_element(&reading->place, i);
-        good = read_text(&one, item, &out->items[i]) && good;
+        struct reading one = *reading;
+        one.index = i;
+        good = read_text(&one, node->entries[i].value, &out->items[i]) && good;
     }
     out->count = node->count;
     return good;
 }
 
+/* The names are what `check` is for; the values are any texts. */
 static bool read_map_entry(const struct reading *reading, const struct node_entry *entry,
                            struct schema_map_entry *out)
 {
-    /* The names are what `check` is for; the values are any texts. */
+    struct config_place place = schema_place(reading->place, reading->name);
     struct field values = *reading->field;
     values.check = NULL;
-    struct reading one = { &values, schema_place(&reading->place, entry->key.data), NULL };
+    struct reading one = { &values, &place, entry->key.data, -1, NULL };
     const char *reason = value_check_text(reading->field, entry->key);
     if (reason) {
-        report_add(reading->place.report, REPORT_ERROR, &entry->key_position, one.place.path, "%s", reason);
-        return false;
+        struct node key = { .kind = NODE_STRING, .position = entry->key_position, .text = entry->key };
+        return refuse_text(&one, &key, reason);
     }
-    out->name = arena_copy(reading->place.arena, entry->key);
+    out->name = arena_copy(place.arena, entry->key);
     if (out->name.data == NULL)
         return refuse(reading, entry->value, "out of memory");
     return read_strings(&one, entry->value, &out->values);
@@ -186,7 +194,7 @@ static bool read_map(const struct reading *reading, const struct node *node)
     bool good = true;
     if (node->kind != NODE_MAPPING)
         return refuse_type(reading, node);
-    map->entries = arena_array(reading->place.arena, node->count, sizeof(*map->entries));
+    map->entries = arena_array(reading->place->arena, node->count, sizeof(*map->entries));
     if (map->entries == NULL)
         return refuse(reading, node, "out of memory");
     for (uint32_t i = 0; i < node->count; i++)
@@ -200,8 +208,14 @@ static bool read_unit(const struct reading *reading, const struct node *node)
 {
     if (node->kind != NODE_NUMBER && node->kind != NODE_STRING)
         return refuse_type(reading, node);
-    const char *reason = schema_set_text(reading->field, node->text, reading->place.arena, reading->target);
+    const char *reason = schema_set_text(reading->field, node->text, reading->place->arena, reading->target);
     return reason == NULL || refuse(reading, node, reason);
+}
+
+static bool read_record(const struct reading *reading, const struct node *node)
+{
+    struct config_place deeper = schema_place(reading->place, reading->name);
+    return schema_read(reading->field->record, node, &deeper, reading->target);
 }
 
 static bool read_value(const struct reading *reading, const struct node *node)
@@ -223,7 +237,7 @@ static bool read_value(const struct reading *reading, const struct node *node)
     case FIELD_RECORD:
         if (node->kind != NODE_MAPPING)
             return refuse_type(reading, node);
-        return schema_read(field->record, node, &reading->place, reading->target);
+        return read_record(reading, node);
     case FIELD_MAP: return read_map(reading, node);
     case FIELD_DURATION:
     case FIELD_SIZE: return read_unit(reading, node);
@@ -242,26 +256,27 @@ static const struct node *find_value(const struct field *field, const struct nod
     return value;
 }
 
+static bool read_absent_record(const struct reading *reading, const struct node *node)
+{
+    struct config_place deeper = schema_place(reading->place, reading->name);
+    deeper.position = position_of(reading->place, node);
+    return schema_read(reading->field->record, NULL, &deeper, reading->target);
+}
+
 static bool read_field(const struct field *field, const struct node *node, const struct config_place *place,
                        char *base)
 {
     const struct node *value = find_value(field, node);
     bool absent = value == NULL || value->kind == NODE_NULL;
-    if (absent && (field->flags & FIELD_UNSUPPORTED))
+    if (absent && (!(field->flags & FIELD_REQUIRED) || field->fallback))
         return true;
-    if (absent && !(field->flags & FIELD_REQUIRED))
-        return true;
-    struct reading reading = { field, schema_place(place, field->name), base + field->offset };
+    struct reading reading = { field, place, field->name, -1, base + field->offset };
     if (field->flags & FIELD_UNSUPPORTED)
-        return refuse(&reading, value, "not supported yet");
+        return absent || refuse(&reading, value, "not supported yet");
     if (!absent)
         return read_value(&reading, value);
-    if (field->fallback)
-        return true;
-    if (field->type == FIELD_RECORD) {
-        reading.place.position = position_of(place, node);
-        return schema_read(field->record, value, &reading.place, reading.target);
-    }
+    if (field->type == FIELD_RECORD)
+        return read_absent_record(&reading, node);
     return refuse(&reading, value ? value : node, "required field missing");
 }
 

@@ -59,7 +59,7 @@ enum field_flag {
     FIELD_POSITIVE = 32 /* numbers: must be greater than 0 */
 };
 
-/* NULL when the text is good, else the reason (static text). `node` gives access to more, `arena` memory. */
+/* NULL when the text is good, else the reason: static text, in which `{}` stands for the text. */
 typedef const char *field_check_fn(struct slice text);
 
 struct schema;

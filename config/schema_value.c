@@ -13,6 +13,16 @@ const char *value_check_text(const struct field *field, struct slice text)
     return field->check ? field->check(text) : NULL;
 }
 
+const char *value_reason(const char *reason, struct slice text, char *buffer)
+{
+    const char *gap = strstr(reason, "{}");
+    if (gap == NULL)
+        return reason;
+    int shown = text.size > 200 ? 200 : (int)text.size;
+    snprintf(buffer, VALUE_REASON_SIZE, "%.*s%.*s%s", (int)(gap - reason), reason, shown, text.data, gap + 2);
+    return buffer;
+}
+
 bool value_check_range(const struct field *field, double number, char *reason)
 {
     if ((field->flags & FIELD_POSITIVE) && number <= 0)
@@ -146,9 +156,10 @@ static const char *set_number(const struct field *field, struct slice text, stru
 static const char *set_string(const struct field *field, struct slice text, struct arena *arena,
                               struct slice *out)
 {
+    char buffer[VALUE_REASON_SIZE];
     const char *reason = value_check_text(field, text);
     if (reason)
-        return reason;
+        return keep(arena, value_reason(reason, text, buffer));
     *out = arena_copy(arena, text);
     return out->data ? NULL : "out of memory";
 }

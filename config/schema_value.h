@@ -10,6 +10,9 @@ enum { VALUE_REASON_SIZE = 512 };
 /* NULL when the text may stand in that field, else why not. */
 const char *value_check_text(const struct field *field, struct slice text);
 
+/* The reason of a check with `{}` replaced by the text, in a buffer of VALUE_REASON_SIZE, or as it is. */
+const char *value_reason(const char *reason, struct slice text, char *buffer);
+
 /* False when it may not, with the reason in a buffer of VALUE_REASON_SIZE. */
 bool value_check_range(const struct field *field, double number, char *reason);
 

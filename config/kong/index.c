@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names, ids and references of entities. */
+#include "config/kong/reader.h"
+
+/* Kong's namespace for derived ids; each kind of entity has its own below it. */
+static const unsigned char root_space[UUID_BYTES] = {
+    0xfd, 0x02, 0x80, 0x1f, 0x09, 0x57, 0x4a, 0x15, 0xa5, 0x5a, 0xc8, 0xd9, 0x60, 0x6f, 0x30, 0xb5,
+};
+
+bool kong_index_init(struct kong_reader *reader, struct kong_index *index, const char *kind)
+{
+    index->kind = kind;
+    map_init(&index->ids, &reader->scratch);
+    map_init(&index->names, &reader->scratch);
+    return uuid_of_name(root_space, slice_of(kind), index->space);
+}
+
+bool kong_unique(struct kong_reader *reader, const struct kong_unique *unique, const struct node *node,
+                 const struct config_place *place)
+{
+    if (unique->value.data == NULL)
+        return true;
+    void *existing;
+    if (!map_add(unique->map, unique->value, unique->owner, &existing))
+        return kong_fail_memory(reader);
+    if (existing == NULL)
+        return true;
+    schema_error(place, node, unique->field,
+                 "uniqueness violation: '%s' entity with %s set to '%.*s' already declared", unique->kind,
+                 unique->label ? unique->label : unique->field, SLICE_FORMAT(unique->value));
+    return false;
+}
+
+static bool derive_id(const struct kong_identity *identity)
+{
+    struct entity *entity = identity->entity;
+    unsigned char bytes[UUID_BYTES];
+    if (identity->key.data == NULL || !uuid_of_name(identity->index->space, identity->key, bytes))
+        return false;
+    uuid_write(bytes, entity->id);
+    return true;
+}
+
+static void set_id(struct kong_reader *reader, const struct kong_identity *identity)
+{
+    struct slice given = identity->common->id;
+    struct entity *entity = identity->entity;
+    if (given.data == NULL) {
+        if (!derive_id(identity))
+            uuid_random(&reader->random, entity->id);
+        return;
+    }
+    /* One that is no UUID was reported; cut to fit it does no harm. */
+    size_t size = given.size < sizeof(entity->id) ? given.size : sizeof(entity->id) - 1;
+    for (size_t i = 0; i < size; i++)
+        entity->id[i] = slice_lower(given.data[i]);
+    entity->id[size] = '\0';
+}
+
+void kong_identify(struct kong_reader *reader, const struct kong_identity *identity, const struct node *node,
+                   const struct config_place *place)
+{
+    struct kong_index *index = identity->index;
+    struct entity *entity = identity->entity;
+    entity->position = node->position;
+    entity->position.file = reader->file;
+    set_id(reader, identity);
+    struct kong_unique name = {
+        &index->names, index->kind, identity->name_field, NULL, entity->name, entity
+    };
+    if (identity->name_field && !kong_unique(reader, &name, node, place))
+        return; /* a derived id is taken too: once is enough */
+    if (identity->shares_id) {
+        if (!map_add(&index->ids, slice_of(entity->id), entity, NULL))
+            kong_fail_memory(reader);
+        return;
+    }
+    struct kong_unique id = { &index->ids, index->kind, "id", "primary key", slice_of(entity->id), entity };
+    kong_unique(reader, &id, node, place);
+}
+
+struct slice kong_reference_text(const struct node *value)
+{
+    static const char *const names[] = { "id", "name", "username" };
+    if (value != NULL && value->kind == NODE_STRING)
+        return value->text;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const struct node *part = node_find(value, names[i]);
+        if (part != NULL && part->kind == NODE_STRING)
+            return part->text;
+    }
+    return (struct slice){ NULL, 0 };
+}
+
+void kong_refer(struct kong_reader *reader, const struct kong_foreign *foreign, const struct node *node,
+                const struct config_place *place)
+{
+    const struct node *value = node_find(node, foreign->field);
+    if (value == NULL || value->kind == NODE_NULL)
+        return;
+    const void *around;
+    memcpy(&around, foreign->target, sizeof(around));
+    if (around != NULL) {
+        schema_error(place, node, foreign->field, "value must be null: the entity around this one is its %s",
+                     foreign->field);
+        return;
+    }
+    if (kong_reference_text(value).data == NULL) {
+        schema_error(place, node, foreign->field, "expected a string, or a record with id or name");
+        return;
+    }
+    struct kong_reference *reference = kong_take(reader, &reader->scratch, sizeof(*reference));
+    if (reference == NULL)
+        return;
+    *reference =
+        (struct kong_reference){ NULL, foreign->index, value, place->path, foreign->field, foreign->target };
+    *reader->reference_end = reference;
+    reader->reference_end = &reference->next;
+}
+
+/* By id when the text is one, in either case, else by name. */
+static void *look_up(const struct kong_index *index, struct slice text)
+{
+    unsigned char bytes[UUID_BYTES];
+    char id[UUID_TEXT_SIZE];
+    void *found = NULL;
+    if (uuid_read(text, bytes)) {
+        uuid_write(bytes, id);
+        found = map_find(&index->ids, slice_of(id));
+    }
+    return found ? found : map_find(&index->names, text);
+}
+
+void kong_resolve(struct kong_reader *reader)
+{
+    for (struct kong_reference *reference = reader->references; reference; reference = reference->next) {
+        struct slice text = kong_reference_text(reference->value);
+        void *found = look_up(reference->index, text);
+        memcpy(reference->target, &found, sizeof(found));
+        if (found != NULL)
+            continue;
+        struct config_place place = { reader->report, &reader->scratch, reference->path, NULL };
+        place = schema_place(&place, reference->field);
+        report_add(reader->report, REPORT_ERROR, &reference->value->position, place.path,
+                   "invalid reference '%s: %.*s' (no such entry in '%s')", reference->field,
+                   SLICE_FORMAT(text), reference->index->kind);
+    }
+}

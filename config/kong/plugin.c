@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/kong/reader.h"
+
+struct kong_plugin {
+    struct plugin_instance instance;
+    struct kong_common common;
+    struct slice name;
+};
+
+#define AT(member) offsetof(struct kong_plugin, member)
+
+static const struct field fields[] = {
+    { "name", FIELD_STRING, AT(name), .flags = FIELD_REQUIRED, .help = "the plugin" },
+    { "instance_name", FIELD_STRING, AT(instance.entity.name), .check = kong_check_name, .help = "unique" },
+    { "protocols", FIELD_CHOICES, AT(instance.protocols), .min = 1, .fallback = "grpc,grpcs,http,https",
+      .choices = kong_protocol_choices },
+    { "enabled", FIELD_BOOLEAN, AT(instance.enabled), .fallback = "true",
+      .help = "false: as if it were not there" },
+    { "consumer_group", FIELD_STRING, .flags = FIELD_UNSUPPORTED },
+    { "ordering", FIELD_STRING, .flags = FIELD_UNSUPPORTED },
+    KONG_COMMON_FIELDS(struct kong_plugin, instance.entity),
+};
+
+static const char *const others[] = {
+    "config", "route", "service", "consumer", "_comment", "_ignore", NULL,
+};
+
+const struct schema kong_plugin_schema = {
+    .name = "plugins",
+    .fields = fields,
+    .field_count = COUNT_OF(fields),
+    .struct_size = sizeof(struct kong_plugin),
+    .others = others,
+};
+
+static const struct plugin_kind *find_kind(const struct kong_reader *reader, struct slice name)
+{
+    for (const struct plugin_kind *const *kind = reader->plugins; *kind; kind++)
+        if (slice_equal(name, slice_of((*kind)->name)))
+            return *kind;
+    return NULL;
+}
+
+static void read_config(struct kong_reader *reader, struct plugin_instance *instance, const struct node *node,
+                        const struct config_place *place)
+{
+    const struct schema *schema = &instance->kind->config;
+    instance->config = kong_take(reader, &reader->model->arena, schema->struct_size);
+    if (instance->config == NULL)
+        return;
+    struct config_place deeper = kong_place(reader, place, "config");
+    deeper.position = &node->position;
+    schema_read(schema, node_find(node, "config"), &deeper, instance->config);
+}
+
+/* Part of the key of a derived id: of an entity around it the id, of a reference its text. */
+static struct slice scope_text(const struct entity *around, const struct node *node, const char *field)
+{
+    struct slice text = around ? slice_of(around->id) : kong_reference_text(node_find(node, field));
+    return text.data ? text : SLICE("");
+}
+
+static struct slice id_key(struct kong_reader *reader, const struct kong_plugin *wide,
+                           const struct node *node, const struct kong_parent *parent)
+{
+    if (wide->instance.entity.name.data != NULL)
+        return wide->instance.entity.name;
+    struct slice route = scope_text(parent->route ? &parent->route->entity : NULL, node, "route");
+    struct slice service = scope_text(parent->service ? &parent->service->entity : NULL, node, "service");
+    struct slice consumer = scope_text(parent->consumer ? &parent->consumer->entity : NULL, node, "consumer");
+    return arena_format(&reader->scratch, "plugins:*:%.*s:%.*s:%.*s:%.*s", SLICE_FORMAT(wide->name),
+                        SLICE_FORMAT(route), SLICE_FORMAT(service), SLICE_FORMAT(consumer));
+}
+
+/* Returns how many references there are. */
+static unsigned refer(struct kong_reader *reader, struct plugin_instance *instance, const struct node *node,
+                      const struct config_place *place)
+{
+    const struct kong_foreign foreign[] = {
+        { &reader->routes, "route", &instance->route },
+        { &reader->services, "service", &instance->service },
+        { &reader->consumers, "consumer", &instance->consumer },
+    };
+    unsigned count = 0;
+    for (size_t i = 0; i < COUNT_OF(foreign); i++) {
+        const struct node *value = node_find(node, foreign[i].field);
+        kong_refer(reader, &foreign[i], node, place);
+        count += value != NULL && value->kind != NODE_NULL;
+    }
+    return count;
+}
+
+static void add_to_model(struct kong_reader *reader, struct plugin_instance *instance,
+                         const struct kong_scoped *scoped)
+{
+    struct model *model = reader->model;
+    struct plugin_instance **items =
+        model_reserve(model, model->plugins.items, model->plugins.count, &model->plugins.capacity);
+    struct kong_scoped *one = kong_take(reader, &reader->scratch, sizeof(*one));
+    if (items == NULL || one == NULL) {
+        kong_fail_memory(reader);
+        return;
+    }
+    *one = *scoped;
+    *reader->scoped_end = one;
+    reader->scoped_end = &one->next;
+    model->plugins.items = items;
+    instance->entity.index = model->plugins.count;
+    items[model->plugins.count++] = instance;
+}
+
+void kong_read_plugin(struct kong_reader *reader, const struct node *node, const struct config_place *place,
+                      const struct kong_parent *parent)
+{
+    struct kong_plugin *wide = kong_take(reader, &reader->model->arena, sizeof(*wide));
+    if (wide == NULL)
+        return;
+    struct plugin_instance *instance = &wide->instance;
+    schema_read(&kong_plugin_schema, node, place, wide);
+    instance->protocols = kong_protocol_bits(instance->protocols);
+    instance->route = parent->route;
+    instance->service = parent->service;
+    instance->consumer = parent->consumer;
+    struct kong_scoped scoped = { NULL, instance, place->path, refer(reader, instance, node, place) };
+    scoped.scope_count += parent->route || parent->service || parent->consumer;
+    struct kong_identity identity = { &reader->plugin_index, &instance->entity, &wide->common,
+                                      id_key(reader, wide, node, parent), "instance_name" };
+    identity.shares_id = wide->common.id.data == NULL && instance->entity.name.data == NULL;
+    kong_identify(reader, &identity, node, place);
+    instance->kind = wide->name.data ? find_kind(reader, wide->name) : NULL;
+    if (instance->kind != NULL) {
+        read_config(reader, instance, node, place);
+        add_to_model(reader, instance, &scoped);
+    } else if (wide->name.data != NULL) {
+        schema_error(place, node, "name",
+                     "plugin '%.*s' not enabled; add it to the 'plugins' configuration property",
+                     SLICE_FORMAT(wide->name));
+    }
+}
+
+static void report(struct kong_reader *reader, const struct kong_scoped *scoped, enum report_kind kind,
+                   const char *reason)
+{
+    report_add(reader->report, kind, &scoped->instance->entity.position, scoped->path, "%s", reason);
+}
+
+static void check_unique(struct kong_reader *reader, struct map *seen, const struct kong_scoped *scoped)
+{
+    const struct plugin_instance *instance = scoped->instance;
+    const char *route = instance->route ? instance->route->entity.id : "";
+    const char *service = instance->service ? instance->service->entity.id : "";
+    const char *consumer = instance->consumer ? instance->consumer->entity.id : "";
+    struct slice key =
+        arena_format(&reader->scratch, "%s:%s:%s:%s", instance->kind->name, route, service, consumer);
+    void *existing;
+    if (key.data == NULL || !map_add(seen, key, scoped->instance, &existing)) {
+        kong_fail_memory(reader);
+    } else if (existing != NULL) {
+        const struct plugin_instance *first = existing;
+        report_add(reader->report, REPORT_ERROR, &instance->entity.position, scoped->path,
+                   "uniqueness violation: 'plugins' entity with name, route, service, consumer set to '%.*s' "
+                   "already declared in line %u",
+                   SLICE_FORMAT(key), first->entity.position.line);
+    }
+}
+
+/* The protocols of all routes of each service, by its index; NULL when memory is exhausted. */
+static const uint64_t *protocols_of_services(struct kong_reader *reader)
+{
+    const struct model *model = reader->model;
+    uint64_t *bits = kong_take(reader, &reader->scratch, (model->services.count + 1u) * sizeof(*bits));
+    for (uint32_t i = 0; bits && i < model->routes.count; i++)
+        if (model->routes.items[i]->service)
+            bits[model->routes.items[i]->service->entity.index] |= model->routes.items[i]->protocols;
+    return bits;
+}
+
+static void check_protocols(struct kong_reader *reader, const struct kong_scoped *scoped,
+                            const uint64_t *of_services)
+{
+    const struct plugin_instance *instance = scoped->instance;
+    uint64_t attached = 0;
+    if (instance->route)
+        attached = instance->route->protocols;
+    else if (instance->service)
+        attached = of_services[instance->service->entity.index];
+    if (attached == 0 || instance->protocols == 0 || (attached & instance->protocols))
+        return;
+    report(reader, scoped, REPORT_ERROR,
+           instance->route
+               ? "must match the associated route's protocols"
+               : "must match the protocols of at least one route pointing to this Plugin's service");
+}
+
+static unsigned scope_count(const struct plugin_instance *instance)
+{
+    unsigned count = instance->route != NULL;
+    count += instance->service != NULL;
+    count += instance->consumer != NULL;
+    return count;
+}
+
+void kong_check_plugins(struct kong_reader *reader)
+{
+    struct map seen;
+    const uint64_t *of_services = protocols_of_services(reader);
+    map_init(&seen, &reader->scratch);
+    for (const struct kong_scoped *scoped = reader->scoped; of_services && scoped; scoped = scoped->next) {
+        const struct plugin_instance *instance = scoped->instance;
+        if (scope_count(instance) < scoped->scope_count)
+            continue;
+        check_unique(reader, &seen, scoped);
+        check_protocols(reader, scoped, of_services);
+        if (instance->consumer && instance->kind->forbids_consumer)
+            report(reader, scoped, REPORT_WARNING,
+                   "has no effect: this plugin runs before the consumer is known");
+    }
+}

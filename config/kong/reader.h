@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this front-end share while one configuration is read: the maps of names and ids, the open
+ * references, and the readers of entities. Private to config/kong; control thread only. */
+#pragma once
+
+#include "config/kong/kong.h"
+#include "core/crypto/uuid.h"
+
+/* The entities of one kind, to find them by id and by name. */
+struct kong_index {
+    const char *kind; /* "services" */
+    unsigned char space[UUID_BYTES]; /* of the ids that are derived */
+    struct map ids, names;
+};
+
+/* A reference that is looked up when all entities are known. */
+struct kong_reference {
+    struct kong_reference *next;
+    const struct kong_index *index;
+    const struct node *value;
+    const char *path, *field;
+    void *target; /* a pointer to the model's pointer */
+};
+
+/* A plugin's kind of credential with the fields every credential has. */
+struct kong_credential_kind {
+    const struct credential_kind *kind;
+    struct schema schema;
+    size_t common_offset;
+    struct kong_index index;
+};
+
+/* A plugin instance to be checked when its references are known. */
+struct kong_scoped {
+    struct kong_scoped *next;
+    struct plugin_instance *instance;
+    const char *path;
+    unsigned scope_count; /* references written; fewer found ones were reported */
+};
+
+struct kong_reader {
+    struct model *model;
+    struct report *report;
+    const struct plugin_kind *const *plugins;
+    struct arena scratch; /* dies with the reading: paths, maps */
+    struct kong_index services, routes, consumers, plugin_index, custom_ids;
+    struct kong_credential_kind *credentials;
+    uint32_t credential_count;
+    const char *const *top_keys, *const *consumer_keys; /* collections a mapping may hold */
+    struct kong_reference *references, **reference_end;
+    struct kong_scoped *scoped, **scoped_end;
+    struct random_pool random;
+    const char *file; /* of the document being read, in the model's arena */
+    int64_t now_s;
+    bool old_format, out_of_memory;
+};
+
+/* The entity around a nested one: at most one is set. `credential` is the kind being read. */
+struct kong_parent {
+    struct service *service;
+    struct route *route;
+    struct consumer *consumer;
+    struct kong_credential_kind *credential;
+};
+
+typedef void kong_read_fn(struct kong_reader *reader, const struct node *node,
+                          const struct config_place *place, const struct kong_parent *parent);
+
+kong_read_fn kong_read_service, kong_read_route, kong_read_consumer, kong_read_plugin, kong_read_credential;
+
+/* Fields all entities have; read into a struct that begins with the model's one. */
+struct kong_common {
+    struct slice id;
+    int64_t created_at, updated_at;
+};
+
+#define KONG_COMMON_FIELDS(type, member)                                                                  \
+    { "id", FIELD_STRING, offsetof(type, common.id), .check = kong_check_id,                              \
+      .help = "a UUID; derived from the name when missing" },                                             \
+        { "created_at", FIELD_INTEGER, offsetof(type, common.created_at), .help = "seconds since 1970" }, \
+        { "updated_at", FIELD_INTEGER, offsetof(type, common.updated_at), .help = "seconds since 1970" }, \
+    {                                                                                                     \
+        "tags", FIELD_STRINGS, offsetof(type, member.tags), .check = kong_check_tag                       \
+    }
+
+extern const char *const kong_protocol_choices[]; /* in the order of Kong's messages */
+enum protocol kong_protocol_of(int choice);
+uint64_t kong_protocol_bits(uint64_t choices); /* PROTOCOL_BITs */
+
+extern const struct schema kong_service_schema, kong_route_schema, kong_consumer_schema, kong_plugin_schema;
+
+/* A zeroed piece of the model or of the scratch memory; NULL when exhausted, which ends the reading. */
+void *kong_take(struct kong_reader *reader, struct arena *arena, size_t size);
+bool kong_fail_memory(struct kong_reader *reader);
+
+/* Reads every element of a collection; null is an empty one. */
+void kong_read_array(struct kong_reader *reader, const struct node *array, const struct config_place *place,
+                     kong_read_fn *read, const struct kong_parent *parent);
+
+/* Reports a collection that is not supported, unless it is empty. */
+void kong_refuse_collection(struct kong_reader *reader, const struct node *node,
+                            const struct config_place *place);
+
+struct config_place kong_place(struct kong_reader *reader, const struct config_place *place,
+                               const char *name);
+
+/* plugin.c: rules over plugins and what they are attached to, when all is known. */
+void kong_check_plugins(struct kong_reader *reader);
+
+/* credential.c: false when memory is exhausted. */
+bool kong_credential_init(struct kong_reader *reader, struct kong_credential_kind *one,
+                          const struct credential_kind *kind);
+struct kong_credential_kind *kong_find_credential(struct kong_reader *reader, struct slice name);
+
+/* checks.c: for the tables. */
+field_check_fn kong_check_id, kong_check_name, kong_check_tag, kong_check_host, kong_check_route_host,
+    kong_check_path, kong_check_sni, kong_check_header_name, kong_check_method;
+
+/* path.c: the path of a route as it stands in the model; absent when it was reported. */
+struct slice kong_route_path(struct kong_reader *reader, const struct node *node,
+                             const struct config_place *place);
+
+/* index.c */
+bool kong_index_init(struct kong_reader *reader, struct kong_index *index, const char *kind);
+
+/* An entity and what it is known by. */
+struct kong_identity {
+    struct kong_index *index;
+    struct entity *entity;
+    const struct kong_common *common;
+    struct slice key; /* what a missing id is derived from; absent: a random id */
+    const char *name_field; /* "username"; NULL: has no unique name */
+    bool shares_id; /* an equal id is not reported: something else says the same */
+};
+
+/* Gives the entity its id and place, and reports an id or a name that is taken. */
+void kong_identify(struct kong_reader *reader, const struct kong_identity *identity, const struct node *node,
+                   const struct config_place *place);
+
+/* One value that may stand only once in a configuration. */
+struct kong_unique {
+    struct map *map;
+    const char *kind, *field;
+    const char *label; /* what the message calls the field, when not by its name */
+    struct slice value;
+    void *owner;
+};
+
+/* False when it stood there already, which is reported at the field. Absent values are good. */
+bool kong_unique(struct kong_reader *reader, const struct kong_unique *unique, const struct node *node,
+                 const struct config_place *place);
+
+/* Notes that `field` of the entity `node` names another one, if it does; kong_resolve sets *target. */
+struct kong_foreign {
+    const struct kong_index *index;
+    const char *field;
+    void *target; /* a pointer to the model's pointer, which is set already when an entity stands around */
+};
+void kong_refer(struct kong_reader *reader, const struct kong_foreign *foreign, const struct node *node,
+                const struct config_place *place);
+void kong_resolve(struct kong_reader *reader);
+
+/* What a reference says, for derived ids: the text itself, or the id or name of the record; may be absent. */
+struct slice kong_reference_text(const struct node *value);

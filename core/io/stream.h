@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes both ways, whoever carries them: TCP now, TLS over TCP, a loopback in tests. Received bytes are pushed as
- * chunks until the owner pauses; sent chunks queue inside, and `writable` tells when the queue has drained below
- * its mark. Embedded in its owner, which outlives it until `closed`. One shard. */
+ * chunks until the owner pauses; sent chunks queue inside, and `writable` tells whenever the queue has become
+ * shorter. Embedded in its owner, which outlives it until `closed`. One shard. */
 #pragma once
 
 #include "core/base/error.h"
@@ -14,7 +14,7 @@ struct stream_events {
     void (*opened)(struct stream *stream, enum error error); /* the end of a connect */
     /* The owner takes the chunk (releases or forwards it). size 0: the peer has finished sending. */
     void (*received)(struct stream *stream, struct chunk chunk);
-    void (*writable)(struct stream *stream); /* the queue is empty again after stream_send */
+    void (*writable)(struct stream *stream); /* the kernel has taken some of what was sent */
     void (*failed)(struct stream *stream, enum error error); /* dead both ways; the owner closes it */
     void (*closed)(struct stream *stream); /* the last event; the memory may be used again */
 };
@@ -32,6 +32,7 @@ struct stream {
     const struct stream_events *events;
     struct shard *shard;
     uint64_t queued_bytes; /* given to send, not yet taken by the kernel */
+    uint32_t queued_chunks;
     uint64_t received_bytes, sent_bytes;
 };
 

@@ -161,7 +161,7 @@ static enum http1_refusal judge_first_line(struct http1_parser *parser, struct s
     enum http1_role role = (enum http1_role)parser->role;
     *authority = (struct slice){ NULL, 0 };
     if (parser->scan.lines == 0)
-        return start_line_prefix(role, (struct slice){ parser->text, parser->text_bytes });
+        return start_line_prefix(parser->message, role, (struct slice){ parser->text, parser->text_bytes });
     struct slice line = { parser->text, parser->first_line_bytes };
     parser->line_judged = true;
     if (role == HTTP1_RESPONSE)

@@ -58,11 +58,12 @@ static bool is_address6(char c)
 }
 
 /* Characters of a registered name (RFC 3986 section 3.2.2) but the comma and the semicolon, which would let it
- * pass for a list; beyond ASCII letters and digits. */
-static bool is_name(char c)
+ * pass for a list: letters, digits and -._~%!$&'()*+= */
+static bool is_name(char character)
 {
-    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-           (c != '\0' && strchr("-._~%!$&'()*+=", c) != NULL);
+    static const uint32_t members[8] = { 0, 0x23ff6ff2, 0x87fffffe, 0x47fffffe, 0, 0, 0, 0 };
+    unsigned char c = (unsigned char)character;
+    return members[c >> 5] >> (c & 31) & 1;
 }
 
 bool start_line_is_authority(struct slice text)
@@ -137,11 +138,11 @@ enum http1_refusal start_line_request(struct message *message, struct slice line
     enum http1_refusal refusal = read_method(line, &size);
     if (refusal)
         return refusal;
+    if (size == line.size)
+        return HTTP1_REFUSED_METHOD;
     message->method = (struct slice){ line.data, size };
     if (is_forbidden(message->method))
         return HTTP1_REFUSED_METHOD_FORBIDDEN;
-    if (size == line.size)
-        return HTTP1_REFUSED_VERSION;
     struct slice rest = slice_from(line, size + 1);
     const char *space = memrchr(rest.data, ' ', rest.size);
     if (space == NULL)
@@ -169,7 +170,7 @@ enum http1_refusal start_line_status(struct message *message, struct slice line)
     return HTTP1_REFUSED_NONE;
 }
 
-enum http1_refusal start_line_prefix(enum http1_role role, struct slice prefix)
+enum http1_refusal start_line_prefix(struct message *message, enum http1_role role, struct slice prefix)
 {
     if (role == HTTP1_RESPONSE) {
         static const struct slice begin = { "HTTP/", 5 };
@@ -178,8 +179,8 @@ enum http1_refusal start_line_prefix(enum http1_role role, struct slice prefix)
     }
     size_t size;
     enum http1_refusal refusal = read_method(prefix, &size);
-    if (refusal == HTTP1_REFUSED_NONE && size < prefix.size &&
-        is_forbidden((struct slice){ prefix.data, size }))
-        return HTTP1_REFUSED_METHOD_FORBIDDEN;
-    return refusal;
+    if (refusal != HTTP1_REFUSED_NONE || size == prefix.size)
+        return refusal;
+    message->method = (struct slice){ prefix.data, size };
+    return is_forbidden(message->method) ? HTTP1_REFUSED_METHOD_FORBIDDEN : HTTP1_REFUSED_NONE;
 }

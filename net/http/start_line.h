@@ -5,9 +5,10 @@
 
 #include "net/http/http1_parse.h"
 
-/* Judges as much of a first line as is there, so that what is no HTTP at all does not wait for a line end. A
- * longer prefix of the same line never gets another refusal than a shorter one got. */
-enum http1_refusal start_line_prefix(enum http1_role role, struct slice prefix) MUST_CHECK;
+/* Judges as much of a first line as is there (all but the CRLF may be), so that what is no HTTP at all does not
+ * wait for a line end; fills in a complete method. */
+enum http1_refusal start_line_prefix(struct message *message, enum http1_role role,
+                                     struct slice prefix) MUST_CHECK;
 
 /* Fill in method, target, origin_form and version_minor; RFC 9112 section 3. The authority of an absolute-form
  * target goes to *authority (absent otherwise). */

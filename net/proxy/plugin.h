@@ -5,6 +5,7 @@
 #pragma once
 
 #include "config/model.h"
+#include "core/base/error.h"
 
 struct exchange;
 struct shard;

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/io/block_store.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
+enum block_kind { BLOCK_RECEIVE, BLOCK_SMALL, BLOCK_LARGE, BLOCK_OWN_SIZE };
+
+enum { GROW_COUNT = 64 };
+
+struct block_slab {
+    struct block_slab *next;
+    char *memory;
+    size_t size;
+    struct block blocks[GROW_COUNT];
+};
+
+struct block_store {
+    struct ring *ring;
+    struct io_uring_buf_ring *lent;
+    size_t lent_size;
+    struct block_limits limits;
+    struct block **by_id; /* receive blocks by buffer id */
+    struct block *spare;  /* receive blocks neither lent nor held */
+    struct block *free_small, *free_large;
+    struct block_slab *slabs;
+    uint32_t receive_total, lent_count, held_count;
+    uint64_t write_bytes;
+    bool ran_dry;
+};
+
+static void lend(struct block_store *store, struct block *block)
+{
+    int mask = io_uring_buf_ring_mask(store->limits.lent_count);
+    ASAN_POISON_MEMORY_REGION(block->data, block->capacity); /* the kernel's until it comes back */
+    io_uring_buf_ring_add(store->lent, block->data, block->capacity, block->buffer_id, mask, 0);
+    io_uring_buf_ring_advance(store->lent, 1);
+    store->lent_count++;
+}
+
+static bool grow(struct block_store *store)
+{
+    uint32_t room = store->limits.receive_count - store->receive_total;
+    uint32_t count = room < GROW_COUNT ? room : GROW_COUNT;
+    size_t size = (size_t)GROW_COUNT * store->limits.receive_bytes;
+    struct block_slab *slab = count ? calloc(1, sizeof(*slab)) : NULL;
+    if (slab == NULL)
+        return false;
+    slab->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (slab->memory == MAP_FAILED) {
+        free(slab);
+        return false;
+    }
+    slab->size = size;
+    slab->next = store->slabs;
+    store->slabs = slab;
+    for (uint32_t i = count; i-- > 0;) {
+        struct block *block = &slab->blocks[i];
+        *block = (struct block){ .data = slab->memory + (size_t)i * store->limits.receive_bytes,
+                                 .capacity = store->limits.receive_bytes,
+                                 .store = store,
+                                 .kind = BLOCK_RECEIVE,
+                                 .buffer_id = (uint16_t)(store->receive_total + i),
+                                 .next_free = store->spare };
+        store->spare = block;
+        store->by_id[block->buffer_id] = block;
+    }
+    store->receive_total += count;
+    return true;
+}
+
+static void refill(struct block_store *store)
+{
+    while (store->lent_count < store->limits.lent_count) {
+        if (store->spare == NULL && !grow(store))
+            return;
+        struct block *block = store->spare;
+        store->spare = block->next_free;
+        lend(store, block);
+    }
+}
+
+enum error block_store_open(struct block_store **out, struct ring *ring, const struct block_limits *limits)
+{
+    struct block_store *store = calloc(1, sizeof(*store));
+    if (store == NULL)
+        return ERROR_MEMORY;
+    store->ring = ring;
+    store->limits = *limits;
+    store->by_id = calloc(limits->receive_count, sizeof(struct block *));
+    store->lent_size = limits->lent_count * sizeof(struct io_uring_buf);
+    store->lent = mmap(NULL, store->lent_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *out = store;
+    if (store->by_id == NULL || store->lent == MAP_FAILED)
+        return ERROR_MEMORY;
+    io_uring_buf_ring_init(store->lent);
+    struct io_uring_buf_reg registration = { .ring_addr = (uint64_t)(uintptr_t)store->lent,
+                                             .ring_entries = limits->lent_count,
+                                             .bgid = BLOCK_GROUP };
+    int result = io_uring_register_buf_ring(&ring->uring, &registration, 0);
+    if (result != 0)
+        return error_from_errno(-result);
+    refill(store);
+    return store->lent_count ? ERROR_OK : ERROR_MEMORY;
+}
+
+static void free_list(struct block *block)
+{
+    while (block) {
+        struct block *next = block->next_free;
+        free(block);
+        block = next;
+    }
+}
+
+void block_store_close(struct block_store *store)
+{
+    free_list(store->free_small);
+    free_list(store->free_large);
+    while (store->slabs) {
+        struct block_slab *next = store->slabs->next;
+        ASAN_UNPOISON_MEMORY_REGION(store->slabs->memory, store->slabs->size);
+        munmap(store->slabs->memory, store->slabs->size);
+        free(store->slabs);
+        store->slabs = next;
+    }
+    munmap(store->lent, store->lent_size);
+    free(store->by_id);
+    free(store);
+}
+
+struct chunk block_store_received(struct block_store *store, uint32_t cqe_flags, uint32_t size)
+{
+    CHECK(cqe_flags & IORING_CQE_F_BUFFER);
+    uint32_t id = cqe_flags >> IORING_CQE_BUFFER_SHIFT;
+    CHECK(id < store->receive_total);
+    struct block *block = store->by_id[id];
+    CHECK(size <= block->capacity);
+    ASAN_UNPOISON_MEMORY_REGION(block->data, block->capacity);
+    block->references = 1;
+    store->lent_count--;
+    store->held_count++;
+    refill(store);
+    if (store->lent_count == 0)
+        store->ran_dry = true;
+    return (struct chunk){ block, 0, size };
+}
+
+bool block_store_refilled(struct block_store *store)
+{
+    bool refilled = store->ran_dry && store->lent_count > 0;
+    if (refilled)
+        store->ran_dry = false;
+    return refilled;
+}
+
+struct block_counts block_store_counts(const struct block_store *store)
+{
+    return (struct block_counts){ store->held_count, store->receive_total, store->lent_count,
+                                  store->write_bytes };
+}
+
+struct block *block_open(struct block_store *store, size_t size_bytes)
+{
+    enum block_kind kind = size_bytes <= BLOCK_SMALL_BYTES   ? BLOCK_SMALL
+                           : size_bytes <= BLOCK_LARGE_BYTES ? BLOCK_LARGE
+                                                             : BLOCK_OWN_SIZE;
+    size_t capacity = kind == BLOCK_SMALL   ? BLOCK_SMALL_BYTES
+                      : kind == BLOCK_LARGE ? BLOCK_LARGE_BYTES
+                                            : size_bytes;
+    struct block **list = kind == BLOCK_SMALL ? &store->free_small : &store->free_large;
+    struct block *block = kind == BLOCK_OWN_SIZE ? NULL : *list;
+    if (block) {
+        *list = block->next_free;
+        ASAN_UNPOISON_MEMORY_REGION(block->data, block->capacity);
+    } else {
+        if (capacity > UINT32_MAX || store->write_bytes + capacity > store->limits.write_bytes)
+            return NULL;
+        block = malloc(sizeof(*block) + capacity);
+        if (block == NULL)
+            return NULL;
+        store->write_bytes += capacity;
+    }
+    *block = (struct block){ .data = (char *)(block + 1), .capacity = (uint32_t)capacity, .references = 1,
+                             .store = store, .kind = (uint16_t)kind };
+    return block;
+}
+
+static void give_back(struct block *block, struct block **list)
+{
+    ASAN_POISON_MEMORY_REGION(block->data, block->capacity);
+    block->next_free = *list;
+    *list = block;
+}
+
+void block_release(struct block *block)
+{
+    struct block_store *store = block->store;
+    CHECK(block->references > 0);
+    if (--block->references > 0)
+        return;
+    switch ((enum block_kind)block->kind) {
+    case BLOCK_SMALL: give_back(block, &store->free_small); break;
+    case BLOCK_LARGE: give_back(block, &store->free_large); break;
+    case BLOCK_OWN_SIZE:
+        store->write_bytes -= block->capacity;
+        free(block);
+        break;
+    case BLOCK_RECEIVE:
+        store->held_count--;
+        give_back(block, &store->spare);
+        refill(store);
+        break;
+    }
+}

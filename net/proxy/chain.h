@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plugins of one route in the order in which they run, with the configuration that applies: of several for
+ * the same plugin the most specific (Kong's rule). Built with the snapshot and immutable; running a phase belongs
+ * to the exchange's shard. */
+#pragma once
+
+#include "net/proxy/plugin.h"
+
+struct chain_variant {
+    const struct consumer *consumer;
+    const struct plugin_instance *instance;
+};
+
+struct chain_slot {
+    const struct plugin *plugin;
+    uint32_t plugin_index;                  /* in the registry */
+    const struct plugin_instance *instance; /* without a known consumer; NULL: none */
+    struct chain_variant *variants;         /* by consumer, sorted by its index */
+    uint32_t variant_count;
+};
+
+struct chain {
+    struct chain_slot *slots; /* highest priority first */
+    uint32_t count;
+    uint32_t phases; /* a bit per phase that some slot handles */
+    bool keeps_state; /* some plugin has exchange state */
+};
+
+/* What a chain is built from: the instances of a model, filed by scope. */
+struct chain_source {
+    struct arena *arena;
+    const struct model *model;
+    const struct plugin *const *registry;
+    uint32_t *plugin_order; /* indexes into the registry by descending priority */
+    uint32_t plugin_count;
+    struct chain_bucket *global, *by_service, *by_route; /* the latter two by entity index */
+    struct chain **of_service; /* shared by its routes that have no plugins of their own; [count]: no service */
+};
+
+/* False: out of memory. */
+bool chain_source_init(struct chain_source *source, struct arena *arena, const struct model *model,
+                       const struct plugin *const *registry) MUST_CHECK;
+
+/* The chain of a route (NULL: no route matched) with its service; NULL: out of memory. */
+const struct chain *chain_build(struct chain_source *source, const struct route *route,
+                                const struct service *service) MUST_CHECK;
+
+/* The configuration of a slot for that consumer (may be NULL); NULL: the plugin does not run. */
+const struct plugin_instance *chain_instance(const struct chain_slot *slot, const struct consumer *consumer);

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/proxy/client.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    SPARE_CLIENTS = 1024,
+    INPUT_CHUNKS = 8,       /* pipelined input held back before reading stops */
+    LINGER_MS = 2000,       /* how long the client's last bytes are drained ... */
+    LINGER_BYTES = 262144   /* ... and how many of them, so that a reset does not eat the answer */
+};
+
+static const struct stream_events client_events;
+
+static struct client *client_of(struct stream *stream)
+{
+    return CONTAINER_OF(stream, struct client, tcp.stream);
+}
+
+/* --- opening and closing ------------------------------------------------------------------------------------- */
+
+static void update_listeners(struct proxy *proxy)
+{
+    bool full = proxy->client_count >= proxy->options->connections_max;
+    for (uint32_t i = 0; i < proxy->listener_count; i++) {
+        if (full)
+            listener_pause(&proxy->listeners[i]);
+        else if (proxy->client_count + proxy->client_count / 32 < proxy->options->connections_max)
+            listener_resume(&proxy->listeners[i]);
+    }
+}
+
+static void close_now(struct client *client)
+{
+    if (client->state == CLIENT_CLOSING)
+        return;
+    client->state = CLIENT_CLOSING;
+    timer_disarm(&client->proxy->shard->timers, &client->timer);
+    chunk_queue_clear(&client->input);
+    stream_close(&client->tcp.stream);
+}
+
+static void abort_exchange(struct client *client)
+{
+    struct exchange *exchange = client->exchange;
+    client->exchange = NULL;
+    close_now(client);
+    if (exchange)
+        exchange_client_gone(exchange);
+}
+
+static uint64_t limit_ms(const struct client *client)
+{
+    const struct proxy_options *options = client->proxy->options;
+    const struct exchange *exchange = client->exchange;
+    switch ((enum client_state)client->state) {
+    case CLIENT_IDLE: return client->request_count ? options->keepalive_timeout_ms : options->header_timeout_ms;
+    case CLIENT_HEAD: return options->header_timeout_ms;
+    case CLIENT_LINGERING: return LINGER_MS;
+    case CLIENT_CLOSING: return 0;
+    case CLIENT_BUSY: break;
+    }
+    if (client->tcp.stream.queued_bytes > 0)
+        return options->send_timeout_ms;
+    if (exchange && !exchange->request_complete && !client->paused)
+        return options->body_timeout_ms;
+    return 0; /* waiting for the upstream, which has its own limits */
+}
+
+void client_timer_update(struct client *client)
+{
+    struct shard *shard = client->proxy->shard;
+    uint64_t timeout_ms = limit_ms(client);
+    if (timeout_ms)
+        timer_arm(&shard->timers, &client->timer, shard->now_ms + timeout_ms);
+    else
+        timer_rest(&client->timer);
+}
+
+/* An upload slower than the floor after its grace is ended, however regularly it drips. */
+static bool drips(const struct client *client)
+{
+    const struct proxy_options *options = client->proxy->options;
+    uint64_t elapsed_ms = client->proxy->shard->now_ms - client->body_begin_ms;
+    if (options->body_rate_bytes == 0 || elapsed_ms < options->body_rate_grace_ms)
+        return false;
+    uint64_t bytes = client->tcp.stream.received_bytes - client->body_begin_bytes;
+    return bytes * 1000 < options->body_rate_bytes * elapsed_ms;
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct client *client = CONTAINER_OF(timer, struct client, timer);
+    struct exchange *exchange = client->exchange;
+    metric_add(&client->proxy->shard->metrics, METRIC_TIMEOUTS_CLIENT, client->state != CLIENT_IDLE);
+    if (client->state == CLIENT_BUSY && client->tcp.stream.queued_bytes > 0) {
+        if (tcp_stream_progressed(&client->tcp))
+            client_timer_update(client);
+        else
+            abort_exchange(client);
+        return;
+    }
+    bool request_late = client->state == CLIENT_HEAD || (client->state == CLIENT_BUSY && exchange);
+    if (request_late && exchange && !exchange->request_complete)
+        exchange_refuse(exchange, 408, (struct slice){ NULL, 0 });
+    else
+        abort_exchange(client);
+}
+
+void client_accepted(struct listener *listener, int fd)
+{
+    struct proxy *proxy = listener->owner;
+    struct client *client = proxy->spare_clients;
+    if (client) {
+        proxy->spare_clients = client->next_spare;
+        proxy->spare_client_count--;
+    } else {
+        client = malloc(sizeof(*client));
+    }
+    if (client == NULL || proxy->draining) {
+        free(client);
+        close(fd);
+        return;
+    }
+    *client = (struct client){ .proxy = proxy, .port = listener->port };
+    client->peer.size = sizeof(client->peer.v6);
+    if (getpeername(fd, &client->peer.any, &client->peer.size) != 0)
+        client->peer = (struct address){ .v4 = { .sin_family = AF_INET }, .size = sizeof(client->peer.v4) };
+    client->peer_text_size = (uint8_t)address_text(&client->peer, client->peer_text);
+    chunk_queue_init(&client->input);
+    timer_init(&client->timer, on_timer);
+    http1_parser_init(&client->parser, HTTP1_REQUEST, &proxy->options->limits);
+    list_append(&proxy->clients, &client->node);
+    proxy->client_count++;
+    metric_add(&proxy->shard->metrics, METRIC_CONNECTIONS_ACTIVE, 1);
+    tcp_stream_accepted(&client->tcp, proxy->shard, &client_events, fd);
+    client_timer_update(client);
+    update_listeners(proxy);
+}
+
+static void on_closed(struct stream *stream)
+{
+    struct client *client = client_of(stream);
+    struct proxy *proxy = client->proxy;
+    CHECK(client->exchange == NULL);
+    list_remove(&client->node);
+    proxy->client_count--;
+    metric_add(&proxy->shard->metrics, METRIC_CONNECTIONS_ACTIVE, -1);
+    if (proxy->spare_client_count < SPARE_CLIENTS) {
+        client->next_spare = proxy->spare_clients;
+        proxy->spare_clients = client;
+        proxy->spare_client_count++;
+    } else {
+        free(client);
+    }
+    update_listeners(proxy);
+}
+
+/* --- input ----------------------------------------------------------------------------------------------------- */
+
+/* The last word is said: half-close, then drain, so that the kernel does not answer late bytes with a reset. */
+static void linger(struct client *client)
+{
+    if (client->ended && client->tcp.stream.queued_bytes == 0) {
+        close_now(client);
+        return;
+    }
+    client->state = CLIENT_LINGERING;
+    client->body_begin_bytes = client->tcp.stream.received_bytes;
+    chunk_queue_clear(&client->input);
+    stream_finish(&client->tcp.stream);
+    client_resume(client);
+    client_timer_update(client);
+}
+
+/* Refuses what cannot become an exchange at all. */
+static void refuse_without_exchange(struct client *client)
+{
+    metric_add(&client->proxy->shard->metrics, METRIC_MEMORY_FAILURES, 1);
+    close_now(client);
+}
+
+static bool begin_exchange(struct client *client)
+{
+    client->exchange = exchange_open(client->proxy, client);
+    if (client->exchange == NULL) {
+        refuse_without_exchange(client);
+        return false;
+    }
+    http1_parser_begin(&client->parser, &client->exchange->request, &client->exchange->arena);
+    client->state = CLIENT_HEAD;
+    client_timer_update(client);
+    return true;
+}
+
+static void refuse(struct client *client)
+{
+    struct exchange *exchange = client->exchange;
+    metric_add(&client->proxy->shard->metrics, METRIC_REQUESTS_REFUSED, 1);
+    client->ended = false;
+    chunk_queue_clear(&client->input);
+    struct slice message = { NULL, 0 };
+    int status = http1_parser_status(&client->parser);
+    if (status == 431) { /* what Kong's users see: nginx' 494 */
+        status = 400;
+        message = SLICE("Request header or cookie too large");
+    }
+    exchange_refuse(exchange, status, message);
+}
+
+/* Parses one event out of the first chunk; false: nothing more to do now. */
+static bool parse_some(struct client *client, bool *begun)
+{
+    struct chunk *chunk = chunk_queue_at(&client->input, 0);
+    struct slice data = chunk_slice(chunk), body;
+    size_t consumed = 0;
+    enum http1_event event = http1_parse(&client->parser, data.data, data.size, &consumed, &body);
+    struct exchange *exchange = client->exchange;
+    struct chunk part = { 0 };
+    if (event == HTTP1_BODY)
+        part = chunk_part(chunk, (uint32_t)(body.data - data.data), (uint32_t)body.size);
+    chunk_queue_consume(&client->input, consumed);
+    switch (event) {
+    case HTTP1_MORE: return client->input.count > 0;
+    case HTTP1_HEAD:
+        client->state = CLIENT_BUSY;
+        client->request_count++;
+        client->body_begin_ms = client->proxy->shard->now_ms;
+        client->body_begin_bytes = client->tcp.stream.received_bytes;
+        *begun = true;
+        return true;
+    case HTTP1_BODY: exchange_request_body(exchange, part); return client->exchange == exchange;
+    case HTTP1_END: exchange_request_end(exchange); return false;
+    case HTTP1_REFUSED: refuse(client); return false;
+    }
+    return false;
+}
+
+static bool can_parse(const struct client *client)
+{
+    if (client->state != CLIENT_IDLE && client->state != CLIENT_HEAD && client->state != CLIENT_BUSY)
+        return false;
+    return client->input.count > 0 && (client->exchange == NULL || !client->exchange->request_complete);
+}
+
+static void on_end(struct client *client);
+
+static void client_process(struct client *client)
+{
+    if (client->processing)
+        return;
+    client->processing = true;
+    while (can_parse(client)) {
+        bool begun = false;
+        if (client->exchange == NULL && !begin_exchange(client))
+            break;
+        struct exchange *exchange = client->exchange;
+        while (parse_some(client, &begun))
+            continue;
+        /* What came along with the head is there when the walk begins: a small body leaves with its head. */
+        if (begun && client->exchange == exchange)
+            exchange_run(exchange);
+        if (client->exchange == exchange && !exchange->request_complete)
+            break;
+    }
+    client->processing = false;
+    if (client->ended && client->input.count == 0 && client->exchange && !client->exchange->request_complete)
+        on_end(client);
+}
+
+static void on_end(struct client *client)
+{
+    struct exchange *exchange = client->exchange;
+    client->ended = true;
+    if (exchange && exchange->request_complete)
+        return; /* a half-close after the request is not an abort: the answer still goes out */
+    if (exchange && client->state == CLIENT_HEAD && !http1_parser_is_idle(&client->parser)) {
+        exchange_refuse(exchange, 400, (struct slice){ NULL, 0 });
+        return;
+    }
+    abort_exchange(client);
+}
+
+static void on_received(struct stream *stream, struct chunk chunk)
+{
+    struct client *client = client_of(stream);
+    if (client->state == CLIENT_LINGERING) {
+        bool enough = chunk.size == 0 || stream->received_bytes - client->body_begin_bytes > LINGER_BYTES;
+        client->ended |= chunk.size == 0;
+        chunk_release(&chunk);
+        if (enough && (stream->queued_bytes == 0 || !client->ended))
+            close_now(client);
+        return;
+    }
+    if (chunk.size == 0) {
+        if (client->input.count == 0)
+            on_end(client);
+        else
+            client->ended = true;
+        return;
+    }
+    if (!chunk_queue_push(&client->input, chunk)) {
+        abort_exchange(client);
+        return;
+    }
+    client_process(client);
+    if (client->state == CLIENT_CLOSING || client->state == CLIENT_LINGERING)
+        return;
+    if (client->input.count > INPUT_CHUNKS)
+        client_pause(client);
+    if (client->state == CLIENT_BUSY)
+        client_timer_update(client);
+    if (client->state == CLIENT_BUSY && client->exchange && !client->exchange->request_complete &&
+        drips(client))
+        exchange_refuse(client->exchange, 408, (struct slice){ NULL, 0 });
+}
+
+/* --- output ---------------------------------------------------------------------------------------------------- */
+
+void client_send(struct client *client, struct chunk chunk)
+{
+    stream_send(&client->tcp.stream, chunk);
+}
+
+bool client_is_congested(const struct client *client)
+{
+    const struct stream *stream = &client->tcp.stream;
+    return stream->queued_bytes > client->proxy->options->stream_bytes || stream->queued_chunks > 64;
+}
+
+void client_pause(struct client *client)
+{
+    if (!client->paused)
+        stream_pause(&client->tcp.stream);
+    client->paused = true;
+}
+
+void client_resume(struct client *client)
+{
+    if (client->paused)
+        stream_resume(&client->tcp.stream);
+    client->paused = false;
+}
+
+static void on_writable(struct stream *stream)
+{
+    struct client *client = client_of(stream);
+    if (client->state == CLIENT_LINGERING) {
+        if (client->ended && stream->queued_bytes == 0)
+            close_now(client);
+        return;
+    }
+    if (client->exchange)
+        exchange_client_writable(client->exchange);
+    if (client->state == CLIENT_BUSY)
+        client_timer_update(client);
+}
+
+static void on_failed(struct stream *stream, enum error error)
+{
+    (void)error;
+    abort_exchange(client_of(stream));
+}
+
+void client_exchange_done(struct client *client, enum client_keep keep)
+{
+    client->exchange = NULL;
+    if (client->state == CLIENT_CLOSING)
+        return;
+    if (keep == CLIENT_CUT) {
+        close_now(client);
+        return;
+    }
+    if (keep == CLIENT_CLOSE || client->proxy->draining) {
+        linger(client);
+        return;
+    }
+    client->state = CLIENT_IDLE;
+    if (client->input.count == 0) {
+        if (client->ended) {
+            linger(client);
+            return;
+        }
+    } else if (!client->processing) {
+        client_process(client);
+    }
+    if (client->state == CLIENT_IDLE && client->exchange == NULL) {
+        client_timer_update(client);
+        client_resume(client);
+    }
+}
+
+void client_drain(struct client *client)
+{
+    if (client->state == CLIENT_IDLE)
+        close_now(client);
+}
+
+static const struct stream_events client_events = {
+    .received = on_received,
+    .writable = on_writable,
+    .failed = on_failed,
+    .closed = on_closed,
+};

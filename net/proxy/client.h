@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A client's connection: HTTP/1 requests in, one exchange at a time, responses out in order. An idle one owns
+ * neither buffer nor exchange. Its shard's. */
+#pragma once
+
+#include "net/proxy/exchange_state.h"
+#include "net/transport/tcp_stream.h"
+
+enum client_state {
+    CLIENT_IDLE,      /* between requests */
+    CLIENT_HEAD,      /* a head is arriving */
+    CLIENT_BUSY,      /* an exchange is under way */
+    CLIENT_LINGERING, /* said its last word, drains what the client still sends */
+    CLIENT_CLOSING
+};
+
+struct client {
+    struct tcp_stream tcp;
+    struct proxy *proxy;
+    struct client *next_spare;
+    struct list_node node; /* proxy->clients */
+    struct http1_parser parser;
+    struct exchange *exchange;
+    struct chunk_queue input; /* arrived, not yet parsed */
+    struct timer timer;
+    struct address peer;
+    char peer_text[ADDRESS_TEXT_SIZE];
+    uint8_t peer_text_size;
+    uint64_t body_begin_ms;  /* when the body began to arrive */
+    uint64_t body_begin_bytes;
+    uint32_t request_count;
+    uint16_t port;
+    uint8_t state; /* enum client_state */
+    bool tls;
+    bool processing; /* inside client_process */
+    bool paused;
+    bool ended; /* the client has finished sending */
+};
+
+/* An accepted descriptor; it is closed here when there is no room for another client. */
+void client_accepted(struct listener *listener, int fd);
+
+/* For the exchange: */
+void client_send(struct client *client, struct chunk chunk);
+bool client_is_congested(const struct client *client);
+
+/* Reading on or not, as the upstream takes what arrives. */
+void client_pause(struct client *client);
+void client_resume(struct client *client);
+
+/* The exchange is over; `keep`: the connection may take another request. */
+enum client_keep { CLIENT_CLOSE, CLIENT_KEEP, CLIENT_CUT };
+void client_exchange_done(struct client *client, enum client_keep keep);
+
+/* Draining: ends it now when idle. */
+void client_drain(struct client *client);
+void client_timer_update(struct client *client);

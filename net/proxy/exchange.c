@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/proxy/answer.h"
+#include "net/proxy/client.h"
+#include "net/proxy/exchange_steps.h"
+#include "net/proxy/upstream.h"
+
+#include <stdlib.h>
+
+enum { SPARE_EXCHANGES = 1024 };
+
+/* --- the walk ------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    enum step_result (*run)(struct exchange *);
+} steps[] = {
+#define STEP(id, function) [STEP_##id] = { #function, step_##function },
+    EXCHANGE_STEPS(STEP)
+#undef STEP
+};
+
+_Static_assert(COUNT_OF(steps) == STEP_COUNT, "a function per step");
+
+static void exchange_check(const struct exchange *exchange)
+{
+    CHECK(exchange->step < STEP_COUNT);
+    CHECK(exchange->snapshot != NULL);
+    CHECK(!exchange->waiting || !exchange->running || exchange->step == STEP_ACCESS ||
+          exchange->step == STEP_REWRITE);
+    CHECK(exchange->step >= STEP_PICK || exchange->upstream == NULL);
+}
+
+void exchange_run(struct exchange *exchange)
+{
+    if (exchange->running || exchange->waiting)
+        return;
+    exchange->running = true;
+    for (;;) {
+        exchange_check(exchange);
+        switch (steps[exchange->step].run(exchange)) {
+        case STEP_RESULT_NEXT: exchange->step++; break;
+        case STEP_RESULT_JUMP: break;
+        case STEP_RESULT_WAIT: exchange->running = false; return;
+        case STEP_RESULT_DONE: return;
+        }
+    }
+}
+
+enum step_result exchange_jump(struct exchange *exchange, enum exchange_step step)
+{
+    exchange->step = step;
+    return STEP_RESULT_JUMP;
+}
+
+enum step_result exchange_answer_from_below(struct exchange *exchange, int status, struct slice message)
+{
+    if (exchange->upstream)
+        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+    answer_error(exchange, status, message, ANSWER_FROM_BELOW);
+    return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+}
+
+void exchange_resume(struct exchange *exchange, enum verdict verdict)
+{
+    CHECK(exchange->waiting);
+    CHECK(verdict != VERDICT_WAIT);
+    exchange->waiting = false;
+    exchange->chain_position++;
+    if (exchange->aborted)
+        exchange->step = STEP_LOG;
+    else if (verdict == VERDICT_RESPOND)
+        exchange->step = STEP_RESPONSE_HEAD;
+    exchange_run(exchange);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------ */
+
+/* Unique, not secret: a sequence under a random key, mixed so that it looks like one (splitmix64). */
+static uint64_t mix(uint64_t value)
+{
+    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ value >> 27) * 0x94d049bb133111ebu;
+    return value ^ value >> 31;
+}
+
+static void draw_request_id(struct exchange *exchange)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct proxy *proxy = exchange->proxy;
+    proxy->request_id[1] += 0x9e3779b97f4a7c15u;
+    uint64_t words[2] = { mix(proxy->request_id[0] ^ proxy->request_id[1]),
+                          mix(proxy->request_id[0] + ~proxy->request_id[1]) };
+    for (unsigned i = 0; i < REQUEST_ID_SIZE; i++)
+        exchange->request_id[i] = digits[words[i / 16] >> (4 * (i % 16)) & 15];
+}
+
+struct exchange *exchange_open(struct proxy *proxy, struct client *client)
+{
+    struct exchange *exchange = proxy->spare_exchanges;
+    if (exchange) {
+        proxy->spare_exchanges = exchange->next_spare;
+        proxy->spare_exchange_count--;
+    } else {
+        exchange = malloc(sizeof(*exchange));
+    }
+    if (exchange == NULL)
+        return NULL;
+    memset(exchange, 0, offsetof(struct exchange, request_id));
+    exchange->proxy = proxy;
+    exchange->client = client;
+    exchange->snapshot = proxy->snapshot;
+    exchange->tls = client->tls;
+    exchange->port = client->port;
+    exchange->start_ns = proxy->shard->now_ns;
+    exchange->wall_ms = proxy->shard->wall_ms;
+    exchange->replayable = true;
+    chunk_queue_init(&exchange->body);
+    chunk_queue_init(&exchange->replay);
+    arena_init(&exchange->arena, exchange->page, sizeof(exchange->page), proxy->options->exchange_bytes);
+    message_init(&exchange->request, &exchange->arena);
+    draw_request_id(exchange);
+    snapshot_take(exchange->snapshot, proxy->shard->index);
+    metric_add(&proxy->shard->metrics, METRIC_REQUESTS, 1);
+    metric_add(&proxy->shard->metrics, METRIC_REQUESTS_ACTIVE, 1);
+    return exchange;
+}
+
+void exchange_close(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    CHECK(exchange->upstream == NULL);
+    chunk_queue_clear(&exchange->body);
+    chunk_queue_clear(&exchange->replay);
+    arena_deinit(&exchange->arena);
+    snapshot_release(exchange->snapshot, proxy->shard->index, proxy->snapshot);
+    metric_add(&proxy->shard->metrics, METRIC_REQUESTS_ACTIVE, -1);
+    if (proxy->spare_exchange_count >= SPARE_EXCHANGES) {
+        free(exchange);
+        return;
+    }
+    exchange->next_spare = proxy->spare_exchanges;
+    proxy->spare_exchanges = exchange;
+    proxy->spare_exchange_count++;
+}
+
+void exchange_client_gone(struct exchange *exchange)
+{
+    exchange->client = NULL;
+    exchange->aborted = true;
+    metric_add(&exchange->proxy->shard->metrics, METRIC_REQUESTS_ABORTED, 1);
+    if (exchange->upstream)
+        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+    if (exchange->waiting)
+        return;
+    exchange->step = STEP_LOG;
+    exchange_run(exchange);
+}
+
+/* A client whose exchange cannot be answered any more. */
+static void cut_client(struct exchange *exchange)
+{
+    struct client *client = exchange->client;
+    client_exchange_done(client, CLIENT_CUT);
+    exchange_client_gone(exchange);
+}
+
+void exchange_refuse(struct exchange *exchange, int status, struct slice message)
+{
+    if (exchange->status != 0 || exchange->waiting) {
+        cut_client(exchange);
+        return;
+    }
+    exchange->client_closes = true;
+    if (exchange->chain == NULL)
+        exchange->chain = exchange->snapshot->no_route;
+    (void)exchange_answer_from_below(exchange, status, message);
+    exchange_run(exchange);
+}

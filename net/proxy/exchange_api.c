@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/proxy/answer.h"
+#include "net/proxy/client.h"
+
+const struct message *exchange_request(const struct exchange *exchange)
+{
+    return &exchange->request;
+}
+
+struct arena *exchange_arena(struct exchange *exchange)
+{
+    return &exchange->arena;
+}
+
+struct shard *exchange_shard(const struct exchange *exchange)
+{
+    return exchange->proxy->shard;
+}
+
+const struct model *exchange_model(const struct exchange *exchange)
+{
+    return exchange->snapshot->model;
+}
+
+struct slice exchange_path(const struct exchange *exchange)
+{
+    return exchange->path;
+}
+
+struct slice exchange_query(const struct exchange *exchange)
+{
+    return exchange->query;
+}
+
+struct slice exchange_client_ip(const struct exchange *exchange)
+{
+    return exchange->client_ip;
+}
+
+struct slice exchange_request_id(const struct exchange *exchange)
+{
+    return (struct slice){ exchange->request_id, REQUEST_ID_SIZE };
+}
+
+const struct route *exchange_route(const struct exchange *exchange)
+{
+    return exchange->match.route;
+}
+
+const struct service *exchange_service(const struct exchange *exchange)
+{
+    return exchange->service ? exchange->service->service : NULL;
+}
+
+const struct consumer *exchange_consumer(const struct exchange *exchange)
+{
+    return exchange->consumer;
+}
+
+const struct credential *exchange_credential(const struct exchange *exchange)
+{
+    return exchange->credential;
+}
+
+bool exchange_set_upstream_header(struct exchange *exchange, struct slice name, struct slice value)
+{
+    return message_set(&exchange->request, name, value);
+}
+
+void exchange_remove_upstream_header(struct exchange *exchange, struct slice name)
+{
+    message_remove(&exchange->request, name);
+}
+
+static bool set_or_remove(struct exchange *exchange, struct slice name, struct slice value)
+{
+    if (value.size > 0)
+        return message_set(&exchange->request, name, value);
+    message_remove(&exchange->request, name);
+    return true;
+}
+
+/* Kong reads `_` as `-` in these names: no spelling of the client's may reach the upstream. */
+static void remove_spellings(struct message *request)
+{
+    static const char *const names[] = { "x-consumer-id", "x-consumer-custom-id", "x-consumer-username",
+                                         "x-credential-identifier", "x-anonymous-consumer" };
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        struct header *header = &request->headers[i];
+        if (header->name.data == NULL || header->id != HEADER_OTHER || header->name.size < 13 ||
+            slice_lower(header->name.data[0]) != 'x')
+            continue;
+        char folded[24];
+        if (header->name.size > sizeof(folded))
+            continue;
+        for (size_t j = 0; j < header->name.size; j++)
+            folded[j] = header->name.data[j] == '_' ? '-' : slice_lower(header->name.data[j]);
+        for (size_t j = 0; j < COUNT_OF(names); j++)
+            if (slice_equal((struct slice){ folded, header->name.size }, slice_of(names[j])))
+                header->name.data = NULL;
+    }
+}
+
+bool exchange_authenticate(struct exchange *exchange, const struct consumer *consumer,
+                           const struct credential *credential, struct slice identifier)
+{
+    static const struct slice none = { NULL, 0 };
+    exchange->consumer = consumer;
+    exchange->credential = credential;
+    remove_spellings(&exchange->request);
+    bool anonymous = consumer && credential == NULL;
+    return set_or_remove(exchange, SLICE("X-Consumer-ID"),
+                         consumer ? slice_of(consumer->entity.id) : none) &&
+           set_or_remove(exchange, SLICE("X-Consumer-Custom-ID"), consumer ? consumer->custom_id : none) &&
+           set_or_remove(exchange, SLICE("X-Consumer-Username"), consumer ? consumer->entity.name : none) &&
+           set_or_remove(exchange, SLICE("X-Credential-Identifier"), credential ? identifier : none) &&
+           set_or_remove(exchange, SLICE("X-Anonymous-Consumer"), anonymous ? SLICE("true") : none);
+}
+
+bool exchange_set_response_header(struct exchange *exchange, struct slice name, struct slice value)
+{
+    for (uint32_t i = 0; i < exchange->edit_count; i++) {
+        if (!slice_equal_nocase(exchange->edits[i].name, name))
+            continue;
+        exchange->edits[i].value = value;
+        return true;
+    }
+    if (exchange->edit_count == exchange->edit_capacity) {
+        uint32_t capacity = exchange->edit_capacity ? exchange->edit_capacity * 2 : 8;
+        struct header *edits = arena_array(&exchange->arena, capacity, sizeof(*edits));
+        if (edits == NULL)
+            return false;
+        if (exchange->edit_count)
+            memcpy(edits, exchange->edits, exchange->edit_count * sizeof(*edits));
+        exchange->edits = edits;
+        exchange->edit_capacity = capacity;
+    }
+    exchange->edits[exchange->edit_count++] = (struct header){ .name = name, .value = value };
+    return true;
+}
+
+enum verdict exchange_respond_error(struct exchange *exchange, int status, struct slice message)
+{
+    answer_error(exchange, status, message, ANSWER_FROM_PLUGIN);
+    return VERDICT_RESPOND;
+}
+
+enum verdict exchange_respond_json(struct exchange *exchange, int status, struct slice json)
+{
+    answer_json(exchange, status, json);
+    return VERDICT_RESPOND;
+}
+
+enum verdict exchange_respond_failure(struct exchange *exchange)
+{
+    answer_error(exchange, 500, (struct slice){ NULL, 0 }, ANSWER_FROM_PLUGIN);
+    return VERDICT_RESPOND;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The first half of the walk: from a parsed request to a connection that can carry it. */
+#include "net/proxy/answer.h"
+#include "net/proxy/client.h"
+#include "net/proxy/client_address.h"
+#include "net/proxy/exchange_steps.h"
+#include "net/proxy/upstream.h"
+
+#include "core/base/path.h"
+
+/* --- route ----------------------------------------------------------------------------------------------------- */
+
+/* Path and query of the target in any of its forms (RFC 9112 section 3.2). */
+static void split_target(struct exchange *exchange)
+{
+    struct slice target = exchange->request.target;
+    if (target.size > 0 && target.data[0] != '/' && target.data[0] != '*') {
+        const char *authority = memchr(target.data, ':', target.size);
+        struct slice rest = slice_from(target, (size_t)(authority - target.data) + 3);
+        size_t at = 0;
+        while (at < rest.size && rest.data[at] != '/' && rest.data[at] != '?')
+            at++;
+        target = slice_from(rest, at);
+    }
+    exchange->raw_path = slice_split(target, '?', &exchange->query);
+    if (exchange->raw_path.size == 0 || exchange->raw_path.data[0] == '*')
+        exchange->raw_path = SLICE("/");
+}
+
+/* Lower case and without port; an IPv6 literal keeps its brackets. */
+static bool set_host(struct exchange *exchange)
+{
+    struct slice host = message_find(&exchange->request, HEADER_HOST);
+    size_t size = host.size;
+    while (size > 0 && host.data[size - 1] >= '0' && host.data[size - 1] <= '9')
+        size--;
+    if (size > 0 && host.data[size - 1] == ':')
+        host.size = size - 1;
+    exchange->host = host;
+    for (size_t i = 0; i < host.size; i++) {
+        if (host.data[i] < 'A' || host.data[i] > 'Z')
+            continue;
+        exchange->host = arena_copy(&exchange->arena, host);
+        char *copy = (char *)(uintptr_t)exchange->host.data;
+        for (; copy && i < host.size; i++)
+            copy[i] = slice_lower(copy[i]);
+        return copy != NULL;
+    }
+    return true;
+}
+
+static bool is_https(const struct exchange *exchange)
+{
+    if (exchange->trust == PEER_TRUSTED && message_has(&exchange->request, HEADER_X_FORWARDED_PROTO))
+        return slice_equal_nocase(message_find(&exchange->request, HEADER_X_FORWARDED_PROTO), SLICE("https"));
+    return exchange->tls;
+}
+
+/* A route for https only: the client is told to come back that way. */
+static enum step_result require_https(struct exchange *exchange)
+{
+    int status = (int)exchange->match.route->https_redirect_status_code;
+    if (status == 426) {
+        if (!exchange_set_response_header(exchange, SLICE("Connection"), SLICE("Upgrade")) ||
+            !exchange_set_response_header(exchange, SLICE("Upgrade"), SLICE("TLS/1.2, HTTP/1.1")))
+            return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
+        answer_error(exchange, status, SLICE("Please use HTTPS protocol"), ANSWER_FROM_PLUGIN);
+        return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+    }
+    struct slice location = arena_format(&exchange->arena, "https://%.*s%.*s", SLICE_FORMAT(exchange->host),
+                                         SLICE_FORMAT(exchange->request.target));
+    if (location.data == NULL || !exchange_set_response_header(exchange, SLICE("Location"), location))
+        return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
+    exchange->answer = (struct answer){ .status = status };
+    return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+}
+
+static bool match_route(struct exchange *exchange)
+{
+    struct router_request request = {
+        .method = exchange->request.method,
+        .host = message_find(&exchange->request, HEADER_HOST),
+        .path = exchange->path,
+        .port = exchange->port,
+        .tls = exchange->tls,
+        .message = &exchange->request,
+        .scratch = &exchange->proxy->regex,
+        .arena = &exchange->arena,
+    };
+    return router_match(&exchange->snapshot->router, &request, &exchange->match);
+}
+
+enum step_result step_route(struct exchange *exchange)
+{
+    const struct snapshot *snapshot = exchange->snapshot;
+    struct slice none = { NULL, 0 };
+    exchange->chain = snapshot->no_route;
+    uint64_t most = exchange->proxy->options->body_bytes_max;
+    if (most && exchange->request.framing == BODY_LENGTH && exchange->request.body_bytes > most)
+        return exchange_answer_from_below(exchange, 413, none);
+    split_target(exchange);
+    client_address_determine(exchange);
+    enum error error = path_normalise(&exchange->arena, exchange->raw_path, &exchange->path);
+    if (error == ERROR_MEMORY || !set_host(exchange))
+        return exchange_answer_from_below(exchange, 503, none);
+    if (error != ERROR_OK) {
+        exchange->client_closes = true;
+        return exchange_answer_from_below(exchange, 400, none);
+    }
+    if (!match_route(exchange)) {
+        exchange->match.route = NULL;
+        answer_error(exchange, 404, SLICE("no Route matched with those values"), ANSWER_FROM_PLUGIN);
+        return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+    }
+    const struct route_plan *plan = &snapshot->routes[exchange->match.route->entity.index];
+    exchange->chain = plan->chain;
+    exchange->service = plan->service;
+    uint64_t protocols = exchange->match.route->protocols;
+    if (!(protocols & PROTOCOL_BIT(PROTOCOL_HTTP)) && (protocols & PROTOCOL_BIT(PROTOCOL_HTTPS)) &&
+        !is_https(exchange))
+        return require_https(exchange);
+    return STEP_RESULT_NEXT;
+}
+
+/* --- plugins ----------------------------------------------------------------------------------------------------- */
+
+static void *state_of(struct exchange *exchange, const struct chain_slot *slot, uint32_t index)
+{
+    size_t size = slot->plugin->exchange_state_size;
+    if (size == 0)
+        return NULL;
+    if (exchange->plugin_states == NULL)
+        exchange->plugin_states = arena_array(&exchange->arena, exchange->chain->count, sizeof(void *));
+    if (exchange->plugin_states == NULL)
+        return NULL;
+    if (exchange->plugin_states[index] == NULL)
+        exchange->plugin_states[index] = arena_alloc_zero(&exchange->arena, size);
+    return exchange->plugin_states[index];
+}
+
+/* Runs the slots of a phase from chain_position on. */
+static enum verdict run_phase(struct exchange *exchange, enum phase phase)
+{
+    const struct chain *chain = exchange->chain;
+    if (!(chain->phases >> phase & 1))
+        return VERDICT_CONTINUE;
+    if (exchange->chain_phase != phase || exchange->chain_position > chain->count) {
+        exchange->chain_phase = phase;
+        exchange->chain_position = 0;
+    }
+    for (; exchange->chain_position < chain->count; exchange->chain_position++) {
+        const struct chain_slot *slot = &chain->slots[exchange->chain_position];
+        const struct plugin_instance *instance = chain_instance(slot, exchange->consumer);
+        if (slot->plugin->on[phase] == NULL || instance == NULL)
+            continue;
+        struct plugin_call call = {
+            .exchange = exchange,
+            .instance = instance,
+            .config = instance->config,
+            .shard_state = exchange->proxy->plugin_states[slot->plugin_index],
+            .exchange_state = state_of(exchange, slot, exchange->chain_position),
+        };
+        if (slot->plugin->exchange_state_size > 0 && call.exchange_state == NULL)
+            return phase <= PHASE_ACCESS ? exchange_respond_failure(exchange) : VERDICT_CONTINUE;
+        enum verdict verdict = slot->plugin->on[phase](&call);
+        if (verdict != VERDICT_CONTINUE)
+            return verdict;
+    }
+    return VERDICT_CONTINUE;
+}
+
+static enum step_result decide_by(struct exchange *exchange, enum phase phase)
+{
+    switch (run_phase(exchange, phase)) {
+    case VERDICT_CONTINUE: return STEP_RESULT_NEXT;
+    case VERDICT_RESPOND: return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+    case VERDICT_WAIT: exchange->waiting = true; return STEP_RESULT_WAIT;
+    }
+    return STEP_RESULT_NEXT;
+}
+
+enum step_result step_rewrite(struct exchange *exchange)
+{
+    return decide_by(exchange, PHASE_REWRITE);
+}
+
+enum step_result step_access(struct exchange *exchange)
+{
+    enum step_result result = decide_by(exchange, PHASE_ACCESS);
+    if (result != STEP_RESULT_NEXT || exchange->service != NULL)
+        return result;
+    answer_error(exchange, 503, SLICE("no Service found with those values"), ANSWER_FROM_PLUGIN);
+    return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+}
+
+enum step_result step_upstream_request(struct exchange *exchange)
+{
+    (void)run_phase(exchange, PHASE_UPSTREAM_REQUEST);
+    return STEP_RESULT_NEXT;
+}
+
+void exchange_run_late_phase(struct exchange *exchange, enum phase phase)
+{
+    exchange->chain_position = UINT32_MAX; /* from the first slot, whatever ran before */
+    (void)run_phase(exchange, phase);
+}
+
+/* --- upstream -------------------------------------------------------------------------------------------------- */
+
+enum step_result step_pick(struct exchange *exchange)
+{
+    const struct service_plan *service = exchange->service;
+    if (exchange->tries == 0)
+        exchange->upstream_start_ns = exchange->proxy->shard->now_ns;
+    if (service->address_count == 0) {
+        answer_error(exchange, 503, SLICE("name resolution failed"), ANSWER_FROM_PLUGIN);
+        return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+    }
+    exchange->address = &service->addresses[exchange->proxy->pick_count++ % service->address_count];
+    return STEP_RESULT_NEXT;
+}
+
+enum step_result step_connect(struct exchange *exchange)
+{
+    struct upstream *upstream = exchange->upstream;
+    if (upstream == NULL) {
+        exchange->tries++;
+        enum error error = upstream_take(exchange, exchange->address);
+        if (error != ERROR_OK)
+            return exchange_answer_from_below(exchange, error_http_status(error), (struct slice){ NULL, 0 });
+        upstream = exchange->upstream;
+    }
+    if (upstream->open)
+        return STEP_RESULT_NEXT;
+    upstream_limit_time(upstream, (uint64_t)exchange->service->service->connect_timeout_ms);
+    return STEP_RESULT_WAIT;
+}
+
+/* Repeating is safe when nothing has been sent, or for methods whose repetition means no harm. */
+static bool may_repeat(const struct exchange *exchange)
+{
+    if (exchange->status != 0 || exchange->aborted || !exchange->replayable ||
+        exchange->tries > (uint32_t)exchange->service->service->retries)
+        return false;
+    if (!exchange->upstream_sent)
+        return true;
+    struct slice method = exchange->request.method;
+    return !slice_equal(method, SLICE("POST")) && !slice_equal(method, SLICE("PATCH")) &&
+           !slice_equal(method, SLICE("LOCK"));
+}
+
+static bool rewind_body(struct exchange *exchange)
+{
+    struct chunk_queue rest = exchange->body;
+    exchange->body = exchange->replay;
+    chunk_queue_init(&exchange->replay);
+    bool enough = true;
+    while (rest.count > 0)
+        enough = chunk_queue_push(&exchange->body, chunk_queue_pop(&rest)) && enough;
+    return enough;
+}
+
+enum step_result exchange_try_again(struct exchange *exchange, enum error error)
+{
+    bool began = exchange->upstream && exchange->upstream->head_seen;
+    bool stale = exchange->upstream && exchange->upstream->reused && error != ERROR_TIMEOUT;
+    metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_FAILURES, 1);
+    if (exchange->upstream)
+        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+    /* A kept connection that the upstream had closed says nothing about the upstream: that try is not counted. */
+    if (stale && !began && exchange->tries > 0)
+        exchange->tries--;
+    if (!began && error != ERROR_PROTOCOL && may_repeat(exchange) && rewind_body(exchange)) {
+        metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_RETRIES, 1);
+        exchange->upstream_sent = exchange->upstream_done = false;
+        return exchange_jump(exchange, STEP_PICK);
+    }
+    if (exchange->tries == 0)
+        exchange->tries = 1;
+    int status = error == ERROR_TIMEOUT ? 504 : error == ERROR_MEMORY || error == ERROR_DESCRIPTORS ? 503 : 502;
+    return exchange_answer_from_below(exchange, status, (struct slice){ NULL, 0 });
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The second half of the walk: the request goes out, the response comes back, bodies flow both ways. */
+#include "net/proxy/client.h"
+#include "net/proxy/exchange_steps.h"
+#include "net/proxy/forward.h"
+#include "net/proxy/upstream.h"
+
+enum { INTERIM_MAX = 8 /* 1xx responses of one exchange */ };
+
+/* --- request body ------------------------------------------------------------------------------------------------ */
+
+/* Keeps what is sent for another try, as long as it is little. */
+static void remember(struct exchange *exchange, const struct chunk *chunk)
+{
+    if (!exchange->replayable)
+        return;
+    if (exchange->replay.bytes + chunk->size <= exchange->proxy->options->replay_bytes &&
+        chunk_queue_push(&exchange->replay, chunk_part(chunk, 0, chunk->size)))
+        return;
+    exchange->replayable = false;
+    chunk_queue_clear(&exchange->replay);
+}
+
+static bool send_line(struct exchange *exchange, struct chunk line)
+{
+    if (line.block == NULL)
+        return false;
+    upstream_send(exchange->upstream, line);
+    return true;
+}
+
+bool exchange_flush_body(struct exchange *exchange)
+{
+    bool framed = exchange->upstream_chunked;
+    while (exchange->body.count > 0) {
+        struct chunk chunk = chunk_queue_pop(&exchange->body);
+        remember(exchange, &chunk);
+        if (framed && !send_line(exchange, forward_chunk_line(exchange, chunk.size))) {
+            chunk_release(&chunk);
+            return false;
+        }
+        upstream_send(exchange->upstream, chunk);
+        if (framed && !send_line(exchange, forward_text(exchange, SLICE("\r\n"))))
+            return false;
+    }
+    if (exchange->request_complete && !exchange->upstream_done) {
+        if (framed && !send_line(exchange, forward_last_chunk(exchange, NULL, 0)))
+            return false;
+        exchange->upstream_done = true;
+    }
+    return true;
+}
+
+static void fail_memory(struct exchange *exchange)
+{
+    metric_add(&exchange->proxy->shard->metrics, METRIC_MEMORY_FAILURES, 1);
+    exchange_refuse(exchange, 503, (struct slice){ NULL, 0 });
+}
+
+void exchange_request_body(struct exchange *exchange, struct chunk chunk)
+{
+    const struct proxy_options *options = exchange->proxy->options;
+    exchange->body_bytes += chunk.size;
+    if (exchange->step >= STEP_LOG || exchange->answer.status != 0) {
+        chunk_release(&chunk);
+        return;
+    }
+    if (!chunk_queue_push(&exchange->body, chunk)) {
+        fail_memory(exchange);
+        return;
+    }
+    if (options->body_bytes_max && exchange->body_bytes > options->body_bytes_max) {
+        exchange_refuse(exchange, 413, (struct slice){ NULL, 0 });
+        return;
+    }
+    bool flows = exchange->upstream_sent && exchange->upstream;
+    if (flows && !exchange_flush_body(exchange))
+        fail_memory(exchange);
+    else if (flows ? upstream_is_congested(exchange->upstream)
+                   : exchange->body.bytes > options->stream_bytes || exchange->body.count > 64)
+        client_pause(exchange->client);
+}
+
+void exchange_request_end(struct exchange *exchange)
+{
+    exchange->request_complete = true;
+    if (exchange->upstream_sent && exchange->upstream && !exchange_flush_body(exchange))
+        fail_memory(exchange);
+}
+
+void exchange_upstream_writable(struct exchange *exchange)
+{
+    struct upstream *upstream = exchange->upstream;
+    if (exchange->client == NULL || exchange->request_complete || upstream_is_congested(upstream))
+        return;
+    client_resume(exchange->client);
+    client_timer_update(exchange->client);
+}
+
+/* --- connecting and sending ---------------------------------------------------------------------------------- */
+
+void exchange_upstream_opened(struct exchange *exchange, enum error error)
+{
+    if (error != ERROR_OK)
+        (void)exchange_try_again(exchange, error);
+    exchange_run(exchange);
+}
+
+/* A failure before the response began is a failed try; later it cuts the response short, visibly. */
+void exchange_upstream_failed(struct exchange *exchange, enum error error)
+{
+    if (exchange->status == 0) {
+        (void)exchange_try_again(exchange, error);
+    } else {
+        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+        exchange->truncated = true;
+        exchange->response_complete = true;
+    }
+    exchange_run(exchange);
+}
+
+static void limit_response_time(struct exchange *exchange)
+{
+    upstream_limit_time(exchange->upstream, (uint64_t)exchange->service->service->read_timeout_ms);
+}
+
+/* The client waits to be told before it sends its body: it is wanted now. */
+static void send_continue(struct exchange *exchange)
+{
+    if (!exchange->request.expects_continue || exchange->request_complete || exchange->continue_sent ||
+        exchange->body_bytes > 0)
+        return;
+    struct chunk chunk = forward_text(exchange, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+    exchange->continue_sent = true;
+    if (chunk.block)
+        client_send(exchange->client, chunk);
+}
+
+enum step_result step_send(struct exchange *exchange)
+{
+    const struct message *request = &exchange->request;
+    exchange->upstream_chunked = request->framing == BODY_CHUNKED && !exchange->request_complete;
+    struct chunk head = forward_request_head(exchange);
+    if (head.block == NULL)
+        return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
+    upstream_expect_response(exchange->upstream);
+    upstream_send(exchange->upstream, head);
+    exchange->upstream_sent = true;
+    send_continue(exchange);
+    if (!exchange_flush_body(exchange))
+        return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
+    if (!exchange->request_complete && !upstream_is_congested(exchange->upstream))
+        client_resume(exchange->client);
+    limit_response_time(exchange);
+    return STEP_RESULT_NEXT;
+}
+
+/* --- response -------------------------------------------------------------------------------------------------- */
+
+void exchange_response_interim(struct exchange *exchange)
+{
+    int status = exchange->response.status;
+    if (status == 101 || ++exchange->interim_count > INTERIM_MAX) {
+        exchange_upstream_failed(exchange, ERROR_PROTOCOL);
+        return;
+    }
+    limit_response_time(exchange);
+    if (status == 100 || exchange->request.version_minor == 0)
+        return; /* Expect was answered by the gateway itself */
+    struct chunk head = forward_interim_head(exchange);
+    if (head.block == NULL)
+        return;
+    metric_add(&exchange->proxy->shard->metrics, METRIC_RESPONSES_1XX, 1);
+    client_send(exchange->client, head);
+}
+
+void exchange_response_head(struct exchange *exchange)
+{
+    exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
+    exchange_run(exchange);
+}
+
+static enum step_result send_answer(struct exchange *exchange)
+{
+    if (!exchange->request_complete)
+        exchange->client_closes = true;
+    struct chunk chunk = forward_answer(exchange);
+    exchange->status = exchange->answer.status;
+    exchange->response_complete = true;
+    if (chunk.block)
+        client_send(exchange->client, chunk);
+    else
+        exchange->truncated = true;
+    return STEP_RESULT_NEXT;
+}
+
+static bool client_must_close(const struct exchange *exchange)
+{
+    const struct proxy *proxy = exchange->proxy;
+    return !exchange->request.keep_alive || proxy->draining || exchange->client->ended ||
+           exchange->client->request_count >= proxy->options->keepalive_requests;
+}
+
+enum step_result step_response_head(struct exchange *exchange)
+{
+    if (exchange->answer.status == 0 && exchange->upstream_head_ns == 0)
+        return STEP_RESULT_WAIT;
+    exchange->client_closes |= client_must_close(exchange);
+    exchange_run_late_phase(exchange, PHASE_RESPONSE_HEAD);
+    if (exchange->answer.status != 0)
+        return send_answer(exchange);
+    struct chunk head = forward_response_head(exchange);
+    if (head.block == NULL)
+        return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
+    exchange->status = exchange->response.status;
+    client_send(exchange->client, head);
+    return STEP_RESULT_NEXT;
+}
+
+static bool send_framed(struct exchange *exchange, struct chunk chunk)
+{
+    struct client *client = exchange->client;
+    bool framed = exchange->client_framing == BODY_CHUNKED;
+    struct chunk line = framed ? forward_chunk_line(exchange, chunk.size) : (struct chunk){ 0 };
+    struct chunk end = framed ? forward_text(exchange, SLICE("\r\n")) : (struct chunk){ 0 };
+    bool enough = !framed || (line.block && end.block);
+    if (!enough) {
+        chunk_release(&line);
+        chunk_release(&chunk);
+        chunk_release(&end);
+        return false;
+    }
+    if (framed)
+        client_send(client, line);
+    client_send(client, chunk);
+    if (framed)
+        client_send(client, end);
+    return true;
+}
+
+void exchange_response_body(struct exchange *exchange, struct chunk chunk)
+{
+    exchange->response_bytes += chunk.size;
+    if (exchange->client_framing == BODY_NONE) {
+        chunk_release(&chunk);
+        return;
+    }
+    if (!send_framed(exchange, chunk)) {
+        exchange_upstream_failed(exchange, ERROR_MEMORY);
+        return;
+    }
+    if (client_is_congested(exchange->client)) {
+        upstream_pause(exchange->upstream);
+        upstream_limit_time(exchange->upstream, 0);
+        client_timer_update(exchange->client);
+    } else {
+        limit_response_time(exchange);
+    }
+}
+
+void exchange_client_writable(struct exchange *exchange)
+{
+    const struct stream *stream = &exchange->client->tcp.stream;
+    if (exchange->upstream == NULL || !exchange->upstream->paused ||
+        stream->queued_bytes * 2 > exchange->proxy->options->stream_bytes)
+        return;
+    upstream_resume(exchange->upstream);
+    limit_response_time(exchange);
+}
+
+void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count)
+{
+    struct upstream *upstream = exchange->upstream;
+    if (exchange->client_framing == BODY_CHUNKED) {
+        bool wanted = message_list_has(message_find(&exchange->request, HEADER_TE), SLICE("trailers"));
+        struct chunk end = forward_last_chunk(exchange, trailers, wanted ? trailer_count : 0);
+        if (end.block)
+            client_send(exchange->client, end);
+        else
+            exchange->truncated = true;
+    }
+    exchange->response_complete = true;
+    bool reusable = exchange->upstream_done && upstream->open && exchange->response.keep_alive;
+    upstream_detach(upstream, reusable ? UPSTREAM_REUSE : UPSTREAM_DROP);
+    exchange_run(exchange);
+}
+
+enum step_result step_relay(struct exchange *exchange)
+{
+    return exchange->response_complete ? STEP_RESULT_NEXT : STEP_RESULT_WAIT;
+}
+
+/* --- end ------------------------------------------------------------------------------------------------------- */
+
+static struct slice name_or_id(const struct entity *entity)
+{
+    return entity->name.data ? entity->name : slice_of(entity->id);
+}
+
+static void write_log(struct exchange *exchange)
+{
+    const struct message *request = &exchange->request;
+    uint64_t now_ns = exchange->proxy->shard->now_ns;
+    struct slice none = { NULL, 0 };
+    struct access_record record = {
+        .client_ip = exchange->client_ip,
+        .method = request->method,
+        .target = request->target,
+        .referer = message_find(request, HEADER_REFERER),
+        .user_agent = message_find(request, HEADER_USER_AGENT),
+        .host = message_find(request, HEADER_HOST),
+        .request_id = exchange_request_id(exchange),
+        .route = exchange->match.route ? name_or_id(&exchange->match.route->entity) : none,
+        .service = exchange->service ? name_or_id(&exchange->service->service->entity) : none,
+        .consumer = exchange->consumer ? name_or_id(&exchange->consumer->entity) : none,
+        .upstream = "",
+        .version_minor = request->version_minor,
+        .status = exchange->status ? exchange->status : 499, /* nginx' "client closed request" */
+        .sent_bytes = exchange->answer.status ? exchange->answer.body.size : exchange->response_bytes,
+        .received_bytes = exchange->body_bytes,
+        .wall_ms = exchange->wall_ms,
+        .duration_us = (now_ns - exchange->start_ns) / 1000,
+        .upstream_us = exchange->upstream_head_ns ? (exchange->upstream_head_ns - exchange->upstream_start_ns) / 1000
+                                                  : 0,
+    };
+    char upstream[ADDRESS_TEXT_SIZE + 8];
+    if (exchange->address && exchange->tries > 0) {
+        size_t size = address_text(exchange->address, upstream);
+        struct writer out = writer_of(upstream + size, sizeof(upstream) - size - 1);
+        writer_byte(&out, ':');
+        writer_u64(&out, address_port(exchange->address));
+        *out.next = '\0';
+        record.upstream = upstream;
+    }
+    access_log_write(&exchange->proxy->log, &record);
+}
+
+enum step_result step_log(struct exchange *exchange)
+{
+    static const enum metric classes[] = { METRIC_RESPONSES_2XX, METRIC_RESPONSES_3XX, METRIC_RESPONSES_4XX,
+                                           METRIC_RESPONSES_5XX };
+    int class = exchange->status / 100 - 2;
+    if (class >= 0 && class < (int)COUNT_OF(classes))
+        metric_add(&exchange->proxy->shard->metrics, classes[class], 1);
+    if (exchange->chain)
+        exchange_run_late_phase(exchange, PHASE_LOG);
+    if (access_log_is_on(&exchange->proxy->log))
+        write_log(exchange);
+    return STEP_RESULT_NEXT;
+}
+
+enum step_result step_finish(struct exchange *exchange)
+{
+    struct client *client = exchange->client;
+    enum client_keep keep = CLIENT_KEEP;
+    if (exchange->truncated)
+        keep = exchange->client_framing == BODY_UNTIL_CLOSE ? CLIENT_CUT : CLIENT_CLOSE;
+    else if (exchange->client_closes || !exchange->request_complete)
+        keep = CLIENT_CLOSE;
+    exchange_close(exchange);
+    if (client)
+        client_exchange_done(client, keep);
+    return STEP_RESULT_DONE;
+}

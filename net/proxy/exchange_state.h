@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of an exchange, for the files of net/proxy only (plugins use net/proxy/exchange.h). Owned by the
+ * client connection that began it; it outlives that one only while a plugin waits. One shard. */
+#pragma once
+
+#include "core/io/chunk_queue.h"
+#include "net/proxy/exchange.h"
+#include "net/proxy/proxy.h"
+#include "net/http/http1_write.h"
+
+struct client;
+struct upstream;
+
+/* The order of the walk, declared once; each is a function in exchange.c. */
+#define EXCHANGE_STEPS(STEP)                                                                                 \
+    STEP(ROUTE, route)                                                                                       \
+    STEP(REWRITE, rewrite)                                                                                   \
+    STEP(ACCESS, access)                                                                                     \
+    STEP(PICK, pick)                                                                                         \
+    STEP(CONNECT, connect)                                                                                   \
+    STEP(UPSTREAM_REQUEST, upstream_request)                                                                 \
+    STEP(SEND, send)                                                                                         \
+    STEP(RESPONSE_HEAD, response_head)                                                                       \
+    STEP(RELAY, relay)                                                                                       \
+    STEP(LOG, log)                                                                                           \
+    STEP(FINISH, finish)
+
+enum exchange_step {
+#define STEP(id, name) STEP_##id,
+    EXCHANGE_STEPS(STEP)
+#undef STEP
+        STEP_COUNT
+};
+
+enum step_result { STEP_RESULT_NEXT, STEP_RESULT_JUMP, STEP_RESULT_WAIT, STEP_RESULT_DONE };
+
+enum { EXCHANGE_PAGE_BYTES = 2560, REQUEST_ID_SIZE = 32 };
+
+/* A response made by the gateway. */
+struct answer {
+    int status; /* 0: none */
+    struct slice content_type;
+    struct slice body;
+};
+
+enum exchange_trust { PEER_UNTRUSTED, PEER_TRUSTED };
+
+struct exchange {
+    struct proxy *proxy;
+    struct client *client; /* NULL: gone */
+    struct snapshot *snapshot;
+    struct exchange *next_spare;
+    enum exchange_step step;
+    bool running;  /* inside exchange_run */
+    bool waiting;  /* for a plugin: exchange_resume is to come */
+    bool aborted;  /* the client is gone or of no more use: straight to LOG */
+
+    /* request */
+    struct message request;
+    struct chunk_queue body; /* arrived, not yet sent upstream */
+    uint64_t body_bytes;     /* arrived so far */
+    bool request_complete;
+    bool continue_sent;
+    struct slice raw_path, path, query; /* query: absent without '?' */
+    struct slice host;                  /* lower case, without port */
+    struct address client_address;
+    struct slice client_ip, peer_ip;
+    enum exchange_trust trust;
+    bool tls;
+    uint16_t port;
+    uint64_t start_ns, wall_ms;
+
+    /* decisions */
+    struct router_match match;
+    const struct service_plan *service;
+    const struct chain *chain;
+    uint32_t chain_position;
+    enum phase chain_phase;
+    void **plugin_states; /* by slot */
+    const struct consumer *consumer;
+    const struct credential *credential;
+
+    /* upstream */
+    struct upstream *upstream; /* NULL: none now */
+    const struct address *address;
+    uint32_t tries;
+    bool upstream_chunked;    /* how the request body is framed toward the upstream */
+    bool upstream_sent;       /* the head of this try has gone out */
+    bool upstream_done;       /* all of the request has gone out */
+    struct chunk_queue replay; /* what has gone out of the body, for another try */
+    bool replayable;
+    uint64_t upstream_start_ns, upstream_head_ns;
+
+    /* response */
+    struct message response; /* the upstream's head */
+    struct answer answer;
+    struct header *edits; /* set on the response whatever it is; value absent: removed */
+    uint32_t edit_count, edit_capacity;
+    int status; /* sent to the client; 0: nothing yet */
+    enum body_framing client_framing;
+    bool client_closes;  /* the connection ends with this response */
+    bool response_complete; /* the last byte is queued for the client */
+    bool truncated;      /* the upstream failed in the middle: the client's connection is cut */
+    uint64_t response_bytes;
+    uint32_t interim_count;
+
+    char request_id[REQUEST_ID_SIZE];
+    struct arena arena;
+    _Alignas(8) char page[EXCHANGE_PAGE_BYTES];
+};
+
+/* A new exchange for the next request of `client`; NULL: out of memory. */
+struct exchange *exchange_open(struct proxy *proxy, struct client *client);
+
+/* Walks on from the current step until it has to wait or is done; legal from any event. */
+void exchange_run(struct exchange *exchange);
+
+/* From the client: a part of the body (takes the reference), its end, and its vanishing. */
+void exchange_request_body(struct exchange *exchange, struct chunk chunk);
+void exchange_request_end(struct exchange *exchange);
+void exchange_client_gone(struct exchange *exchange);
+void exchange_client_writable(struct exchange *exchange);
+
+/* The client's message turned out to be bad: answers with `status` when nothing was sent yet. */
+void exchange_refuse(struct exchange *exchange, int status, struct slice message);
+
+/* From the upstream: connected or not; a head (final or 1xx) in exchange->response; a part of the body (takes the
+ * reference); the end with its trailers; failure before that. */
+void exchange_upstream_opened(struct exchange *exchange, enum error error);
+void exchange_response_head(struct exchange *exchange);
+void exchange_response_interim(struct exchange *exchange);
+void exchange_response_body(struct exchange *exchange, struct chunk chunk);
+void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count);
+void exchange_upstream_failed(struct exchange *exchange, enum error error);
+void exchange_upstream_writable(struct exchange *exchange);

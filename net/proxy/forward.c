@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/proxy/forward.h"
+
+#include "core/base/path.h"
+
+enum { HEAD_EXTRA_BYTES = 1536 }; /* what the gateway adds, but for values taken from the request */
+
+#define BIT(id) (UINT64_C(1) << HEADER_##id)
+
+/* Written by the gateway itself, or meant for one hop only. */
+static const uint64_t request_dropped =
+    BIT(HOST) | BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY) | BIT(PROXY_CONNECTION) | BIT(TRANSFER_ENCODING) |
+    BIT(CONTENT_LENGTH) | BIT(EXPECT) | BIT(UPGRADE) | BIT(HTTP2_SETTINGS) | BIT(TE) | BIT(VIA) |
+    BIT(X_FORWARDED_FOR) | BIT(X_FORWARDED_HOST) | BIT(X_FORWARDED_PATH) | BIT(X_FORWARDED_PORT) |
+    BIT(X_FORWARDED_PREFIX) | BIT(X_FORWARDED_PROTO) | BIT(X_REAL_IP) | BIT(X_KONG_REQUEST_ID);
+
+static const uint64_t response_dropped = BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY_CONNECTION) |
+                                         BIT(TRANSFER_ENCODING) | BIT(CONTENT_LENGTH) | BIT(UPGRADE) |
+                                         BIT(X_KONG_REQUEST_ID);
+
+/* --- common ------------------------------------------------------------------------------------------------ */
+
+static struct block *head_block(struct exchange *exchange, const struct message *message, struct writer *out)
+{
+    size_t size = HEAD_EXTRA_BYTES + message->method.size + message->reason.size;
+    for (uint32_t i = 0; i < message->header_count; i++)
+        size += message->headers[i].name.size + message->headers[i].value.size + 4;
+    for (uint32_t i = 0; i < exchange->edit_count; i++)
+        size += exchange->edits[i].name.size + exchange->edits[i].value.size + 4;
+    /* Values that may be written twice: forwarded from the request, path and prefix escaped. */
+    size += exchange->path.size * 3 + exchange->query.size + exchange->raw_path.size + exchange->host.size * 2;
+    if (exchange->service)
+        size += exchange->service->authority.size + exchange->service->service->path.size * 3;
+    struct block *block = block_open(exchange->proxy->shard->blocks, size);
+    if (block)
+        *out = writer_of(block->data, block->capacity);
+    return block;
+}
+
+static struct chunk finish_block(struct block *block, const struct writer *out)
+{
+    CHECK(!out->overflow); /* the size was computed from everything that is written */
+    block->used = (uint32_t)(out->next - block->data);
+    return (struct chunk){ block, 0, block->used };
+}
+
+/* Does the Connection header name that field (RFC 9110 section 7.6.1)? */
+static bool named_by_connection(const struct message *message, struct slice name)
+{
+    for (uint32_t i = 0; i < message->header_count; i++)
+        if (message->headers[i].id == HEADER_CONNECTION && message->headers[i].name.data &&
+            message_list_has(message->headers[i].value, name))
+            return true;
+    return false;
+}
+
+/* A Connection of "close" or "keep-alive" alone names no field; the common case is found without a search. */
+static bool connection_names_fields(const struct message *message)
+{
+    if (!message_has(message, HEADER_CONNECTION))
+        return false;
+    struct slice value = message_find(message, HEADER_CONNECTION);
+    return !slice_equal_nocase(value, SLICE("keep-alive")) && !slice_equal_nocase(value, SLICE("close"));
+}
+
+static struct slice product(void)
+{
+    return SLICE("sluice/" SLUICE_VERSION);
+}
+
+/* All received values, then `last`. */
+static void write_appended(struct writer *out, const struct message *message, enum header_id id,
+                           struct slice name, struct slice last)
+{
+    writer_slice(out, name);
+    writer_text(out, ": ");
+    if (message_has(message, id)) {
+        for (uint32_t i = 0; i < message->header_count; i++) {
+            if (message->headers[i].id != id || message->headers[i].name.data == NULL)
+                continue;
+            writer_slice(out, message->headers[i].value);
+            writer_text(out, ", ");
+        }
+    }
+    writer_slice(out, last);
+    writer_text(out, "\r\n");
+}
+
+/* --- request --------------------------------------------------------------------------------------------------- */
+
+static struct slice trusted_or(const struct exchange *exchange, enum header_id id, struct slice otherwise)
+{
+    if (exchange->trust == PEER_TRUSTED && message_has(&exchange->request, id))
+        return message_find(&exchange->request, id);
+    return otherwise;
+}
+
+static void write_forwarded(struct exchange *exchange, struct writer *out)
+{
+    const struct message *request = &exchange->request;
+    const struct route *route = exchange->match.route;
+    if (message_has(request, HEADER_X_FORWARDED_FOR))
+        write_appended(out, request, HEADER_X_FORWARDED_FOR, SLICE("X-Forwarded-For"), exchange->peer_ip);
+    else
+        writer_header(out, SLICE("X-Forwarded-For"), exchange->client_ip);
+    struct slice scheme = exchange->tls ? SLICE("https") : SLICE("http");
+    writer_header(out, SLICE("X-Forwarded-Proto"), trusted_or(exchange, HEADER_X_FORWARDED_PROTO, scheme));
+    writer_header(out, SLICE("X-Forwarded-Host"), trusted_or(exchange, HEADER_X_FORWARDED_HOST, exchange->host));
+    struct slice none = { NULL, 0 };
+    struct slice port = trusted_or(exchange, HEADER_X_FORWARDED_PORT, none);
+    if (port.data)
+        writer_header(out, SLICE("X-Forwarded-Port"), port);
+    else
+        writer_header_u64(out, SLICE("X-Forwarded-Port"), exchange->port);
+    writer_header(out, SLICE("X-Forwarded-Path"),
+                  trusted_or(exchange, HEADER_X_FORWARDED_PATH, exchange->raw_path));
+    struct slice prefix = trusted_or(exchange, HEADER_X_FORWARDED_PREFIX, none);
+    if (prefix.data == NULL && route->strip_path && exchange->match.prefix.size > 0 &&
+        !slice_equal(exchange->match.prefix, SLICE("/")) &&
+        path_escape(&exchange->arena, exchange->match.prefix, &prefix) != ERROR_OK)
+        prefix = none;
+    if (prefix.data)
+        writer_header(out, SLICE("X-Forwarded-Prefix"), prefix);
+    writer_header(out, SLICE("X-Real-IP"), exchange->client_ip);
+}
+
+static void write_request_framing(const struct exchange *exchange, struct writer *out)
+{
+    const struct message *request = &exchange->request;
+    if (request->framing == BODY_NONE)
+        return;
+    if (exchange->upstream_chunked)
+        writer_text(out, "Transfer-Encoding: chunked\r\n");
+    else
+        writer_header_u64(out, SLICE("Content-Length"),
+                          request->framing == BODY_LENGTH ? request->body_bytes : exchange->body_bytes);
+}
+
+static bool write_request_line(struct exchange *exchange, struct writer *out)
+{
+    const struct route *route = exchange->match.route;
+    struct path_join join = { .base = exchange->service->service->path,
+                              .path = exchange->path,
+                              .prefix = exchange->match.prefix,
+                              .strip = route->strip_path,
+                              .style = (enum path_join_style)route->path_handling };
+    struct slice path;
+    if (path_join_upstream(&exchange->arena, &join, &path) != ERROR_OK ||
+        path_escape(&exchange->arena, path, &path) != ERROR_OK)
+        return false;
+    writer_slice(out, exchange->request.method);
+    writer_byte(out, ' ');
+    writer_slice(out, path);
+    if (exchange->query.data) {
+        writer_byte(out, '?');
+        writer_slice(out, exchange->query);
+    }
+    writer_text(out, " HTTP/1.1\r\n");
+    return true;
+}
+
+static void write_request_headers(struct exchange *exchange, struct writer *out)
+{
+    const struct message *request = &exchange->request;
+    bool names = connection_names_fields(request);
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        const struct header *header = &request->headers[i];
+        if (header->name.data == NULL || (header->id && (request_dropped >> header->id & 1)))
+            continue;
+        if (!names || !named_by_connection(request, header->name))
+            writer_header(out, header->name, header->value);
+    }
+}
+
+struct chunk forward_request_head(struct exchange *exchange)
+{
+    const struct message *request = &exchange->request;
+    struct writer out;
+    struct block *block = head_block(exchange, request, &out);
+    if (block == NULL)
+        return (struct chunk){ 0 };
+    if (!write_request_line(exchange, &out)) {
+        block_release(block);
+        return (struct chunk){ 0 };
+    }
+    bool preserve = exchange->match.route->preserve_host && message_has(request, HEADER_HOST);
+    writer_header(&out, SLICE("Host"),
+                  preserve ? message_find(request, HEADER_HOST) : exchange->service->authority);
+    writer_text(&out, "Connection: keep-alive\r\n");
+    write_request_headers(exchange, &out);
+    write_request_framing(exchange, &out);
+    write_forwarded(exchange, &out);
+    struct slice via = request->version_minor == 0 ? SLICE("1.0 sluice/" SLUICE_VERSION)
+                                                   : SLICE("1.1 sluice/" SLUICE_VERSION);
+    write_appended(&out, request, HEADER_VIA, SLICE("Via"), via);
+    if (message_has(request, HEADER_TE) && message_list_has(message_find(request, HEADER_TE), SLICE("trailers")))
+        writer_text(&out, "TE: trailers\r\n");
+    if (exchange->proxy->options->request_id_upstream)
+        writer_header(&out, SLICE("X-Kong-Request-Id"), (struct slice){ exchange->request_id, REQUEST_ID_SIZE });
+    writer_text(&out, "\r\n");
+    return finish_block(block, &out);
+}
+
+/* --- response ------------------------------------------------------------------------------------------------ */
+
+static bool is_edited(const struct exchange *exchange, struct slice name)
+{
+    for (uint32_t i = 0; i < exchange->edit_count; i++)
+        if (slice_equal_nocase(exchange->edits[i].name, name))
+            return true;
+    return false;
+}
+
+static void write_edits(const struct exchange *exchange, struct writer *out)
+{
+    for (uint32_t i = 0; i < exchange->edit_count; i++)
+        if (exchange->edits[i].value.data)
+            writer_header(out, exchange->edits[i].name, exchange->edits[i].value);
+}
+
+/* nginx' `charset UTF-8`: text types that say no charset get it. */
+static bool lacks_charset(struct slice type)
+{
+    static const char *const types[] = { "text/html",         "text/plain",
+                                         "text/xml",          "text/vnd.wap.wml",
+                                         "application/javascript", "application/rss+xml" };
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        if (slice_equal_nocase(type, slice_of(types[i])))
+            return true;
+    return false;
+}
+
+static void write_response_header(struct exchange *exchange, const struct header *header, struct writer *out)
+{
+    struct slice charset = exchange->proxy->options->charset;
+    if (header->id == HEADER_CONTENT_TYPE && charset.data && lacks_charset(header->value)) {
+        writer_text(out, "Content-Type: ");
+        writer_slice(out, header->value);
+        writer_text(out, "; charset=");
+        writer_slice(out, charset);
+        writer_text(out, "\r\n");
+        return;
+    }
+    writer_header(out, header->name, header->value);
+}
+
+static void write_response_headers(struct exchange *exchange, struct writer *out)
+{
+    const struct message *response = &exchange->response;
+    bool names = connection_names_fields(response);
+    uint64_t dropped = response_dropped;
+    unsigned added = exchange->proxy->options->headers;
+    if (added & PROXY_HEADER_VIA)
+        dropped |= BIT(VIA);
+    bool te = message_has(&exchange->request, HEADER_TE);
+    if (!te)
+        dropped |= BIT(TRAILER);
+    for (uint32_t i = 0; i < response->header_count; i++) {
+        const struct header *header = &response->headers[i];
+        if (header->name.data == NULL || (header->id && (dropped >> header->id & 1)))
+            continue;
+        if (names && named_by_connection(response, header->name))
+            continue;
+        if (exchange->edit_count && is_edited(exchange, header->name))
+            continue;
+        /* The latencies are the gateway's own to tell. */
+        if (header->name.size > 14 && (added & PROXY_HEADER_UPSTREAM_LATENCY) &&
+            (slice_equal_nocase(header->name, SLICE("X-Kong-Upstream-Latency")) ||
+             slice_equal_nocase(header->name, SLICE("X-Kong-Proxy-Latency"))))
+            continue;
+        write_response_header(exchange, header, out);
+    }
+}
+
+static void decide_framing(struct exchange *exchange)
+{
+    const struct message *request = &exchange->request, *response = &exchange->response;
+    bool no_body = response->status == 204 || response->status == 304 ||
+                   slice_equal(request->method, SLICE("HEAD"));
+    if (no_body || response->framing == BODY_NONE)
+        exchange->client_framing = BODY_NONE;
+    else if (response->framing == BODY_LENGTH)
+        exchange->client_framing = BODY_LENGTH;
+    else
+        exchange->client_framing = request->version_minor >= 1 ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
+    if (exchange->client_framing == BODY_UNTIL_CLOSE || !exchange->request_complete)
+        exchange->client_closes = true;
+}
+
+static void write_connection(const struct exchange *exchange, struct writer *out)
+{
+    if (exchange->client_closes)
+        writer_text(out, "Connection: close\r\n");
+    else if (exchange->request.version_minor == 0)
+        writer_text(out, "Connection: keep-alive\r\n");
+}
+
+static void write_response_framing(const struct exchange *exchange, struct writer *out)
+{
+    const struct message *response = &exchange->response;
+    if (exchange->client_framing == BODY_CHUNKED)
+        writer_text(out, "Transfer-Encoding: chunked\r\n");
+    else if (response->status != 204 && message_has(response, HEADER_CONTENT_LENGTH))
+        writer_header(out, SLICE("Content-Length"), message_find(response, HEADER_CONTENT_LENGTH));
+    else if (response->framing == BODY_LENGTH && response->status != 204)
+        writer_header_u64(out, SLICE("Content-Length"), response->body_bytes);
+}
+
+static void write_request_id(const struct exchange *exchange, struct writer *out)
+{
+    if (exchange->proxy->options->headers & PROXY_HEADER_REQUEST_ID)
+        writer_header(out, SLICE("X-Kong-Request-Id"), (struct slice){ exchange->request_id, REQUEST_ID_SIZE });
+}
+
+static void write_proxied_latencies(const struct exchange *exchange, struct writer *out)
+{
+    unsigned added = exchange->proxy->options->headers;
+    if (added & PROXY_HEADER_UPSTREAM_LATENCY)
+        writer_header_u64(out, SLICE("X-Kong-Upstream-Latency"),
+                          (exchange->upstream_head_ns - exchange->upstream_start_ns) / 1000000u);
+    if (added & PROXY_HEADER_PROXY_LATENCY)
+        writer_header_u64(out, SLICE("X-Kong-Proxy-Latency"),
+                          (exchange->upstream_start_ns - exchange->start_ns) / 1000000u);
+}
+
+struct chunk forward_response_head(struct exchange *exchange)
+{
+    const struct message *response = &exchange->response;
+    unsigned added = exchange->proxy->options->headers;
+    struct writer out;
+    struct block *block = head_block(exchange, response, &out);
+    if (block == NULL)
+        return (struct chunk){ 0 };
+    decide_framing(exchange);
+    http1_write_status_line(&out, response->status, response->reason);
+    write_response_headers(exchange, &out);
+    write_edits(exchange, &out);
+    write_response_framing(exchange, &out);
+    write_connection(exchange, &out);
+    if ((added & PROXY_HEADER_SERVER) && !message_has(response, HEADER_SERVER))
+        writer_header(&out, SLICE("Server"), product());
+    if (added & PROXY_HEADER_VIA)
+        write_appended(&out, response, HEADER_VIA, SLICE("Via"), SLICE("1.1 sluice/" SLUICE_VERSION));
+    write_proxied_latencies(exchange, &out);
+    if (added & PROXY_HEADER_UPSTREAM_STATUS)
+        writer_header_u64(&out, SLICE("X-Kong-Upstream-Status"), (uint64_t)response->status);
+    write_request_id(exchange, &out);
+    writer_text(&out, "\r\n");
+    return finish_block(block, &out);
+}
+
+struct chunk forward_interim_head(struct exchange *exchange)
+{
+    const struct message *response = &exchange->response;
+    struct writer out;
+    struct block *block = head_block(exchange, response, &out);
+    if (block == NULL)
+        return (struct chunk){ 0 };
+    http1_write_status_line(&out, response->status, response->reason);
+    for (uint32_t i = 0; i < response->header_count; i++)
+        if (response->headers[i].id == HEADER_OTHER || !(response_dropped >> response->headers[i].id & 1))
+            writer_header(&out, response->headers[i].name, response->headers[i].value);
+    writer_text(&out, "\r\n");
+    return finish_block(block, &out);
+}
+
+struct chunk forward_answer(struct exchange *exchange)
+{
+    const struct answer *answer = &exchange->answer;
+    unsigned added = exchange->proxy->options->headers;
+    struct writer out;
+    exchange->response.header_count = 0; /* whatever an upstream had begun to say */
+    size_t edits = 0;
+    for (uint32_t i = 0; i < exchange->edit_count; i++)
+        edits += exchange->edits[i].name.size + exchange->edits[i].value.size + 4;
+    struct block *block = block_open(exchange->proxy->shard->blocks,
+                                     HEAD_EXTRA_BYTES + edits + answer->content_type.size + answer->body.size);
+    if (block == NULL)
+        return (struct chunk){ 0 };
+    out = writer_of(block->data, block->capacity);
+    http1_write_status_line(&out, answer->status, (struct slice){ NULL, 0 });
+    if (answer->content_type.size && !is_edited(exchange, SLICE("Content-Type")))
+        writer_header(&out, SLICE("Content-Type"), answer->content_type);
+    if (answer->status != 204 && answer->status != 304)
+        writer_header_u64(&out, SLICE("Content-Length"), answer->body.size);
+    write_connection(exchange, &out);
+    write_edits(exchange, &out);
+    if (added & PROXY_HEADER_SERVER)
+        writer_header(&out, SLICE("Server"), product());
+    if (exchange->tries > 0) { /* an upstream was chosen: Kong tells these like for a proxied response */
+        if (added & PROXY_HEADER_VIA)
+            writer_header(&out, SLICE("Via"), SLICE("1.1 sluice/" SLUICE_VERSION));
+        exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
+        write_proxied_latencies(exchange, &out);
+    } else if (added & PROXY_HEADER_RESPONSE_LATENCY) {
+        writer_header_u64(&out, SLICE("X-Kong-Response-Latency"),
+                          (exchange->proxy->shard->now_ns - exchange->start_ns) / 1000000u);
+    }
+    write_request_id(exchange, &out);
+    writer_text(&out, "\r\n");
+    if (!slice_equal(exchange->request.method, SLICE("HEAD")))
+        writer_slice(&out, answer->body);
+    return finish_block(block, &out);
+}
+
+/* --- chunks ------------------------------------------------------------------------------------------------------ */
+
+struct chunk forward_text(struct exchange *exchange, struct slice text)
+{
+    struct block *block = block_open(exchange->proxy->shard->blocks, text.size);
+    if (block == NULL)
+        return (struct chunk){ 0 };
+    memcpy(block->data, text.data, text.size);
+    block->used = (uint32_t)text.size;
+    return (struct chunk){ block, 0, block->used };
+}
+
+struct chunk forward_chunk_line(struct exchange *exchange, uint64_t size_bytes)
+{
+    char line[HTTP1_CHUNK_LINE_BYTES];
+    struct writer out = writer_of(line, sizeof(line));
+    http1_write_chunk_line(&out, size_bytes);
+    return forward_text(exchange, (struct slice){ line, (size_t)(out.next - line) });
+}
+
+struct chunk forward_last_chunk(struct exchange *exchange, const struct header *trailers, uint32_t count)
+{
+    size_t size = 16;
+    for (uint32_t i = 0; i < count; i++)
+        size += trailers[i].name.size + trailers[i].value.size + 4;
+    struct block *block = block_open(exchange->proxy->shard->blocks, size);
+    if (block == NULL)
+        return (struct chunk){ 0 };
+    struct writer out = writer_of(block->data, block->capacity);
+    writer_text(&out, "0\r\n");
+    for (uint32_t i = 0; i < count; i++)
+        writer_header(&out, trailers[i].name, trailers[i].value);
+    writer_text(&out, "\r\n");
+    return finish_block(block, &out);
+}

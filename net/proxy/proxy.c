@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/proxy/proxy.h"
+
+#include "net/proxy/client.h"
+#include "net/proxy/upstream.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+const struct settings *proxy_settings(const struct shard *shard)
+{
+    return proxy_of(shard)->options->settings;
+}
+
+bool resolver_lookup(struct shard *shard, struct slice name, uint16_t port, struct sockaddr_storage *storage,
+                     socklen_t *size)
+{
+    struct address address;
+    if (name_table_lookup(&proxy_of(shard)->snapshot->names, name, port, &address, 1) == 0)
+        return false;
+    memcpy(storage, &address.any, address.size);
+    *size = address.size;
+    return true;
+}
+
+static enum error open_plugins(struct proxy *proxy, void *const *process_states)
+{
+    const struct plugin *const *registry = proxy->options->registry;
+    size_t count = 0;
+    while (registry[count])
+        count++;
+    proxy->plugin_states = calloc(count + 1, sizeof(void *));
+    if (proxy->plugin_states == NULL)
+        return ERROR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        const struct plugin *plugin = registry[i];
+        if (plugin->shard_state_size == 0)
+            continue;
+        proxy->plugin_states[i] = calloc(1, plugin->shard_state_size);
+        if (proxy->plugin_states[i] == NULL)
+            return ERROR_MEMORY;
+        enum error error = ERROR_OK;
+        if (plugin->shard_open)
+            error = plugin->shard_open(proxy->shard, process_states[i], proxy->plugin_states[i]);
+        if (error != ERROR_OK)
+            return error;
+    }
+    return ERROR_OK;
+}
+
+static enum error open_listeners(struct proxy *proxy, const struct proxy_start *start)
+{
+    proxy->listeners = calloc(start->listener_count + 1, sizeof(*proxy->listeners));
+    if (proxy->listeners == NULL)
+        return ERROR_MEMORY;
+    for (uint32_t i = 0; i < start->listener_count; i++) {
+        struct listener *listener = &proxy->listeners[i];
+        listener->accepted = client_accepted;
+        listener->owner = proxy;
+        listener_start(listener, proxy->shard, start->listener_fds[i], start->listener_ports[i]);
+        proxy->listener_count++;
+    }
+    return ERROR_OK;
+}
+
+enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct proxy_start *start)
+{
+    *proxy = (struct proxy){ .shard = shard, .options = start->options, .snapshot = start->snapshot };
+    proxy->log.fd = -1;
+    list_init(&proxy->clients);
+    shard->proxy = proxy;
+    if (getrandom(proxy->request_id, sizeof(proxy->request_id), 0) != (ssize_t)sizeof(proxy->request_id))
+        return ERROR_KERNEL;
+    enum error error = access_log_open(&proxy->log, shard, start->log);
+    if (error == ERROR_OK)
+        error = regex_scratch_init(&proxy->regex);
+    if (error == ERROR_OK)
+        error = upstream_pools_open(proxy);
+    if (error == ERROR_OK)
+        error = open_plugins(proxy, start->plugin_process_states);
+    if (error == ERROR_OK)
+        error = open_listeners(proxy, start);
+    return error;
+}
+
+static void close_plugins(struct proxy *proxy)
+{
+    for (size_t i = 0; proxy->plugin_states && proxy->options->registry[i]; i++) {
+        const struct plugin *plugin = proxy->options->registry[i];
+        if (proxy->plugin_states[i] && plugin->shard_close)
+            plugin->shard_close(proxy->plugin_states[i]);
+        free(proxy->plugin_states[i]);
+    }
+    free(proxy->plugin_states);
+}
+
+void proxy_close(struct proxy *proxy)
+{
+    access_log_close(&proxy->log);
+    close_plugins(proxy);
+    upstream_pools_close(proxy);
+    regex_scratch_deinit(&proxy->regex);
+    while (proxy->spare_exchanges) {
+        struct exchange *next = proxy->spare_exchanges->next_spare;
+        free(proxy->spare_exchanges);
+        proxy->spare_exchanges = next;
+    }
+    while (proxy->spare_clients) {
+        struct client *next = proxy->spare_clients->next_spare;
+        free(proxy->spare_clients);
+        proxy->spare_clients = next;
+    }
+    free(proxy->listeners);
+}
+
+void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
+{
+    struct snapshot *before = proxy->snapshot;
+    proxy->snapshot = snapshot;
+    metric_add(&proxy->shard->metrics, METRIC_SNAPSHOTS_ADOPTED, 1);
+    snapshot_superseded(before, proxy->shard->index);
+}
+
+void proxy_drain(struct proxy *proxy)
+{
+    proxy->draining = true;
+    for (uint32_t i = 0; i < proxy->listener_count; i++)
+        listener_stop(&proxy->listeners[i]);
+    for (struct list_node *node = proxy->clients.next; node != &proxy->clients;) {
+        struct client *client = CONTAINER_OF(node, struct client, node);
+        node = node->next;
+        client_drain(client);
+    }
+}
+
+bool proxy_is_drained(const struct proxy *proxy)
+{
+    return proxy->draining && proxy->client_count == 0 && !proxy->log.write_op.armed &&
+           proxy->log.filled[proxy->log.filling] == 0;
+}

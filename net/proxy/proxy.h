@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a shard needs to serve: its listeners, client connections, upstream pools, plugin states and the snapshot
+ * in force. One per shard, used on its thread only. struct proxy_options is shared and constant. */
+#pragma once
+
+#include "core/base/regex.h"
+#include "net/http/http1_parse.h"
+#include "net/proxy/access_log.h"
+#include "net/proxy/snapshot.h"
+#include "net/transport/listener.h"
+
+struct settings;
+struct upstream_pool;
+struct exchange;
+
+/* Which headers the gateway adds (Kong's `headers` setting). */
+enum proxy_header {
+    PROXY_HEADER_SERVER = 1,
+    PROXY_HEADER_VIA = 2,
+    PROXY_HEADER_UPSTREAM_LATENCY = 4,
+    PROXY_HEADER_PROXY_LATENCY = 8,
+    PROXY_HEADER_RESPONSE_LATENCY = 16,
+    PROXY_HEADER_REQUEST_ID = 32,
+    PROXY_HEADER_UPSTREAM_STATUS = 64
+};
+
+enum client_address_source { CLIENT_FROM_REAL_IP, CLIENT_FROM_FORWARDED_FOR, CLIENT_FROM_OTHER };
+
+struct proxy_options {
+    const struct settings *settings;
+    const struct plugin *const *registry;
+    struct http1_limits limits;
+    struct address_ranges trusted;
+    struct slice real_ip_header;
+    bool real_ip_recursive;
+    unsigned headers;          /* PROXY_HEADER_ bits */
+    bool request_id_upstream;  /* X-Kong-Request-Id is sent upstream */
+    struct slice charset;      /* appended to text types without one; absent: nothing is */
+    struct slice default_type; /* of errors made below the plugins, when no Accept says otherwise */
+    uint64_t body_bytes_max;   /* 0: no limit */
+    uint32_t connections_max;  /* client connections of one shard */
+    uint32_t upstreams_max;    /* connections to upstreams of one shard */
+    uint32_t keepalive_requests;
+    uint32_t pool_size, pool_requests;
+    uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms, send_timeout_ms, pool_idle_ms;
+    uint64_t body_rate_bytes;  /* slowest upload, bytes per second, after a grace of body_rate_grace_ms; 0: none */
+    uint64_t body_rate_grace_ms;
+    uint64_t stream_bytes;     /* queued toward one peer before the other is paused */
+    uint64_t exchange_bytes;   /* most memory of one exchange */
+    uint64_t replay_bytes;     /* of a request body kept for another try */
+};
+
+struct proxy {
+    struct shard *shard;
+    const struct proxy_options *options;
+    struct snapshot *snapshot;
+    struct listener *listeners;
+    uint32_t listener_count;
+    struct list_node clients; /* all open client connections */
+    uint32_t client_count;
+    bool draining;
+    struct upstream_pool **pools; /* a hash table of chains */
+    uint32_t upstream_count;
+    uint32_t pick_count; /* round robin */
+    struct exchange *spare_exchanges;
+    uint32_t spare_exchange_count;
+    struct client *spare_clients;
+    uint32_t spare_client_count;
+    struct access_log log;
+    void **plugin_states; /* by index in the registry */
+    struct regex_scratch regex;
+    uint64_t request_id[2]; /* a random prefix and a counter, see exchange.c */
+    struct listener admin; /* of the first shard only */
+};
+
+static inline struct proxy *proxy_of(const struct shard *shard)
+{
+    return shard->proxy;
+}
+
+const struct settings *proxy_settings(const struct shard *shard);
+
+struct proxy_start {
+    const struct proxy_options *options;
+    struct snapshot *snapshot;
+    void *const *plugin_process_states; /* by index in the registry */
+    const int *listener_fds;
+    const uint16_t *listener_ports;
+    uint32_t listener_count;
+    const struct access_log_options *log;
+};
+
+/* On the shard's thread. After an error proxy_close is still to be called. */
+enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct proxy_start *start) MUST_CHECK;
+void proxy_close(struct proxy *proxy);
+
+/* Between two turns: new exchanges use it. */
+void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot);
+
+/* Stops accepting and ends idle connections; those with a request end after it. */
+void proxy_drain(struct proxy *proxy);
+
+/* Nothing is left to drain. */
+bool proxy_is_drained(const struct proxy *proxy);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/proxy/snapshot.h"
+
+#include <stdlib.h>
+
+enum { PORT_HTTP = 80, PORT_HTTPS = 443 };
+
+static bool needs_names(struct snapshot *snapshot, const struct snapshot_options *options)
+{
+    const struct model *model = snapshot->model;
+    for (uint32_t i = 0; i < model->services.count; i++)
+        if (!name_table_need(&snapshot->names, model->services.items[i]->host))
+            return false;
+    for (uint32_t i = 0; i < options->names.count; i++)
+        if (!name_table_need(&snapshot->names, options->names.items[i]))
+            return false;
+    for (uint32_t i = 0; i < model->plugins.count; i++) {
+        const struct plugin_instance *instance = model->plugins.items[i];
+        struct slice host = instance->kind->host_of ? instance->kind->host_of(instance->config)
+                                                    : (struct slice){ NULL, 0 };
+        if (!name_table_need(&snapshot->names, host))
+            return false;
+    }
+    return true;
+}
+
+static bool plan_service(struct snapshot *snapshot, const struct service *service, struct service_plan *plan)
+{
+    struct address found[RESOLVER_ADDRESSES_MAX];
+    uint16_t port = (uint16_t)service->port;
+    plan->service = service;
+    plan->address_count =
+        name_table_lookup(&snapshot->names, service->host, port, found, RESOLVER_ADDRESSES_MAX);
+    plan->addresses = arena_array(&snapshot->arena, plan->address_count + 1, sizeof(struct address));
+    if (plan->addresses == NULL)
+        return false;
+    memcpy(plan->addresses, found, plan->address_count * sizeof(struct address));
+    bool is_default = (service->protocol == PROTOCOL_HTTP && port == PORT_HTTP) ||
+                      (service->protocol == PROTOCOL_HTTPS && port == PORT_HTTPS);
+    const char *format = memchr(service->host.data, ':', service->host.size) && service->host.data[0] != '['
+                             ? "[%.*s]"
+                             : "%.*s";
+    struct slice host = arena_format(&snapshot->arena, format, SLICE_FORMAT(service->host));
+    plan->authority = is_default ? host
+                                 : arena_format(&snapshot->arena, "%.*s:%u", SLICE_FORMAT(host), port);
+    return plan->authority.data != NULL;
+}
+
+static bool plan_routes(struct snapshot *snapshot, const struct plugin *const *registry)
+{
+    const struct model *model = snapshot->model;
+    struct chain_source source;
+    if (!chain_source_init(&source, &snapshot->arena, model, registry))
+        return false;
+    for (uint32_t i = 0; i < model->services.count; i++)
+        if (!plan_service(snapshot, model->services.items[i], &snapshot->services[i]))
+            return false;
+    for (uint32_t i = 0; i < model->routes.count; i++) {
+        const struct route *route = model->routes.items[i];
+        struct route_plan *plan = &snapshot->routes[i];
+        plan->service = route->service ? &snapshot->services[route->service->entity.index] : NULL;
+        plan->chain = chain_build(&source, route, route->service);
+        if (plan->chain == NULL)
+            return false;
+    }
+    snapshot->no_route = chain_build(&source, NULL, NULL);
+    return snapshot->no_route != NULL;
+}
+
+static bool build_parts(struct snapshot *snapshot, const struct snapshot_options *options,
+                        const struct snapshot *before, struct report *report)
+{
+    const struct model *model = snapshot->model;
+    struct router_source source = { model->routes.items, model->routes.count, options->flavor };
+    snapshot->services = arena_array(&snapshot->arena, model->services.count + 1, sizeof(struct service_plan));
+    snapshot->routes = arena_array(&snapshot->arena, model->routes.count + 1, sizeof(struct route_plan));
+    snapshot->uses = aligned_alloc(_Alignof(struct snapshot_use),
+                                   sizeof(struct snapshot_use) * options->shard_count);
+    if (!snapshot->services || !snapshot->routes || !snapshot->uses)
+        return false;
+    memset(snapshot->uses, 0, sizeof(struct snapshot_use) * options->shard_count);
+    name_table_init(&snapshot->names, &snapshot->arena);
+    if (!needs_names(snapshot, options) ||
+        !name_table_resolve(&snapshot->names, &options->resolver, before ? &before->names : NULL) ||
+        !plan_routes(snapshot, options->registry))
+        return false;
+    return router_build(&snapshot->router, &snapshot->arena, &source, report) == ERROR_OK;
+}
+
+struct snapshot *snapshot_build(struct model *model, const struct snapshot_options *options,
+                                const struct snapshot *before, struct report *report)
+{
+    struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    if (snapshot == NULL) {
+        model_close(model);
+        return NULL;
+    }
+    snapshot->model = model;
+    snapshot->generation = before ? before->generation + 1 : 1;
+    snapshot->shard_count = options->shard_count;
+    arena_init(&snapshot->arena, NULL, 0, SIZE_MAX);
+    if (build_parts(snapshot, options, before, report))
+        return snapshot;
+    if (report->error_count == 0)
+        report_add(report, REPORT_ERROR, NULL, "", "out of memory");
+    snapshot_free(snapshot);
+    return NULL;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+    router_close(&snapshot->router);
+    arena_deinit(&snapshot->arena);
+    free(snapshot->uses);
+    model_close(snapshot->model);
+    free(snapshot);
+}
+
+bool snapshot_names_changed(const struct snapshot *snapshot, const struct snapshot_options *options)
+{
+    struct arena arena;
+    struct name_table again;
+    arena_init(&arena, NULL, 0, SIZE_MAX);
+    name_table_init(&again, &arena);
+    bool enough = true;
+    for (uint32_t i = 0; enough && i < snapshot->names.names.capacity; i++) {
+        const struct resolved_name *entry = snapshot->names.names.entries[i].value;
+        if (entry)
+            enough = name_table_need(&again, entry->name);
+    }
+    bool changed = enough && name_table_resolve(&again, &options->resolver, &snapshot->names) &&
+                   !name_table_equal(&snapshot->names, &again);
+    arena_deinit(&arena);
+    return changed;
+}
+
+static void let_go(struct snapshot *snapshot, unsigned shard_index)
+{
+    CHECK(!snapshot->uses[shard_index].released);
+    snapshot->uses[shard_index].released = true;
+    __atomic_add_fetch(&snapshot->released_count, 1, __ATOMIC_RELEASE);
+}
+
+void snapshot_release(struct snapshot *snapshot, unsigned shard_index, const struct snapshot *current)
+{
+    CHECK(snapshot->uses[shard_index].exchanges > 0);
+    if (--snapshot->uses[shard_index].exchanges == 0 && snapshot != current)
+        let_go(snapshot, shard_index);
+}
+
+void snapshot_superseded(struct snapshot *snapshot, unsigned shard_index)
+{
+    if (snapshot->uses[shard_index].exchanges == 0)
+        let_go(snapshot, shard_index);
+}
+
+bool snapshot_is_released(const struct snapshot *snapshot)
+{
+    return __atomic_load_n(&snapshot->released_count, __ATOMIC_ACQUIRE) == snapshot->shard_count;
+}

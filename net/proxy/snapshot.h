@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything a request is decided by, frozen: the model, its router, the chains of plugins and the addresses of
+ * services. Built and freed by the control thread, shared by pointer, read by all shards. A shard counts its
+ * exchanges per snapshot in its own cell; one that was superseded and is used by none any more is released. */
+#pragma once
+
+#include "net/proxy/chain.h"
+#include "net/proxy/resolver.h"
+#include "net/proxy/router.h"
+
+struct service_plan {
+    const struct service *service;
+    struct address *addresses; /* count 0: the name does not resolve */
+    uint32_t address_count;
+    struct slice authority; /* the Host sent upstream: host and, unless it is the scheme's own, the port */
+};
+
+struct route_plan {
+    const struct service_plan *service; /* NULL: none */
+    const struct chain *chain;
+};
+
+/* Written by one shard only; a cache line each. */
+struct snapshot_use {
+    _Alignas(64) uint64_t exchanges;
+    bool released;
+};
+
+struct snapshot {
+    uint64_t generation;
+    struct model *model; /* owned */
+    struct arena arena;
+    struct router router;
+    struct service_plan *services; /* by entity index */
+    struct route_plan *routes;     /* by entity index */
+    const struct chain *no_route;  /* the global plugins */
+    struct name_table names;
+    struct snapshot_use *uses; /* per shard */
+    unsigned shard_count;
+    unsigned released_count; /* atomic: shards that have let go */
+};
+
+struct snapshot_options {
+    const struct plugin *const *registry;
+    enum router_flavor flavor;
+    struct resolver_options resolver;
+    unsigned shard_count;
+    struct slices names; /* further names to resolve (redis_host ...) */
+};
+
+/* Takes the model, also when it fails (NULL; the report says why). `before`, the snapshot it will replace, may be
+ * NULL. */
+struct snapshot *snapshot_build(struct model *model, const struct snapshot_options *options,
+                                const struct snapshot *before, struct report *report);
+void snapshot_free(struct snapshot *snapshot);
+
+/* Resolves the names of a built snapshot again: true when something has changed (then rebuild from the same
+ * model is due), control thread. */
+bool snapshot_names_changed(const struct snapshot *snapshot, const struct snapshot_options *options);
+
+/* By shards: */
+static inline void snapshot_take(struct snapshot *snapshot, unsigned shard_index)
+{
+    snapshot->uses[shard_index].exchanges++;
+}
+
+/* `current`: the shard's newest snapshot. */
+void snapshot_release(struct snapshot *snapshot, unsigned shard_index, const struct snapshot *current);
+
+/* The shard has adopted another one. */
+void snapshot_superseded(struct snapshot *snapshot, unsigned shard_index);
+
+/* By the control thread: has every shard let go? */
+bool snapshot_is_released(const struct snapshot *snapshot);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A shard's own listening socket (SO_REUSEPORT gives each shard one for the same address): a multishot accept
+ * that stops before a limit is hurt and goes on when there is room again. Sockets are opened by the control
+ * thread before the shards start, so that a busy port ends the start with a reason. */
+#pragma once
+
+#include "core/io/shard.h"
+#include "net/transport/address.h"
+
+struct listener;
+typedef void listener_accepted_fn(struct listener *listener, int fd);
+
+struct listener {
+    struct shard *shard;
+    int fd;
+    uint16_t port;
+    bool stopped; /* for good: draining */
+    bool paused;  /* at a limit */
+    struct op accept_op;
+    struct timer retry_timer;
+    listener_accepted_fn *accepted; /* takes the descriptor */
+    void *owner;
+};
+
+/* A bound, listening socket; on failure *reason says why. backlog: 1..65535. */
+enum error listener_bind(const struct address *address, int backlog, int *fd, const char **reason) MUST_CHECK;
+
+/* On the shard's thread. */
+void listener_start(struct listener *listener, struct shard *shard, int fd, uint16_t port);
+
+/* At a limit of connections or descriptors, and back. */
+void listener_pause(struct listener *listener);
+void listener_resume(struct listener *listener);
+
+/* Draining: accepts no more, the socket is closed. */
+void listener_stop(struct listener *listener);

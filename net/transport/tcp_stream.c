@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/transport/tcp_stream.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum {
+    SEND_CHUNKS = 16, /* chunks given to the kernel at once */
+    JOIN_BYTES = 2048 /* a chunk up to this size is copied behind the one before it */
+};
+
+struct send_vector {
+    struct msghdr header;
+    struct iovec pieces[SEND_CHUNKS];
+};
+
+static const struct stream_ops tcp_ops;
+
+static struct tcp_stream *tcp_of(struct stream *stream)
+{
+    return CONTAINER_OF(stream, struct tcp_stream, stream);
+}
+
+/* --- closing ------------------------------------------------------------------------------------------------- */
+
+static void close_done(struct op *op, int32_t result, uint32_t cqe_flags)
+{
+    (void)result, (void)cqe_flags;
+    struct tcp_stream *tcp = CONTAINER_OF(op, struct tcp_stream, other_op);
+    tcp->fd = -1;
+    tcp->closed = true;
+    tcp->stream.events->closed(&tcp->stream);
+}
+
+static void count_queue(struct tcp_stream *tcp)
+{
+    tcp->stream.queued_bytes = tcp->queue.bytes;
+    tcp->stream.queued_chunks = tcp->queue.count;
+}
+
+static void drop_queue(struct tcp_stream *tcp)
+{
+    chunk_queue_clear(&tcp->queue);
+    count_queue(tcp);
+    free(tcp->vector);
+    tcp->vector = NULL;
+}
+
+/* The descriptor is closed when the last armed operation has ended: the kernel sends no FIN before anyway. */
+static void close_when_idle(struct tcp_stream *tcp)
+{
+    if (tcp->receive_op.armed || tcp->send_op.armed || tcp->other_op.armed)
+        return;
+    drop_queue(tcp);
+    list_remove(&tcp->task.node);
+    struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
+    if (tcp->fd >= 0)
+        io_uring_prep_close(sqe, tcp->fd);
+    else
+        io_uring_prep_nop(sqe);
+    ring_arm(sqe, &tcp->other_op, close_done);
+}
+
+static void tcp_close(struct stream *stream)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+    CHECK(!tcp->closing);
+    tcp->closing = true;
+    list_remove(&tcp->starved_node);
+    if (tcp->receive_op.armed)
+        ring_cancel(&stream->shard->ring, &tcp->receive_op);
+    if (tcp->send_op.armed)
+        ring_cancel(&stream->shard->ring, &tcp->send_op);
+    if (tcp->other_op.armed)
+        ring_cancel(&stream->shard->ring, &tcp->other_op);
+    close_when_idle(tcp);
+}
+
+static void fail(struct tcp_stream *tcp, enum error error)
+{
+    if (tcp->failed || tcp->closing)
+        return;
+    tcp->failed = true;
+    tcp->stream.events->failed(&tcp->stream, error);
+}
+
+/* --- receiving ------------------------------------------------------------------------------------------------- */
+
+static void receive_start(struct tcp_stream *tcp);
+
+static void receive_starved(struct tcp_stream *tcp)
+{
+    metric_add(&tcp->stream.shard->metrics, METRIC_BLOCKS_DRY, 1);
+    list_append(&tcp->stream.shard->starved, &tcp->starved_node);
+}
+
+static void receive_done(struct op *op, int32_t result, uint32_t cqe_flags)
+{
+    struct tcp_stream *tcp = CONTAINER_OF(op, struct tcp_stream, receive_op);
+    struct shard *shard = tcp->stream.shard;
+    struct chunk chunk = { 0 };
+    if (cqe_flags & IORING_CQE_F_BUFFER)
+        chunk = block_store_received(shard->blocks, cqe_flags, result > 0 ? (uint32_t)result : 0);
+    if (tcp->closing) {
+        chunk_release(&chunk);
+        if (!op->armed)
+            close_when_idle(tcp);
+        return;
+    }
+    if (result == 0)
+        tcp->reading = false; /* the end; an armed operation does not outlive it */
+    if (!op->armed && tcp->reading && !tcp->paused) {
+        if (result > 0 || result == -ECANCELED)
+            receive_start(tcp);
+        else if (result == -ENOBUFS)
+            receive_starved(tcp);
+    }
+    if (result > 0) {
+        tcp->stream.received_bytes += (uint32_t)result;
+        tcp->stream.events->received(&tcp->stream, chunk);
+    } else if (result == 0) {
+        chunk_release(&chunk);
+        tcp->stream.events->received(&tcp->stream, (struct chunk){ 0 });
+    } else if (result != -ENOBUFS && result != -ECANCELED) {
+        tcp->reading = false;
+        fail(tcp, error_from_errno(-result));
+    }
+}
+
+static void receive_start(struct tcp_stream *tcp)
+{
+    struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
+    io_uring_prep_recv_multishot(sqe, tcp->fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = BLOCK_GROUP;
+    ring_arm(sqe, &tcp->receive_op, receive_done);
+}
+
+static void feed_starved(struct shard *shard)
+{
+    struct list_node starved;
+    list_init(&starved);
+    list_move_all(&starved, &shard->starved);
+    while (!list_is_empty(&starved)) {
+        struct tcp_stream *tcp = CONTAINER_OF(starved.next, struct tcp_stream, starved_node);
+        list_remove(&tcp->starved_node);
+        if (!tcp->receive_op.armed && tcp->reading && !tcp->paused)
+            receive_start(tcp);
+    }
+}
+
+static void tcp_pause(struct stream *stream)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+    if (tcp->paused || tcp->closing)
+        return;
+    tcp->paused = true;
+    list_remove(&tcp->starved_node);
+    if (tcp->receive_op.armed)
+        ring_cancel(&stream->shard->ring, &tcp->receive_op);
+}
+
+static void tcp_resume(struct stream *stream)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+    if (!tcp->paused || tcp->closing)
+        return;
+    tcp->paused = false;
+    if (tcp->reading && !tcp->receive_op.armed)
+        receive_start(tcp);
+}
+
+/* --- sending ----------------------------------------------------------------------------------------------------- */
+
+static void flush(struct tcp_stream *tcp);
+
+static void finish_done(struct op *op, int32_t result, uint32_t cqe_flags)
+{
+    (void)result, (void)cqe_flags; /* a connection that is gone already fails on the receiving side */
+    struct tcp_stream *tcp = CONTAINER_OF(op, struct tcp_stream, other_op);
+    if (tcp->closing)
+        close_when_idle(tcp);
+}
+
+static void finish_when_sent(struct tcp_stream *tcp)
+{
+    if (!tcp->finishing || tcp->finished || tcp->queue.count > 0 || tcp->connecting)
+        return;
+    tcp->finished = true;
+    struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
+    io_uring_prep_shutdown(sqe, tcp->fd, SHUT_WR);
+    ring_arm(sqe, &tcp->other_op, finish_done);
+}
+
+static void send_done(struct op *op, int32_t result, uint32_t cqe_flags)
+{
+    (void)cqe_flags;
+    struct tcp_stream *tcp = CONTAINER_OF(op, struct tcp_stream, send_op);
+    if (tcp->closing) {
+        close_when_idle(tcp);
+        return;
+    }
+    if (result < 0) {
+        fail(tcp, error_from_errno(-result));
+        return;
+    }
+    tcp->stream.sent_bytes += (uint32_t)result;
+    chunk_queue_consume(&tcp->queue, (uint32_t)result);
+    if (tcp->queue.count == 0 && tcp->vector)
+        drop_queue(tcp);
+    count_queue(tcp);
+    flush(tcp);
+    finish_when_sent(tcp);
+    tcp->stream.events->writable(&tcp->stream);
+}
+
+static bool prepare_vector(struct tcp_stream *tcp)
+{
+    if (tcp->vector == NULL)
+        tcp->vector = malloc(sizeof(*tcp->vector));
+    if (tcp->vector == NULL)
+        return false;
+    uint32_t count = tcp->queue.count < SEND_CHUNKS ? tcp->queue.count : SEND_CHUNKS;
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice bytes = chunk_slice(chunk_queue_at(&tcp->queue, i));
+        tcp->vector->pieces[i] = (struct iovec){ (void *)(uintptr_t)bytes.data, bytes.size };
+    }
+    tcp->vector->header = (struct msghdr){ .msg_iov = tcp->vector->pieces, .msg_iovlen = count };
+    return true;
+}
+
+static void flush(struct tcp_stream *tcp)
+{
+    if (tcp->queue.count == 0 || tcp->send_op.armed || tcp->closing || tcp->failed || tcp->connecting)
+        return;
+    bool vector = tcp->queue.count > 1 && prepare_vector(tcp);
+    struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
+    struct slice first = chunk_slice(chunk_queue_at(&tcp->queue, 0));
+    if (vector)
+        io_uring_prep_sendmsg(sqe, tcp->fd, &tcp->vector->header, MSG_NOSIGNAL | MSG_WAITALL);
+    else
+        io_uring_prep_send(sqe, tcp->fd, first.data, first.size, MSG_NOSIGNAL | MSG_WAITALL);
+    ring_arm(sqe, &tcp->send_op, send_done);
+}
+
+/* Copies a small chunk behind the last queued one when that is a block being written into by this gateway. */
+static bool join(struct tcp_stream *tcp, const struct chunk *chunk)
+{
+    if (tcp->queue.count == 0 || chunk->size > JOIN_BYTES || tcp->send_op.armed)
+        return false;
+    struct chunk *last = chunk_queue_at(&tcp->queue, tcp->queue.count - 1);
+    struct block *block = last->block;
+    if (block->references != 1 || block->used != last->offset + last->size ||
+        block->capacity - block->used < chunk->size)
+        return false;
+    memcpy(block->data + block->used, chunk->block->data + chunk->offset, chunk->size);
+    block->used += chunk->size;
+    last->size += chunk->size;
+    tcp->queue.bytes += chunk->size;
+    return true;
+}
+
+static void tcp_send(struct stream *stream, struct chunk chunk)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+    CHECK(!tcp->finishing);
+    if (tcp->closing || tcp->failed || chunk.size == 0) {
+        chunk_release(&chunk);
+        return;
+    }
+    if (join(tcp, &chunk))
+        chunk_release(&chunk);
+    else if (!chunk_queue_push(&tcp->queue, chunk))
+        tcp->failure = ERROR_MEMORY;
+    count_queue(tcp);
+    if (!tcp->send_op.armed)
+        shard_defer(stream->shard, &tcp->task);
+}
+
+static void tcp_finish(struct stream *stream)
+{
+    struct tcp_stream *tcp = tcp_of(stream);
+    tcp->finishing = true;
+    if (!tcp->send_op.armed)
+        shard_defer(stream->shard, &tcp->task);
+}
+
+static void run_task(struct shard_task *task)
+{
+    struct tcp_stream *tcp = CONTAINER_OF(task, struct tcp_stream, task);
+    if (tcp->closing)
+        return;
+    if (tcp->failure != ERROR_OK) {
+        enum error failure = (enum error)tcp->failure;
+        tcp->failure = ERROR_OK;
+        if (tcp->connecting) {
+            tcp->connecting = false;
+            tcp->failed = true;
+            tcp->stream.events->opened(&tcp->stream, failure);
+        } else {
+            fail(tcp, failure);
+        }
+        return;
+    }
+    flush(tcp);
+    finish_when_sent(tcp);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------- */
+
+static void init(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events)
+{
+    *tcp = (struct tcp_stream){ .stream = { .ops = &tcp_ops, .events = events, .shard = shard }, .fd = -1 };
+    chunk_queue_init(&tcp->queue);
+    shard_task_init(&tcp->task, run_task);
+    list_init(&tcp->starved_node);
+    shard->feed_starved = feed_starved;
+}
+
+void tcp_stream_accepted(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events, int fd)
+{
+    init(tcp, shard, events);
+    tcp->fd = fd;
+    tcp->reading = true;
+    receive_start(tcp);
+}
+
+static void connect_done(struct op *op, int32_t result, uint32_t cqe_flags)
+{
+    (void)cqe_flags;
+    struct tcp_stream *tcp = CONTAINER_OF(op, struct tcp_stream, other_op);
+    if (tcp->closing) {
+        close_when_idle(tcp);
+        return;
+    }
+    tcp->connecting = false;
+    if (result < 0) {
+        tcp->failed = true;
+        tcp->stream.events->opened(&tcp->stream, error_from_errno(-result));
+        return;
+    }
+    tcp->reading = true;
+    if (!tcp->paused)
+        receive_start(tcp);
+    if (tcp->queue.count > 0)
+        shard_defer(tcp->stream.shard, &tcp->task);
+    tcp->stream.events->opened(&tcp->stream, ERROR_OK);
+}
+
+void tcp_stream_connect(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events,
+                        const struct sockaddr *address, socklen_t size)
+{
+    init(tcp, shard, events);
+    tcp->connecting = true;
+    tcp->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (tcp->fd < 0) {
+        tcp->failure = (uint8_t)error_from_errno(errno);
+        shard_defer(shard, &tcp->task);
+        return;
+    }
+    int on = 1;
+    (void)setsockopt(tcp->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    struct io_uring_sqe *sqe = ring_prepare(&shard->ring);
+    io_uring_prep_connect(sqe, tcp->fd, address, size);
+    ring_arm(sqe, &tcp->other_op, connect_done);
+}
+
+bool tcp_stream_progressed(struct tcp_stream *tcp)
+{
+    int unsent = 0;
+    if (tcp->fd < 0 || ioctl(tcp->fd, SIOCOUTQ, &unsent) != 0)
+        return false;
+    /* Acknowledged = handed over by completed sends or taken by the kernel meanwhile, less what it still holds. */
+    uint64_t position = tcp->stream.sent_bytes * 2 - (uint64_t)(unsigned)unsent;
+    bool progressed = position != tcp->progress_bytes;
+    tcp->progress_bytes = position;
+    return progressed;
+}
+
+static const struct stream_ops tcp_ops = {
+    .send = tcp_send,
+    .pause = tcp_pause,
+    .resume = tcp_resume,
+    .finish = tcp_finish,
+    .close = tcp_close,
+};

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A TCP connection as a stream: one multishot receive into the shard's blocks, one send in flight, everything
+ * sent within a loop turn leaving together at its end. Embedded in the connection that owns it; its memory is
+ * free again after the `closed` event, when no operation is armed any more. One shard. */
+#pragma once
+
+#include "core/io/chunk_queue.h"
+#include "core/io/shard.h"
+#include "core/io/stream.h"
+
+#include <sys/socket.h>
+
+struct tcp_stream {
+    struct stream stream; /* first: streams are recovered from it */
+    int fd;
+    bool reading, paused, starved;
+    bool finishing, finished; /* half-close asked for; done */
+    bool closing, closed, failed;
+    bool connecting;
+    uint8_t failure; /* enum error to tell the owner in the next task */
+    struct op receive_op, send_op, other_op;
+    struct shard_task task;
+    struct list_node starved_node;
+    struct chunk_queue queue;
+    struct send_vector *vector; /* while more than one chunk is sent at once */
+    uint64_t progress_bytes;    /* see tcp_stream_progressed */
+};
+
+/* An accepted socket; starts receiving. */
+void tcp_stream_accepted(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events,
+                         int fd);
+
+/* Starts a connect; `opened` tells its end, then it is receiving. `address` must live until then. After a failed
+ * connect the owner calls stream_close like after any other failure. */
+void tcp_stream_connect(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events,
+                        const struct sockaddr *address, socklen_t size);
+
+/* Has the peer's kernel acknowledged anything of what is queued since the last call? For send time limits. */
+bool tcp_stream_progressed(struct tcp_stream *tcp);

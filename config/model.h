@@ -108,6 +108,7 @@ struct plugin_instance {
 
 struct model {
     struct arena arena; /* owns everything below */
+    unsigned holder_count;
     bool kong_headers; /* a Kong configuration is loaded: X-Kong-* headers are sent */
     MODEL_VECTOR(service, services);
     MODEL_VECTOR(route, routes);
@@ -117,8 +118,12 @@ struct model {
     char hash[33]; /* lower-case hex MD5 of the text, 32 zeros when empty */
 };
 
-/* An empty model; NULL when memory is exhausted. */
+/* An empty model, held once; NULL when memory is exhausted. */
 struct model *model_open(void);
+
+/* Another holder (a snapshot built again from the same model), and one less: the last one frees it. Control
+ * thread only. */
+struct model *model_take(struct model *model);
 void model_close(struct model *model);
 
 /* Room for one more item behind `count` in a MODEL_VECTOR: its items, moved when they had to grow. NULL when

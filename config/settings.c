@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/settings.h"
+
+#include "config/settings_rows.h"
+#include "config/settings_text.h"
+
+#include <math.h>
+
+enum { SETTINGS_BYTES = 16 * 1024 * 1024 };
+
+#define AT(member) offsetof(struct settings, member)
+#define K SETTINGS_KONG
+
+static const char *const log_levels[] = { "debug", "info", "notice", "warn", "error", "crit", NULL };
+static const char *const log_formats[] = { "combined", "json", NULL };
+static const char *const error_types[] = { "text/plain", "application/json", "text/html", "application/xml",
+                                           NULL };
+static const char *const flavors[] = { "traditional_compatible", "traditional", "expressions", NULL };
+
+static const struct field fields[] = {
+    /* Listeners. */
+    { "proxy_listen", FIELD_STRING, AT(proxy_listen), K, .check = settings_check_listeners,
+      .fallback = "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384",
+      .help = "ADDRESS:PORT [ssl] [http2] [proxy_protocol] [reuseport] [backlog=N], with commas, or off" },
+    { "stream_listen", FIELD_STRING, AT(stream_listen), K, .check = settings_check_off, .fallback = "off" },
+    { "admin_listen", FIELD_STRING, AT(admin_listen), K, .check = settings_check_listeners,
+      .fallback = "127.0.0.1:8001" },
+    { "status_listen", FIELD_STRING, AT(status_listen), K, .check = settings_check_listeners,
+      .fallback = "127.0.0.1:8007" },
+    { "admin_allowed_hosts", FIELD_STRINGS, AT(admin_allowed_hosts), FIELD_UNSUPPORTED },
+    { "port_maps", FIELD_STRINGS, AT(port_maps), K, .check = settings_check_port_map,
+      .help = "FROM:TO, where clients see port FROM of what listens on TO" },
+
+    /* Engine. */
+    { "shards", FIELD_STRING, AT(shards), K, .check = settings_check_shards, .fallback = "auto",
+      .alias = "nginx_worker_processes", .help = "threads that serve; auto: one per available core" },
+    { "cpu_affinity", FIELD_STRING, AT(cpu_affinity), .check = settings_check_cores, .fallback = "auto",
+      .help = "the cores the shards are pinned to, in turn: 0,2-4" },
+    { "ring_entries", FIELD_INTEGER, AT(ring_entries), .min = 64, .max = 32768, .fallback = "1024",
+      .help = "submission queue of each shard" },
+    { "mailbox_entries", FIELD_INTEGER, AT(mailbox_entries), .min = 16, .max = 65536, .fallback = "1024" },
+    { "receive_blocks", FIELD_INTEGER, AT(receive_blocks), .min = 16, .max = 32768, .fallback = "256",
+      .help = "receive buffers of each shard, a power of two" },
+    { "receive_block_bytes", FIELD_SIZE, AT(receive_block_bytes), .min = 4096, .max = 1048576,
+      .fallback = "16k" },
+
+    /* Limits. */
+    { "max_connections", FIELD_STRING, AT(max_connections), .check = settings_check_auto, .fallback = "auto",
+      .help = "clients of all shards; auto: from the limit of descriptors" },
+    { "max_header_bytes", FIELD_SIZE, AT(max_header_bytes), .min = 1024, .max = 1048576, .fallback = "32k",
+      .help = "of a request's first line and fields" },
+    { "max_header_fields", FIELD_INTEGER, AT(max_header_fields), .min = 8, .max = 1000, .fallback = "100" },
+    { "max_target_bytes", FIELD_SIZE, AT(max_target_bytes), .min = 256, .max = 1048576, .fallback = "8k" },
+    { "max_chunk_extension_bytes", FIELD_SIZE, AT(max_chunk_extension_bytes), .max = 65536, .fallback = "4k",
+      .help = "of one request" },
+    { "client_max_body_size", FIELD_SIZE, AT(client_max_body_bytes), K, .max = INFINITY, .fallback = "0",
+      .alias = "nginx_http_client_max_body_size", .help = "of a request; 0: any" },
+    { "request_buffer_bytes", FIELD_SIZE, AT(request_buffer_bytes), .max = 16777216, .fallback = "64k",
+      .help = "of a request body kept for another try" },
+    { "stream_buffer_bytes", FIELD_SIZE, AT(stream_buffer_bytes), .min = 16384, .max = 16777216,
+      .fallback = "256k", .help = "queued toward one peer before the other is paused" },
+    { "exchange_bytes", FIELD_SIZE, AT(exchange_bytes), .min = 65536, .max = 67108864, .fallback = "1m",
+      .help = "most memory of one request and its response, bodies apart" },
+    { "client_header_timeout", FIELD_DURATION, AT(client_header_timeout_ms), .min = 1, .max = 3600000,
+      .fallback = "10" },
+    { "client_body_timeout", FIELD_DURATION, AT(client_body_timeout_ms), .min = 1, .max = 3600000,
+      .fallback = "30", .help = "between two successful reads" },
+    { "min_body_rate", FIELD_SIZE, AT(min_body_rate_bytes), .max = 1073741824, .fallback = "0",
+      .help = "slowest upload that is borne, bytes per second; 0: any" },
+    { "min_body_rate_grace", FIELD_DURATION, AT(min_body_rate_grace_ms), .max = 3600000, .fallback = "10" },
+    { "keepalive_timeout", FIELD_DURATION, AT(keepalive_timeout_ms), .max = 86400000, .fallback = "60",
+      .help = "0: every connection is closed after its request" },
+    { "keepalive_requests", FIELD_INTEGER, AT(keepalive_requests), K, .min = 1, .max = 4294967295,
+      .fallback = "10000", .alias = "nginx_http_keepalive_requests", .help = "of one connection" },
+    { "send_timeout", FIELD_DURATION, AT(send_timeout_ms), .min = 1, .max = 3600000, .fallback = "30" },
+    { "drain_timeout", FIELD_DURATION, AT(drain_timeout_ms), .max = 86400000, .fallback = "10",
+      .help = "what a graceful stop waits for" },
+
+    /* Upstreams. */
+    { "upstream_keepalive_pool_size", FIELD_INTEGER, AT(upstream_keepalive_pool_size), K, .max = 1048576,
+      .fallback = "512", .help = "idle connections of each shard to one address" },
+    { "upstream_keepalive_max_requests", FIELD_INTEGER, AT(upstream_keepalive_max_requests), K,
+      .max = 4294967295, .fallback = "10000", .help = "of one connection; 0: any number" },
+    { "upstream_keepalive_idle_timeout", FIELD_DURATION, AT(upstream_keepalive_idle_timeout_ms), K,
+      .max = 86400000, .fallback = "60" },
+    { "upstream_max_connections", FIELD_INTEGER, AT(upstream_max_connections), .max = 4294967295,
+      .fallback = "0", .help = "of one shard; 0: as many as clients" },
+    { "dns_hostsfile", FIELD_STRING, AT(dns_hostsfile), K, .check = settings_check_path,
+      .fallback = "/etc/hosts", .help = "asked before the resolver; off: not asked" },
+    { "dns_timeout", FIELD_DURATION, AT(dns_timeout_ms), .min = 1, .max = 60000, .fallback = "5" },
+    { "dns_valid_ttl", FIELD_DURATION, AT(dns_valid_ttl_ms), K, .min = 100, .max = 86400000, .fallback = "10",
+      .help = "time after which names are resolved again" },
+
+    /* Who the client is. */
+    { "trusted_ips", FIELD_STRINGS, AT(trusted_ips), K, .check = settings_check_range,
+      .help = "addresses and ranges whose X-Forwarded-* are believed" },
+    { "real_ip_header", FIELD_STRING, AT(real_ip_header), K, .check = settings_check_header_name,
+      .fallback = "X-Real-IP" },
+    { "real_ip_recursive", FIELD_BOOLEAN, AT(real_ip_recursive), K, .fallback = "off" },
+
+    /* Logs. */
+    { "proxy_access_log", FIELD_STRING, AT(proxy_access_log), K, .check = settings_check_path,
+      .fallback = "/dev/stdout", .help = "a path, or off" },
+    { "proxy_access_log_format", FIELD_CHOICE, AT(proxy_access_log_format), .choices = log_formats,
+      .fallback = "combined" },
+    { "error_log", FIELD_STRING, AT(error_log), K, .check = settings_check_path, .fallback = "/dev/stderr",
+      .alias = "proxy_error_log" },
+    { "log_level", FIELD_CHOICE, AT(log_level), K, .choices = log_levels, .fallback = "notice" },
+
+    /* Answers. */
+    { "headers", FIELD_STRINGS, AT(headers), K, .check = settings_check_header,
+      .fallback = "server_tokens,latency_tokens,X-Kong-Request-Id", .help = "added to responses, or off" },
+    { "headers_upstream", FIELD_STRINGS, AT(headers_upstream), K, .check = settings_check_header_upstream,
+      .fallback = "X-Kong-Request-Id", .help = "added to requests, or off" },
+    { "error_default_type", FIELD_CHOICE, AT(error_default_type), K, .choices = error_types,
+      .fallback = "text/plain", .help = "of errors when the client asks for none" },
+    { "charset", FIELD_STRING, AT(charset), K, .fallback = "UTF-8", .alias = "nginx_http_charset",
+      .help = "added to text types that name none, or off" },
+    { "allow_debug_header", FIELD_BOOLEAN, AT(allow_debug_header), K, .fallback = "off",
+      .help = "a request's Kong-Debug: 1 shows route and service" },
+    { "router_flavor", FIELD_CHOICE, AT(router_flavor), K, .choices = flavors,
+      .fallback = "traditional_compatible", .help = "expressions: not supported yet" },
+
+    /* Plugins. */
+    { "redis_host", FIELD_STRING, AT(redis_host), .fallback = "127.0.0.1",
+      .help = "for plugins that name none" },
+    { "redis_port", FIELD_INTEGER, AT(redis_port), .min = 1, .max = 65535, .fallback = "6379" },
+    { "rate_limit_entries", FIELD_INTEGER, AT(rate_limit_entries), .min = 1024, .max = 16777216,
+      .fallback = "65536", .help = "identities counted at a time; the one unused longest makes room" },
+
+    /* The process. */
+    { "pid_file", FIELD_STRING, AT(pid_file), K, .alias = "nginx_pid", .help = "written at start" },
+    { "store", FIELD_STRING, AT(store), .check = settings_check_none, .fallback = "none" },
+    { "database", FIELD_STRING, AT(database), K, .check = settings_check_off, .fallback = "off" },
+    { "declarative_config", FIELD_STRING, AT(declarative_config), K,
+      .help = "a configuration file beside those of -c" },
+    { "aws_lambda_endpoint", FIELD_STRING, AT(aws_lambda_endpoint), FIELD_UNSUPPORTED },
+    { "aws_hosts", FIELD_STRINGS, AT(aws_hosts), FIELD_UNSUPPORTED },
+    { "aws_default_api", FIELD_STRING, AT(aws_default_api), FIELD_UNSUPPORTED },
+};
+
+const struct schema settings_schema = {
+    .name = "settings",
+    .fields = fields,
+    .field_count = COUNT_OF(fields),
+    .struct_size = sizeof(struct settings),
+};
+
+bool settings_init(struct settings *settings)
+{
+    *settings = (struct settings){ 0 };
+    arena_init(&settings->arena, NULL, 0, SETTINGS_BYTES);
+    schema_defaults(&settings_schema, &settings->arena, settings);
+    /* The last one that takes memory: when it is there, all are. */
+    return settings->database.data != NULL;
+}
+
+void settings_deinit(struct settings *settings)
+{
+    arena_deinit(&settings->arena);
+}
+
+static bool refuse(struct report *report, const char *name, const char *reason)
+{
+    report_add(report, REPORT_ERROR, NULL, name, "%s", reason);
+    return false;
+}
+
+struct listener_row {
+    const char *name;
+    const struct slice *text;
+    struct listener_settings *listeners;
+};
+
+static bool check_listener_pair(const struct listener_row *rows, size_t a, size_t b, struct report *report)
+{
+    for (uint32_t i = 0; i < rows[a].listeners->count; i++) {
+        const struct listener_setting *one = &rows[a].listeners->items[i];
+        for (uint32_t j = a == b ? i + 1 : 0; j < rows[b].listeners->count; j++) {
+            const struct listener_setting *other = &rows[b].listeners->items[j];
+            if (one->port == 0 || one->port != other->port || one->udp != other->udp ||
+                !slice_equal(one->address, other->address))
+                continue;
+            report_add(report, REPORT_ERROR, NULL, rows[b].name, "%.*s:%u is listened on twice",
+                       SLICE_FORMAT(one->address), one->port);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool finish_listeners(struct settings *settings, struct report *report)
+{
+    const struct listener_row rows[] = {
+        { "proxy_listen", &settings->proxy_listen, &settings->proxy_listeners },
+        { "stream_listen", &settings->stream_listen, &settings->stream_listeners },
+        { "admin_listen", &settings->admin_listen, &settings->admin_listeners },
+        { "status_listen", &settings->status_listen, &settings->status_listeners },
+    };
+    bool good = true;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const char *reason = settings_parse_listeners(*rows[i].text, &settings->arena, rows[i].listeners);
+        if (reason)
+            return refuse(report, rows[i].name, reason);
+    }
+    for (size_t a = 0; a < COUNT_OF(rows); a++)
+        for (size_t b = a; b < COUNT_OF(rows); b++)
+            good = check_listener_pair(rows, a, b, report) && good;
+    return good;
+}
+
+static bool finish_port_maps(struct settings *settings, struct report *report)
+{
+    struct settings_port_maps *maps = &settings->port_map;
+    maps->items = arena_array(&settings->arena, settings->port_maps.count, sizeof(*maps->items));
+    if (maps->items == NULL)
+        return refuse(report, "port_maps", "out of memory");
+    for (uint32_t i = 0; i < settings->port_maps.count; i++)
+        if (settings_parse_port_map(settings->port_maps.items[i], &maps->items[maps->count]) == NULL)
+            maps->count++;
+    return true;
+}
+
+static bool finish_headers(struct settings *settings, struct report *report)
+{
+    settings->headers_sent = 0;
+    settings->request_id_upstream = false;
+    for (uint32_t i = 0; i < settings->headers.count; i++) {
+        struct slice name = settings->headers.items[i];
+        if (slice_equal(name, SLICE("off")) && settings->headers.count > 1)
+            return refuse(report, "headers", "'off' stands alone");
+        settings_parse_header(name, &settings->headers_sent);
+    }
+    for (uint32_t i = 0; i < settings->headers_upstream.count; i++)
+        if (!slice_equal(settings->headers_upstream.items[i], SLICE("off")))
+            settings->request_id_upstream = true;
+    return true;
+}
+
+static bool is_power_of_two(int64_t number)
+{
+    return number > 0 && (number & (number - 1)) == 0;
+}
+
+static bool check_numbers(const struct settings *settings, struct report *report)
+{
+    if (!is_power_of_two(settings->ring_entries))
+        return refuse(report, "ring_entries", "must be a power of two");
+    if (!is_power_of_two(settings->mailbox_entries))
+        return refuse(report, "mailbox_entries", "must be a power of two");
+    if (!is_power_of_two(settings->receive_blocks))
+        return refuse(report, "receive_blocks", "must be a power of two");
+    if (settings->max_target_bytes > settings->max_header_bytes)
+        return refuse(report, "max_target_bytes", "must not be more than max_header_bytes");
+    return true;
+}
+
+bool settings_finish(struct settings *settings, struct report *report)
+{
+    uint32_t before = report->error_count;
+    uint64_t shards = 0;
+    settings_parse_auto(settings->shards, UINT32_MAX, &shards);
+    settings->shard_count = (uint32_t)shards;
+    settings_parse_auto(settings->max_connections, UINT32_MAX, &settings->connections_max);
+    const char *reason = settings_parse_cores(settings->cpu_affinity, &settings->arena, &settings->cores);
+    if (reason)
+        refuse(report, "cpu_affinity", reason);
+    finish_listeners(settings, report);
+    finish_port_maps(settings, report);
+    finish_headers(settings, report);
+    check_numbers(settings, report);
+    if (settings->router_flavor == 2)
+        refuse(report, "router_flavor", "'expressions': not supported yet");
+    return report->error_count == before;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The settings of the process: one table of rows gives names, defaults, ranges and help. Read once at start by the
+ * control thread from a settings file, the environment and the command line, the later one winning; then
+ * constant and read by any thread. Numbers are in range after settings_finish; durations are milliseconds. */
+#pragma once
+
+#include "config/schema.h"
+
+struct listener_setting {
+    struct slice address; /* numeric, without brackets */
+    uint16_t port; /* 0: any free one */
+    bool ssl, http2, proxy_protocol, reuseport, deferred, udp;
+    int backlog;
+};
+
+/* Empty: off. */
+struct listener_settings {
+    struct listener_setting *items;
+    uint32_t count;
+};
+
+struct core_list {
+    uint32_t *items;
+    uint32_t count; /* 0: auto */
+};
+
+/* Bits of settings->headers_sent, in the order of Kong's names. */
+enum settings_header {
+    SETTINGS_HEADER_SERVER = 1,
+    SETTINGS_HEADER_VIA = 2,
+    SETTINGS_HEADER_PROXY_LATENCY = 4,
+    SETTINGS_HEADER_UPSTREAM_LATENCY = 8,
+    SETTINGS_HEADER_RESPONSE_LATENCY = 16,
+    SETTINGS_HEADER_REQUEST_ID = 32,
+    SETTINGS_HEADER_UPSTREAM_STATUS = 64,
+    SETTINGS_HEADER_ADMIN_LATENCY = 128
+};
+
+enum settings_log_level {
+    SETTINGS_LOG_DEBUG,
+    SETTINGS_LOG_INFO,
+    SETTINGS_LOG_NOTICE,
+    SETTINGS_LOG_WARN,
+    SETTINGS_LOG_ERROR,
+    SETTINGS_LOG_CRIT /* and above */
+};
+enum settings_log_format { SETTINGS_FORMAT_COMBINED, SETTINGS_FORMAT_JSON };
+enum settings_error_type { SETTINGS_TYPE_PLAIN, SETTINGS_TYPE_JSON, SETTINGS_TYPE_HTML, SETTINGS_TYPE_XML };
+
+struct settings_port_maps {
+    struct settings_port_map {
+        uint16_t from, to; /* clients reach listener `to` as `from` */
+    } *items;
+    uint32_t count;
+};
+
+struct settings {
+    struct arena arena;
+
+    /* As written. */
+    struct slice proxy_listen, stream_listen, admin_listen, status_listen, shards, cpu_affinity,
+        max_connections;
+    struct slices headers, headers_upstream, port_maps;
+
+    /* What they say, set by settings_finish. */
+    struct listener_settings proxy_listeners, stream_listeners, admin_listeners, status_listeners;
+    uint32_t shard_count; /* 0: auto */
+    struct core_list cores;
+    uint64_t connections_max; /* of all shards; 0: auto, from RLIMIT_NOFILE */
+    unsigned headers_sent; /* enum settings_header */
+    bool request_id_upstream; /* X-Kong-Request-Id goes upstream */
+    struct settings_port_maps port_map;
+
+    /* Engine. */
+    int64_t ring_entries, mailbox_entries, receive_blocks, receive_block_bytes;
+
+    /* Limits. */
+    int64_t max_header_bytes, max_header_fields, max_target_bytes, max_chunk_extension_bytes;
+    int64_t client_max_body_bytes; /* 0: none */
+    int64_t keepalive_requests, request_buffer_bytes, stream_buffer_bytes, exchange_bytes;
+    int64_t min_body_rate_bytes; /* per second; 0: none */
+    int64_t min_body_rate_grace_ms;
+    int64_t client_header_timeout_ms, client_body_timeout_ms, keepalive_timeout_ms, send_timeout_ms;
+    int64_t drain_timeout_ms;
+
+    /* Upstreams. */
+    int64_t upstream_keepalive_pool_size, upstream_keepalive_max_requests, upstream_keepalive_idle_timeout_ms;
+    int64_t upstream_max_connections;
+    struct slice dns_hostsfile; /* "" or "off": none */
+    int64_t dns_timeout_ms, dns_valid_ttl_ms;
+
+    /* Who the client is. */
+    struct slices trusted_ips;
+    struct slice real_ip_header;
+    bool real_ip_recursive;
+
+    /* Logs. */
+    struct slice proxy_access_log; /* a path, or "off" */
+    int proxy_access_log_format; /* enum settings_log_format */
+    struct slice error_log; /* a path */
+    int log_level; /* enum settings_log_level */
+
+    /* Answers. */
+    int error_default_type; /* enum settings_error_type */
+    struct slice charset; /* "off": none is added */
+    bool allow_debug_header;
+    int router_flavor; /* enum router_flavor */
+
+    /* Plugins. */
+    struct slice redis_host;
+    int64_t redis_port;
+    int64_t rate_limit_entries;
+
+    struct slice pid_file; /* absent: none */
+    struct slice store;
+    struct slice database, declarative_config;
+    struct slices admin_allowed_hosts;
+    struct slice aws_lambda_endpoint, aws_default_api;
+    struct slices aws_hosts;
+};
+
+/* The table, for `sluice schema settings`. */
+extern const struct schema settings_schema;
+
+/* Defaults. The texts live as long as the settings; false when memory is exhausted. */
+bool settings_init(struct settings *settings);
+void settings_deinit(struct settings *settings);
+
+/* A document whose only key is `sluice`. Of its `profiles` the one with the most cores, at most `cores`, is
+ * applied over the rest. */
+bool settings_recognise(const struct node *document);
+bool settings_apply_node(struct settings *settings, const struct node *document, unsigned cores,
+                         struct report *report);
+
+/* NAME=VALUE texts, ends with NULL: SLUICE_<KEY>, and KONG_<KEY> for the keys that are Kong's; SLUICE_ wins. */
+bool settings_apply_environment(struct settings *settings, const char *const *environment,
+                                struct report *report);
+
+/* One setting from a text. `origin` names the place in messages: "--set". */
+bool settings_apply_text(struct settings *settings, struct slice key, struct slice value, const char *origin,
+                         struct report *report);
+
+/* Parses and compares what was applied; required before use. */
+bool settings_finish(struct settings *settings, struct report *report);

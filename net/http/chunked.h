@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes the chunked coding off a body (RFC 9112 section 7.1) up to its last chunk; trailers come after it and are
- * not read here. Strict: sizes of 1 to 16 digits, CRLF only, no space in front of or behind the size; extensions
- * are skipped and bounded. Part of the parser. */
+/* Takes the chunked coding off a body (RFC 9112 section 7.1) up to its last chunk; trailers come after it
+ * and are not read here. Strict: sizes of 1 to 16 digits, CRLF only, no space in front of or behind the
+ * size; extensions are skipped and bounded. Part of the parser. */
 #pragma once
 
 #include "core/base/check.h"

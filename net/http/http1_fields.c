@@ -14,7 +14,7 @@ struct reader {
     bool bad;
 };
 
-/* --- llhttp -------------------------------------------------------------------------------------------------- */
+/* --- llhttp --------------------------------------------------------------------------------------------- */
 
 static int on_name(llhttp_t *llhttp, const char *at, size_t size)
 {
@@ -68,7 +68,8 @@ static const llhttp_settings_t settings = {
     .on_headers_complete = on_complete,
 };
 
-/* llhttp behind a first line: start lines are judged elsewhere, and better. Written once, by http1_fields_start. */
+/* llhttp behind a first line: start lines are judged elsewhere, and better. Written once, by
+ * http1_fields_start. */
 static llhttp_t behind_first_line;
 
 static void prepare(void)
@@ -112,10 +113,10 @@ enum http1_refusal http1_fields_head(struct message *message, struct slice text,
     return message->header_count == lines ? HTTP1_REFUSED_NONE : HTTP1_REFUSED_FIELD;
 }
 
-/* --- trailers ------------------------------------------------------------------------------------------------ */
+/* --- trailers ------------------------------------------------------------------------------------------- */
 
-/* Fields that steer framing, routing, authentication or how the message is handled. All names with an id are of
- * these kinds, or make no sense behind a body. */
+/* Fields that steer framing, routing, authentication or how the message is handled. All names with an id are
+ * of these kinds, or make no sense behind a body. */
 static bool is_forbidden(struct slice name)
 {
     static const struct slice names[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The field lines of a head or of trailers, complete and scanned, become headers. Those of a head go through
- * llhttp, and what it reports is held against the lines; those of trailers are taken apart here, because llhttp
- * would take framing fields among them for those of the message. Part of the parser. */
+ * llhttp, and what it reports is held against the lines; those of trailers are taken apart here, because
+ * llhttp would take framing fields among them for those of the message. Part of the parser. */
 #pragma once
 
 #include "net/http/http1_parse.h"
@@ -13,6 +13,6 @@ void http1_fields_start(void);
  * views into it. On a refusal the headers before the bad one are there. */
 enum http1_refusal http1_fields_head(struct message *message, struct slice text, uint32_t lines) MUST_CHECK;
 
-/* The same for trailers, without those that must not be in trailers (RFC 9110 section 6.5.1) or that the gateway
- * vouches for. */
+/* The same for trailers, without those that must not be in trailers (RFC 9110 section 6.5.1) or that the
+ * gateway vouches for. */
 enum http1_refusal http1_fields_trailers(struct message *message, struct slice text) MUST_CHECK;

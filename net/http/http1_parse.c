@@ -28,7 +28,7 @@ const struct http1_limits http1_default_limits = {
     .trailer_bytes = 8 * 1024,
 };
 
-/* --- refusals ------------------------------------------------------------------------------------------------ */
+/* --- refusals ------------------------------------------------------------------------------------------- */
 
 static const struct {
     int status;
@@ -70,7 +70,7 @@ static enum http1_refusal refusal_of_scan(enum http1_scan_result result)
     }
 }
 
-/* --- one parser, one message after the other ------------------------------------------------------------------ */
+/* --- one parser, one message after the other ------------------------------------------------------------ */
 
 void http1_parser_init(struct http1_parser *parser, enum http1_role role, const struct http1_limits *limits)
 {
@@ -97,7 +97,7 @@ bool http1_parser_is_idle(const struct http1_parser *parser)
     return parser->phase == PHASE_START;
 }
 
-/* --- lines kept until they are complete ------------------------------------------------------------------------ */
+/* --- lines kept until they are complete ----------------------------------------------------------------- */
 
 /* Appends to the text; it moves when it grows. */
 static bool keep(struct http1_parser *parser, const char *data, size_t size)
@@ -153,7 +153,7 @@ static enum http1_scan_result scan_lines(struct http1_parser *parser, struct sli
     }
 }
 
-/* --- heads ----------------------------------------------------------------------------------------------------- */
+/* --- heads ---------------------------------------------------------------------------------------------- */
 
 /* The first line, or what is there of it, in the kept text. */
 static enum http1_refusal judge_first_line(struct http1_parser *parser, struct slice *authority)
@@ -177,9 +177,9 @@ static enum http1_refusal refusal_in_head(const struct http1_parser *parser, enu
     return parser->role == HTTP1_REQUEST ? HTTP1_REFUSED_TARGET_LONG : HTTP1_REFUSED_STATUS_LINE;
 }
 
-/* The head does not end here: more has to come, or the scan found something. The first line is judged before the
- * scan's finding, because its bytes came first; and the bytes are kept first, because a refused message is still
- * looked at for an answer and the log. */
+/* The head does not end here: more has to come, or the scan found something. The first line is judged before
+ * the scan's finding, because its bytes came first; and the bytes are kept first, because a refused message
+ * is still looked at for an answer and the log. */
 static enum http1_event leave_head(struct http1_parser *parser, struct slice data, size_t at,
                                    enum http1_scan_result result)
 {
@@ -268,7 +268,7 @@ static enum http1_event parse_start(struct http1_parser *parser, struct slice da
     return HTTP1_MORE;
 }
 
-/* --- bodies ---------------------------------------------------------------------------------------------------- */
+/* --- bodies --------------------------------------------------------------------------------------------- */
 
 static enum http1_event parse_length(struct http1_parser *parser, struct slice data, size_t *at,
                                      struct slice *body)
@@ -341,7 +341,7 @@ static enum http1_event parse_chunked(struct http1_parser *parser, struct slice 
     return parse_trailers(parser, data, at);
 }
 
-/* --- the interface ------------------------------------------------------------------------------------------------ */
+/* --- the interface -------------------------------------------------------------------------------------- */
 
 enum http1_event http1_parse(struct http1_parser *parser, const char *data, size_t size, size_t *consumed,
                              struct slice *body)

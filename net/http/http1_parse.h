@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTP/1 parser: bytes in, one event per call out; no I/O. It belongs to its connection (one shard) and
  * keeps nothing of the caller's bytes: a head is copied once, into the arena of its message. The start line,
- * line ends, characters, limits, framing and chunks are judged here; field lines go through llhttp and what it
- * found is checked again. Refusals depend on the bytes alone, not on how they were cut into pieces. */
+ * line ends, characters, limits, framing and chunks are judged here; field lines go through llhttp and what
+ * it found is checked again. Refusals depend on the bytes alone, not on how they were cut into pieces. */
 #pragma once
 
 #include "net/http/chunked.h"
@@ -16,7 +16,7 @@ enum http1_event {
     HTTP1_HEAD,    /* the message is filled in */
     HTTP1_BODY,    /* *body is a part of data */
     HTTP1_END,     /* the message is complete, parser->trailers included */
-    HTTP1_REFUSED, /* see parser->refusal; the message holds what was understood, the connection is of no use */
+    HTTP1_REFUSED, /* see parser->refusal; the message holds what was understood until then */
 };
 
 /* id, status for a request, text. For a response each of them is a 502. */
@@ -99,16 +99,17 @@ _Static_assert(sizeof(struct http1_parser) <= 128, "a parser sits in every idle 
 /* limits must outlive the parser. */
 void http1_parser_init(struct http1_parser *parser, enum http1_role role, const struct http1_limits *limits);
 
-/* Before the first byte of each message, 1xx responses included: where its head goes. Initialises *message; it
- * and the arena stay the caller's. May be called late, when bytes are there. */
+/* Before the first byte of each message, 1xx responses included: where its head goes. Initialises *message;
+ * it and the arena stay the caller's. May be called late, when bytes are there. */
 void http1_parser_begin(struct http1_parser *parser, struct message *message, struct arena *arena);
 
 /* After begin, responses only; HTTP1_TO_ANY otherwise. */
 void http1_parser_expect(struct http1_parser *parser, enum http1_answer_to answer_to);
 
-/* Takes data from its beginning; *consumed says how much, *body is set with HTTP1_BODY (never empty). Call again
- * with the rest, even when nothing is left, until HTTP1_MORE; after HTTP1_END begin the next message first.
- * HTTP1_HEAD always comes apart from what follows, and a message without a body (1xx too) still has its HTTP1_END. */
+/* Takes data from its beginning; *consumed says how much, *body is set with HTTP1_BODY (never empty). Call
+ * again with the rest, even when nothing is left, until HTTP1_MORE; after HTTP1_END begin the next message
+ * first. HTTP1_HEAD always comes apart from what follows, and a message without a body (1xx too) still has
+ * its HTTP1_END. */
 enum http1_event http1_parse(struct http1_parser *parser, const char *data, size_t size, size_t *consumed,
                              struct slice *body) MUST_CHECK;
 

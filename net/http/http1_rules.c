@@ -59,10 +59,11 @@ static struct seen look(const struct message *message)
     return seen;
 }
 
-/* --- framing ------------------------------------------------------------------------------------------------- */
+/* --- framing -------------------------------------------------------------------------------------------- */
 
-/* Other codings than chunked are known by nobody here (501), but a list must be one, and chunked in it only last
- * and once: otherwise somebody may read another end of the body out of it. RFC 9112 sections 6.1 and 7. */
+/* Other codings than chunked are known by nobody here (501), but a list must be one, and chunked in it only
+ * last and once: otherwise somebody may read another end of the body out of it.
+ * RFC 9112 sections 6.1 and 7. */
 static enum http1_refusal judge_coding(struct slice list)
 {
     enum http1_refusal refusal = HTTP1_REFUSED_NONE;
@@ -108,7 +109,7 @@ static bool is_kept_alive(const struct message *message, const struct seen *seen
     return !seen->close && (message->version_minor > 0 || seen->keep_alive);
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------ */
+/* --- requests ------------------------------------------------------------------------------------------- */
 
 static enum http1_refusal judge_host(const struct message *message, const struct seen *seen)
 {
@@ -147,7 +148,7 @@ enum http1_refusal http1_rules_request(struct message *message, struct slice aut
     return HTTP1_REFUSED_NONE;
 }
 
-/* --- responses ----------------------------------------------------------------------------------------------- */
+/* --- responses ------------------------------------------------------------------------------------------ */
 
 static bool has_body(int status, enum http1_answer_to answer_to)
 {

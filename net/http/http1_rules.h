@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the headers of a message say together: how the body is framed, whether the connection lives on, what is
- * expected; and which combinations are refused, above all those that two parsers could read differently. Part of
- * the parser. */
+/* What the headers of a message say together: how the body is framed, whether the connection lives on, what
+ * is expected; and which combinations are refused, above all those that two parsers could read differently.
+ * Part of the parser. */
 #pragma once
 
 #include "net/http/http1_parse.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first look at the head of a message, or at its trailers: finds the lines and their end, and lets no other
- * line end than CRLF, no fold, no control character and nothing over the limits pass. It keeps its place between
- * pieces of bytes, and judges each byte by what came before it alone. Part of the parser. */
+/* The first look at the head of a message, or at its trailers: finds the lines and their end, and lets no
+ * other line end than CRLF, no fold, no control character and nothing over the limits pass. It keeps its
+ * place between pieces of bytes, and judges each byte by what came before it alone. Part of the parser. */
 #pragma once
 
 #include "core/base/slice.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Appends the parts of an HTTP/1 message to memory of the caller, which is never exceeded: what does not fit is
- * left out as a whole piece and `overflow` stays set, to be looked at once at the end. Values are trusted to
- * hold no line ends: they were parsed, or checked when configured. Any thread. */
+/* Appends the parts of an HTTP/1 message to memory of the caller, which is never exceeded: what does not fit
+ * is left out as a whole piece and `overflow` stays set, to be looked at once at the end. Values are trusted
+ * to hold no line ends: they were parsed, or checked when configured. Any thread. */
 #pragma once
 
 #include "core/base/check.h"
@@ -76,7 +76,8 @@ void http1_write_status_line(struct writer *writer, int status, struct slice rea
 /* "GET /x HTTP/1.1\r\n" */
 void http1_write_request_line(struct writer *writer, struct slice method, struct slice target);
 
-/* The line in front of a chunk's data, e.g. "1f4\r\n"; behind the data goes "\r\n", at the end "0\r\n\r\n". */
+/* The line in front of a chunk's data, e.g. "1f4\r\n"; behind the data goes "\r\n", behind the last chunk
+ * "0\r\n\r\n". */
 enum { HTTP1_CHUNK_LINE_BYTES = 18 };
 void http1_write_chunk_line(struct writer *writer, uint64_t size_bytes);
 

@@ -43,8 +43,8 @@ static inline uint32_t load4(const char *bytes)
     return word;
 }
 
-/* Eight letters at once: where the known name (lower case) has a letter, bit 0x20 of the other does not count.
- * Letters are the only characters of a known name with bit 0x40. */
+/* Eight letters at once: where the known name (lower case) has a letter, bit 0x20 of the other does not
+ * count. Letters are the only characters of a known name with bit 0x40. */
 static inline bool same_word(uint64_t known, uint64_t other)
 {
     return (other | (known >> 1 & 0x2020202020202020u)) == known;

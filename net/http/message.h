@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One HTTP message, request or response, whatever the version it came in: the head and how its body is framed.
- * Header names and values are views into the memory of the exchange that owns the message, so they live as long
- * as it does. Names keep the sender's spelling; `id` makes the well-known ones quick to find. One shard. */
+/* One HTTP message, request or response, whatever the version it came in: the head and how its body is
+ * framed. Header names and values are views into the memory of the exchange that owns the message, so they
+ * live as long as it does. Names keep the sender's spelling; `id` makes the well-known ones quick to find.
+ * One shard. */
 #pragma once
 
 #include "core/base/arena.h"

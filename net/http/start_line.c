@@ -5,9 +5,10 @@
 
 enum { METHOD_BYTES = 32, VERSION_BYTES = sizeof("HTTP/1.1") - 1, PORT_MAX = 65535 };
 
-/* --- method and version -------------------------------------------------------------------------------------- */
+/* --- method and version --------------------------------------------------------------------------------- */
 
-/* Upper-case tokens are methods, known or not; Kong refuses lower-case ones as well. *size may be all there is. */
+/* Upper-case tokens are methods, known or not; Kong refuses lower-case ones as well. *size may be all there
+ * is. */
 static enum http1_refusal read_method(struct slice line, size_t *size)
 {
     size_t at = 0;
@@ -32,7 +33,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* HTTP/1.x of any one-digit x is served as 1.1 would be (Kong serves 1.2), other majors from 2 on get the 505. */
+/* HTTP/1.x of any one-digit x is served as 1.1 would be (Kong serves 1.2), other majors from 2 on get the
+ * 505. */
 static enum http1_refusal read_version(struct slice text, uint8_t *minor)
 {
     if (text.size != VERSION_BYTES || !slice_starts_with(text, SLICE("HTTP/")) || !is_digit(text.data[5]) ||
@@ -44,7 +46,7 @@ static enum http1_refusal read_version(struct slice text, uint8_t *minor)
     return HTTP1_REFUSED_NONE;
 }
 
-/* --- target -------------------------------------------------------------------------------------------------- */
+/* --- target --------------------------------------------------------------------------------------------- */
 
 static bool is_port(struct slice text)
 {
@@ -57,8 +59,8 @@ static bool is_address6(char c)
     return is_digit(c) || c == ':' || c == '.' || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
-/* Characters of a registered name (RFC 3986 section 3.2.2) but the comma and the semicolon, which would let it
- * pass for a list: letters, digits and -._~%!$&'()*+= */
+/* Characters of a registered name (RFC 3986 section 3.2.2) but the comma and the semicolon, which would let
+ * it pass for a list: letters, digits and -._~%!$&'()*+= */
 static bool is_name(char character)
 {
     static const uint32_t members[8] = { 0, 0x23ff6ff2, 0x87fffffe, 0x47fffffe, 0, 0, 0, 0 };
@@ -128,7 +130,7 @@ static enum http1_refusal read_target(struct message *message, struct slice *aut
     return read_absolute(message, authority);
 }
 
-/* --- lines --------------------------------------------------------------------------------------------------- */
+/* --- lines ---------------------------------------------------------------------------------------------- */
 
 enum http1_refusal start_line_request(struct message *message, struct slice line, uint32_t target_limit,
                                       struct slice *authority)
@@ -156,6 +158,8 @@ enum http1_refusal start_line_request(struct message *message, struct slice line
 
 enum http1_refusal start_line_status(struct message *message, struct slice line)
 {
+    if (!slice_starts_with(line, SLICE("HTTP/")))
+        return HTTP1_REFUSED_STATUS_LINE;
     struct slice version = { line.data, line.size < VERSION_BYTES ? line.size : VERSION_BYTES };
     enum http1_refusal refusal = read_version(version, &message->version_minor);
     if (refusal)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The characters of a token, RFC 9110 section 5.6.2: names of fields and methods are made of them. Any thread. */
+/* The characters of a token, RFC 9110 section 5.6.2: names of fields and methods are made of them. Any
+ * thread. */
 #pragma once
 
 #include "core/base/slice.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counting with sync_rate: each shard counts for itself on top of what Redis said last, and pushes what it
- * has counted every sync_rate seconds. Faster than asking at every request, and as exact as the time between. */
+ * has counted every sync_rate seconds. Faster than asking at every request, exact up to the time between. */
 #include "core/base/hash.h"
 #include "plugins/rate_limiting.h"
 

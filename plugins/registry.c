@@ -2,4 +2,4 @@
 /* A plugin that is not listed here is not part of the gateway. */
 #include "plugins/plugins.h"
 
-const struct plugin *const plugin_registry[] = { &jwt_plugin, NULL };
+const struct plugin *const plugin_registry[] = { &jwt_plugin, &rate_limiting_plugin, NULL };

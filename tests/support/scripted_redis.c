@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/scripted_redis.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct scripted_redis *redis_of(const struct shard *shard)
+{
+    return CONTAINER_OF((struct shard *)(uintptr_t)shard, struct scripted_redis, shard);
+}
+
+static void scripted_send(struct stream *stream, struct chunk chunk)
+{
+    struct scripted_redis *redis = redis_of(stream->shard);
+    CHECK(!redis->closing && chunk.size <= sizeof(redis->sent) - redis->sent_bytes);
+    memcpy(redis->sent + redis->sent_bytes, chunk_slice(&chunk).data, chunk.size);
+    redis->sent_bytes += chunk.size;
+    chunk_release(&chunk);
+}
+
+static void scripted_close(struct stream *stream)
+{
+    struct scripted_redis *redis = redis_of(stream->shard);
+    CHECK(!redis->closing);
+    redis->closing = true;
+}
+
+static const struct stream_ops scripted_ops = { .send = scripted_send, .close = scripted_close };
+
+void scripted_redis_open(struct scripted_redis *redis)
+{
+    memset(redis, 0, sizeof(*redis));
+    struct shard_options options = { .count = 1, .cpu = -1, .ring_entries = 8 };
+    options.blocks = (struct block_limits){
+        .lent_count = 8, .receive_bytes = 2048, .receive_count = 16, .write_bytes = 1 << 20
+    };
+    CHECK(shard_open(&redis->shard, &options) == ERROR_OK);
+}
+
+void scripted_redis_close(struct scripted_redis *redis)
+{
+    redis_pool_close(&redis->pool);
+    shard_close(&redis->shard);
+}
+
+enum error scripted_redis_connect(struct redis_client *client, const struct stream_events *events)
+{
+    struct scripted_redis *redis = redis_of(client->shard);
+    redis->connect_count++;
+    if (redis->connect_error != ERROR_OK)
+        return redis->connect_error;
+    redis->client = client;
+    redis->closing = false;
+    redis->sent_bytes = 0;
+    client->tcp.stream = (struct stream){ .ops = &scripted_ops, .events = events, .shard = client->shard };
+    return ERROR_OK;
+}
+
+void scripted_redis_turn(struct scripted_redis *redis)
+{
+    while (!list_is_empty(&redis->shard.tasks)) {
+        struct shard_task *task = CONTAINER_OF(redis->shard.tasks.next, struct shard_task, node);
+        list_remove(&task->node);
+        task->run(task);
+    }
+}
+
+void scripted_redis_opened(struct scripted_redis *redis, enum error error)
+{
+    redis->client->tcp.stream.events->opened(&redis->client->tcp.stream, error);
+    scripted_redis_turn(redis);
+}
+
+void scripted_redis_reply(struct scripted_redis *redis, const char *text)
+{
+    size_t size = strlen(text);
+    struct block *block = block_open(redis->shard.blocks, size);
+    CHECK(block != NULL && size > 0);
+    memcpy(block->data, text, size);
+    redis->client->tcp.stream.events->received(&redis->client->tcp.stream,
+                                               (struct chunk){ block, 0, (uint32_t)size });
+    scripted_redis_turn(redis);
+}
+
+void scripted_redis_finish(struct scripted_redis *redis)
+{
+    redis->client->tcp.stream.events->received(&redis->client->tcp.stream, (struct chunk){ 0 });
+    scripted_redis_turn(redis);
+}
+
+void scripted_redis_closed(struct scripted_redis *redis)
+{
+    CHECK(redis->closing);
+    redis->client->tcp.stream.events->closed(&redis->client->tcp.stream);
+    scripted_redis_turn(redis);
+}
+
+void scripted_redis_advance(struct scripted_redis *redis, uint64_t time_ms)
+{
+    struct shard *shard = &redis->shard;
+    for (uint64_t i = 0; i < time_ms; i++) {
+        shard->now_ms++;
+        shard->now_ns += 1000000;
+        shard->wall_ms++;
+        timer_wheel_advance(&shard->timers, shard->now_ms);
+        scripted_redis_turn(redis);
+    }
+}
+
+void scripted_redis_greet(struct scripted_redis *redis)
+{
+    scripted_redis_turn(redis);
+    scripted_redis_opened(redis, ERROR_OK);
+    CHECK(scripted_redis_sent(redis, "PING\n"));
+    scripted_redis_reply(redis, "+PONG\r\n");
+}
+
+/* The number after `mark`, of at most nine digits. */
+static bool take_count(struct slice *bytes, char mark, size_t *count)
+{
+    struct slice rest = { NULL, 0 };
+    if (bytes->size == 0 || bytes->data[0] != mark)
+        return false;
+    struct slice line = slice_split(slice_from(*bytes, 1), '\n', &rest);
+    uint64_t number;
+    if (line.size < 2 || line.data[line.size - 1] != '\r' || rest.data == NULL)
+        return false;
+    line.size--;
+    if (!slice_to_u64(line, &number) || number > 999999999)
+        return false;
+    *count = (size_t)number;
+    *bytes = rest;
+    return true;
+}
+
+/* One command as a line; its end, or NULL when the bytes are none. */
+static char *take_command(struct slice *bytes, char *out)
+{
+    size_t count, size;
+    if (!take_count(bytes, '*', &count))
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!take_count(bytes, '$', &size) || bytes->size < size + 2 || bytes->data[size] != '\r' ||
+            bytes->data[size + 1] != '\n')
+            return NULL;
+        memcpy(out, bytes->data, size);
+        out += size;
+        *out++ = i + 1 < count ? ' ' : '\n';
+        *bytes = slice_from(*bytes, size + 2);
+    }
+    return out;
+}
+
+bool scripted_redis_sent(struct scripted_redis *redis, const char *commands)
+{
+    struct slice bytes = { redis->sent, redis->sent_bytes };
+    char *text = malloc(sizeof(redis->sent) + 1), *end = text;
+    CHECK(text != NULL);
+    while (bytes.size > 0 && end)
+        end = take_command(&bytes, end);
+    bool same = end && slice_equal((struct slice){ text, (size_t)(end - text) }, slice_of(commands));
+    if (!same)
+        fprintf(stderr, "sent: %.*s\n", end ? (int)(end - text) : 0, text);
+    free(text);
+    redis->sent_bytes = 0;
+    return same;
+}

@@ -2,12 +2,10 @@
 #include "plugins/rate_limiting.h"
 
 #include "config/settings.h"
-#include "core/base/hash.h"
 #include "net/proxy/proxy.h"
 #include "plugins/plugins.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* --- what is counted ------------------------------------------------------------------------------------ */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kong's jwt plugin: a request needs a JSON Web Token that a consumer's credential can verify. Everything that
- * depends on the configuration alone (keys, answers) is prepared when it is loaded. */
+/* Kong's jwt plugin: a request needs a JSON Web Token that a consumer's credential can verify. Everything
+ * that depends on the configuration alone (keys, answers) is prepared when it is loaded. */
 #include "core/base/error.h"
 #include "core/crypto/base64.h"
 #include "core/crypto/hmac.h"
@@ -12,7 +12,7 @@
 
 #include <time.h>
 
-/* --- credentials ------------------------------------------------------------------------------------------------ */
+/* --- credentials ---------------------------------------------------------------------------------------- */
 
 struct jwt_secret {
     struct credential credential;
@@ -184,7 +184,7 @@ static const struct credential_kind secret_kind = {
     .aliases = secret_aliases,
 };
 
-/* --- configuration ---------------------------------------------------------------------------------------------- */
+/* --- configuration -------------------------------------------------------------------------------------- */
 
 enum claim { CLAIM_EXP, CLAIM_NBF };
 
@@ -269,8 +269,8 @@ static const struct field config_fields[] = {
 
 enum quoting { QUOTE_HEADER, QUOTE_JSON };
 
-/* The text as the inside of a quoted string: of a header (RFC 9110 section 5.6.4), or of JSON as Kong writes it,
- * which escapes slashes too. Absent when memory is exhausted. */
+/* The text as the inside of a quoted string: of a header (RFC 9110 section 5.6.4), or of JSON as Kong
+ * writes it, which escapes slashes too. Absent when memory is exhausted. */
 static struct slice quote(struct arena *arena, enum quoting quoting, struct slice text)
 {
     enum { LONGEST_ESCAPE = 6 };
@@ -329,7 +329,7 @@ static void check_config(void *value, const struct node *node, const struct conf
         schema_error(place, node, "key_claim_name", "out of memory");
 }
 
-/* --- requests --------------------------------------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------------------------------------- */
 
 enum result { RESULT_VERIFIED, RESULT_REFUSED, RESULT_FAILED };
 

@@ -20,7 +20,7 @@ static void add(struct findings *found, struct slice token)
         found->presence = JWT_SEVERAL;
 }
 
-/* --- headers ------------------------------------------------------------------------------------------------- */
+/* --- headers -------------------------------------------------------------------------------------------- */
 
 static bool is_space(char c)
 {
@@ -44,7 +44,7 @@ static void look_in_headers(struct findings *found, const struct message *reques
         add(found, bearer(message_find_name(request, names->items[i])));
 }
 
-/* --- cookies --------------------------------------------------------------------------------------------------- */
+/* --- cookies -------------------------------------------------------------------------------------------- */
 
 /* The value of the first cookie of that name, any case, in one Cookie header (RFC 6265 section 4.2.1). */
 static bool find_cookie(struct slice header, struct slice name, struct slice *value)
@@ -82,7 +82,7 @@ static void look_in_cookies(struct findings *found, const struct message *reques
         look_for_cookie(found, request, names->items[i]);
 }
 
-/* --- query parameters ------------------------------------------------------------------------------------------ */
+/* --- query parameters ----------------------------------------------------------------------------------- */
 
 static int hex_value(char c)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a request carries a token: query parameters, cookies and headers, as in Kong. All places are looked at,
- * because two different tokens in one request are refused. Runs on the exchange's shard. */
+/* Where a request carries a token: query parameters, cookies and headers, as in Kong. All places are looked
+ * at, because two different tokens in one request are refused. Runs on the exchange's shard. */
 #pragma once
 
 #include "net/proxy/exchange.h"
@@ -19,5 +19,6 @@ enum jwt_presence {
     JWT_OUT_OF_MEMORY
 };
 
-/* *token is set with JWT_ONE: a view of the request, or in the exchange's arena when it had to be unescaped. */
+/* *token is set with JWT_ONE: a view of the request, or in the exchange's arena when it had to be
+ * unescaped. */
 enum jwt_presence jwt_find(struct exchange *exchange, const struct jwt_places *places, struct slice *token);

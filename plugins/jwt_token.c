@@ -22,8 +22,8 @@ static bool read_algorithm(const struct json_value *value, enum jwt_algorithm *o
     return false;
 }
 
-/* Decodes to `to`, which is moved behind what was written. Padding should not be there (RFC 7515 section 2) but
- * Kong takes it, up to two characters whether they fit or not. */
+/* Decodes to `to`, which is moved behind what was written. Padding should not be there (RFC 7515 section 2)
+ * but Kong takes it, up to two characters whether they fit or not. */
 static bool decode_part(struct slice part, char **to, struct slice *out)
 {
     for (int padding = 0; padding < 2 && part.size > 0 && part.data[part.size - 1] == '='; padding++)

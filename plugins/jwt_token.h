@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A JSON Web Token taken apart (RFC 7519, RFC 7515 compact form): strict, without allocation, and before anything
- * in it is trusted. Whether its signature is good is for the plugin to ask. Any thread. */
+/* A JSON Web Token taken apart (RFC 7519, RFC 7515 compact form): strict, without allocation, and before
+ * anything in it is trusted. Whether its signature is good is for the plugin to ask. Any thread. */
 #pragma once
 
 #include "core/base/json_scan.h"
@@ -45,7 +45,8 @@ enum jwt_flaw {
     JWT_BAD_SIGNATURE_ENCODING
 };
 
-/* The claim `key_claim` is looked for in the payload, then in the header. `out` is filled with JWT_GOOD only. */
+/* The claim `key_claim` is looked for in the payload, then in the header. `out` is filled with JWT_GOOD
+ * only. */
 enum jwt_flaw jwt_token_read(struct slice text, struct slice key_claim, struct jwt_token *out) MUST_CHECK;
 
 /* What is wrong with the times of a token: expires must be after now, not_before may not be. Each is a JSON

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bump memory with a limit: everything allocated dies together. It may start in memory of its owner (an
- * exchange's inline page) and grows by malloc. Under ASan what was given back or not yet given out is poisoned.
- * One owner, one thread at a time. */
+ * exchange's inline page) and grows by malloc. Under ASan what was given back or not yet given out is
+ * poisoned. One owner, one thread at a time. */
 #pragma once
 
 #include "core/base/check.h"
@@ -53,6 +53,7 @@ struct slice arena_copy(struct arena *arena, struct slice text) MUST_CHECK;
 /* printf into the arena; absent when memory is exhausted. */
 struct slice arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Calls close(pointer) when the arena is reset or deinitialised, before its memory goes, the newest first: for
- * what lives in the arena and owns something outside of it. False when memory is exhausted (nothing is called). */
+/* Calls close(pointer) when the arena is reset or deinitialised, before its memory goes, the newest first:
+ * for what lives in the arena and owns something outside of it. False when memory is exhausted (nothing is
+ * called). */
 bool arena_on_close(struct arena *arena, void (*close)(void *pointer), void *pointer) MUST_CHECK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds members of a JSON object by name in one pass, without allocating: for small untrusted texts such as the
- * claims of a token. The whole text is validated (RFC 8259, UTF-8 included); an object may not say a top-level
- * name twice, however it is spelled, so that no two readers can disagree. Views into the text. Any thread. */
+/* Finds members of a JSON object by name in one pass, without allocating: for small untrusted texts such as
+ * the claims of a token. The whole text is validated (RFC 8259, UTF-8 included); an object may not say a
+ * top-level name twice, however it is spelled, so that no two readers can disagree. Views into the text.
+ * Any thread. */
 #pragma once
 
 #include "core/base/check.h"
@@ -40,8 +41,8 @@ struct json_member {
  * kind of the whole text. False when the text is not valid or beyond the limits above. */
 bool json_scan(struct slice text, struct json_member *wanted, size_t count, enum json_kind *root) MUST_CHECK;
 
-/* The characters a string from json_scan stands for, as UTF-8, into `out` (room for text.size bytes; may be the
- * text's own memory). Returns their number. */
+/* The characters a string from json_scan stands for, as UTF-8, into `out` (room for text.size bytes; may be
+ * the text's own memory). Returns their number. */
 size_t json_unescape(struct slice text, char *out);
 
 /* The value of a number from json_scan; infinite when it is beyond a double's range. */

@@ -99,9 +99,9 @@ size_t base64_encode(enum base64_alphabet alphabet, struct slice bytes, char *ou
     }
     if (tail == 0)
         return (size_t)(out - start);
-    unsigned second = tail == 2 ? in[1] : 0;
+    unsigned second = tail == 2 ? in[1] : 0u;
     *out++ = table[in[0] >> 2];
-    *out++ = table[(in[0] & 3) << 4 | second >> 4];
+    *out++ = table[(in[0] & 3u) << 4 | second >> 4];
     if (tail == 2)
         *out++ = table[(second & 15) << 2];
     while (alphabet == BASE64_STANDARD && (out - start) % 4 != 0)

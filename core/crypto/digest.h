@@ -13,7 +13,8 @@ enum { DIGEST_MAX = 64, DIGEST_HEX_MAX = 2 * DIGEST_MAX + 1 };
 /* Bytes of a digest of that kind. */
 size_t digest_size(enum digest_kind kind);
 
-/* Writes digest_size bytes; false when the library cannot compute it (memory, or a policy forbids the kind). */
+/* Writes digest_size bytes; false when the library cannot compute it (memory, or a policy forbids the
+ * kind). */
 bool digest_of(enum digest_kind kind, struct slice bytes, unsigned char *out) MUST_CHECK;
 
 /* The same in lower-case hexadecimal with a NUL: 2 * digest_size + 1 characters. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The SHA functions used here are marked deprecated since OpenSSL 3.0, in favour of EVP. They are used on
- * purpose: an EVP context is an allocation and a provider dispatch per message, which costs more than hashing a
- * token does, and these states can be copied with an assignment. They run the same assembler code. */
+ * purpose: an EVP context is an allocation and a provider dispatch per message, which costs more than
+ * hashing a token does, and these states can be copied with an assignment. They run the same assembler
+ * code. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "core/crypto/hmac.h"
 
@@ -18,7 +19,8 @@ size_t hmac_size(enum hmac_kind kind)
     return sizes[kind];
 }
 
-/* RFC 2104 section 2: a key longer than a block is replaced by its digest, a shorter one is filled with zeros. */
+/* RFC 2104 section 2: a key longer than a block is replaced by its digest, a shorter one is filled with
+ * zeros. */
 static void key_block(enum hmac_kind kind, struct slice secret, unsigned char block[BLOCK_MAX])
 {
     memset(block, 0, BLOCK_MAX);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HMAC (RFC 2104) with SHA-256, -384 or -512 and a key that is prepared once: signing copies the two prepared
- * states and allocates nothing. A struct hmac_key holds secret material; it is read-only after hmac_key_init and
- * then shared by any threads. */
+/* HMAC (RFC 2104) with SHA-256, -384 or -512 and a key that is prepared once: signing copies the two
+ * prepared states and allocates nothing. A struct hmac_key holds secret material; it is read-only after
+ * hmac_key_init and then shared by any threads. */
 #pragma once
 
 #include "core/crypto/digest.h"

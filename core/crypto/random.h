@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random bytes of the kernel's generator: good for keys and ids. Each call is a system call, so who needs many
- * small draws buffers them (struct random_pool, one thread). */
+/* Random bytes of the kernel's generator: good for keys and ids. Each call is a system call, so who needs
+ * many small draws buffers them (struct random_pool, one thread). */
 #pragma once
 
 #include "core/base/check.h"

@@ -112,7 +112,8 @@ unsigned public_key_bits(const struct public_key *key)
     return (unsigned)EVP_PKEY_get_bits(key->key);
 }
 
-/* One number of an ECDSA signature as an ASN.1 INTEGER: minimal, and never negative. False when it is zero. */
+/* One number of an ECDSA signature as an ASN.1 INTEGER: minimal, and never negative. False when it is zero.
+ * */
 static bool write_integer(const unsigned char *number, size_t size, unsigned char **to)
 {
     while (size > 0 && *number == 0) {
@@ -131,8 +132,8 @@ static bool write_integer(const unsigned char *number, size_t size, unsigned cha
     return true;
 }
 
-/* From r and s one after the other (RFC 7518 section 3.4) to the DER that the library reads; its size, or 0 when
- * the signature is none. */
+/* From r and s one after the other (RFC 7518 section 3.4) to the DER that the library reads; its size, or 0
+ * when the signature is none. */
 enum { DER_MAX = 3 + 2 * (2 + 1 + 66) };
 
 static size_t write_der(const struct method *method, struct slice signature, unsigned char out[DER_MAX])

@@ -57,7 +57,7 @@ struct slice fake_exchange_upstream_header(const struct exchange *exchange, cons
     return message_find_name(&exchange->upstream, slice_of(name));
 }
 
-/* --- net/proxy/exchange.h ------------------------------------------------------------------------------------ */
+/* --- net/proxy/exchange.h ------------------------------------------------------------------------------- */
 
 static bool grant(struct exchange *exchange)
 {

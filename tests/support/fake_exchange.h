@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An exchange for unit tests of plugins: the functions of net/proxy/exchange.h over a request in memory, which
- * record what the plugin asked for. The test owns it and fills the fields; one thread. */
+/* An exchange for unit tests of plugins: the functions of net/proxy/exchange.h over a request in memory,
+ * which record what the plugin asked for. The test owns it and fills the fields; one thread. */
 #pragma once
 
 #include "core/base/error.h"

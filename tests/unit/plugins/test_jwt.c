@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the recorded cases (test_jwt_recorded.c) do not show: configuration errors, anonymous access beside other
- * plugins, attacks on the choice of algorithm, and lack of memory. */
+/* What the recorded cases (test_jwt_recorded.c) do not show: configuration errors, anonymous access beside
+ * other plugins, attacks on the choice of algorithm, and lack of memory. */
 #include "core/crypto/base64.h"
 #include "core/crypto/hmac.h"
 #include "plugins/plugins.h"
@@ -32,7 +32,7 @@ static void stop(void)
 
 TestSuite(jwt, .init = start, .fini = stop);
 
-/* --- tokens ------------------------------------------------------------------------------------------------------ */
+/* --- tokens --------------------------------------------------------------------------------------------- */
 
 /* Behind "Bearer ": header and payload; returns the size of the signed text. */
 static size_t begin_token(const char *alg, const char *payload)
@@ -99,7 +99,7 @@ static void expect(const void *read, int status, const char *body)
     fake_exchange_close(exchange);
 }
 
-/* --- configuration ----------------------------------------------------------------------------------------------- */
+/* --- configuration -------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *text, *field, *reason;
@@ -186,7 +186,7 @@ Test(jwt, a_key_must_fit_the_algorithm)
     test_key_free(tiny);
 }
 
-/* --- verification ------------------------------------------------------------------------------------------------ */
+/* --- verification --------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *algorithm, *type;
@@ -279,7 +279,7 @@ Test(jwt, lifetime_is_limited)
     expect(read, 401, "{\"exp\":\"exceeds maximum allowed expiration\"}");
 }
 
-/* --- answers ----------------------------------------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------------------------------------- */
 
 Test(jwt, names_of_claims_are_escaped)
 {
@@ -307,7 +307,7 @@ Test(jwt, too_large)
     fake_exchange_close(exchange);
 }
 
-/* --- anonymous access -------------------------------------------------------------------------------------------- */
+/* --- anonymous access ----------------------------------------------------------------------------------- */
 
 Test(jwt, anonymous_by_id_or_name)
 {
@@ -365,7 +365,7 @@ Test(jwt, an_anonymous_consumer_before_does_not_count)
     fake_exchange_close(exchange);
 }
 
-/* --- lack of memory ---------------------------------------------------------------------------------------------- */
+/* --- lack of memory ------------------------------------------------------------------------------------- */
 
 Test(jwt, never_lets_pass_without_memory)
 {

@@ -45,7 +45,7 @@ Test(base64, every_byte_comes_back)
     char bytes[256], text[400], back[300];
     for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (char)i;
-    for (int alphabet = 0; alphabet < 2; alphabet++)
+    for (enum base64_alphabet alphabet = BASE64_STANDARD; alphabet <= BASE64_URL; alphabet++)
         for (size_t size = 0; size <= sizeof(bytes); size++) {
             size_t got, length = base64_encode(alphabet, (struct slice){ bytes, size }, text);
             cr_assert(base64_decode(alphabet, (struct slice){ text, length }, back, &got));
@@ -101,7 +101,7 @@ Test(base64, refuses_what_no_encoder_writes)
 Test(base64, each_character_has_one_place)
 {
     int counts[2] = { 0, 0 };
-    for (int alphabet = 0; alphabet < 2; alphabet++)
+    for (enum base64_alphabet alphabet = BASE64_STANDARD; alphabet <= BASE64_URL; alphabet++)
         for (int c = 0; c < 256; c++) {
             char text[4] = { (char)c, 'A', 'A', 'A' }, out[3];
             size_t size;

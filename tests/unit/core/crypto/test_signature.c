@@ -117,9 +117,8 @@ static const struct slice no_keys[] = {
     TEXT("nope"),
     TEXT("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"),
     TEXT("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
-    TEXT(
-        "-----BEGIN PUBLIC KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF"
-        "\n\nAAAAAAAAAAAAAAAAAAAAAA==\n-----END PUBLIC KEY-----\n"),
+    TEXT("-----BEGIN PUBLIC KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899\n\n"
+         "AAAAAAAAAAAAAAAAAAAAAA==\n-----END PUBLIC KEY-----\n"),
 };
 
 Test(signature, what_is_no_key_is_refused)

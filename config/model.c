@@ -12,15 +12,22 @@ struct model *model_open(void)
     struct model *model = calloc(1, sizeof(*model));
     if (model == NULL)
         return NULL;
+    model->holder_count = 1;
     arena_init(&model->arena, NULL, 0, model_limit_bytes);
     map_init(&model->credentials, &model->arena);
     memset(model->hash, '0', sizeof(model->hash) - 1);
     return model;
 }
 
+struct model *model_take(struct model *model)
+{
+    model->holder_count++;
+    return model;
+}
+
 void model_close(struct model *model)
 {
-    if (model == NULL)
+    if (model == NULL || --model->holder_count > 0)
         return;
     arena_deinit(&model->arena);
     free(model);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/load.h"
+
+#include "config/files.h"
+#include "config/kong/kong.h"
+#include "core/crypto/digest.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+static const size_t text_limit_bytes = (size_t)8 * 1024 * 1024 * 1024;
+
+/* What is read before it is known what it is. */
+struct loading {
+    const struct config_sources *sources;
+    struct loaded *loaded;
+    struct report *report;
+    struct arena arena; /* texts and nodes: gone when the model is built */
+    unsigned cores;
+    struct documents kong;
+    struct slice digests; /* of the Kong files, one behind the other */
+};
+
+static void refuse(struct loading *loading, const struct node_position *position, const char *reason)
+{
+    report_add(loading->report, REPORT_ERROR, position, "", "%s", reason);
+}
+
+static bool add_kong(struct loading *loading, struct node *document)
+{
+    struct documents *kong = &loading->kong;
+    /* Full at 0 and at each power of two: the array doubles. */
+    if ((kong->count & (kong->count - 1)) == 0) {
+        struct node **items = arena_array(&loading->arena, kong->count * 2u + 1, sizeof(*items));
+        if (items == NULL)
+            return false;
+        if (kong->count)
+            memcpy(items, kong->items, kong->count * sizeof(*items));
+        kong->items = items;
+    }
+    kong->items[kong->count++] = document;
+    return true;
+}
+
+static bool starts_with(const struct node *node, const char *prefix)
+{
+    return node != NULL && node->kind == NODE_STRING && slice_starts_with(node->text, slice_of(prefix));
+}
+
+/* The name of a dialect that has no front-end yet, or NULL. */
+static const char *find_unsupported(const struct node *document)
+{
+    static const struct {
+        const char *key, *prefix, *name;
+    } rows[] = {
+        { "apiVersion", "getambassador.io/", "Emissary resources" },
+        { "apiVersion", "x.getambassador.io/", "Emissary resources" },
+        { "apiVersion", "gateway.networking.k8s.io/", "Gateway API resources" },
+        { "apiVersion", "", "Kubernetes resources" },
+        { "AWSTemplateFormatVersion", "", "CloudFormation templates" },
+        { "openapi", "", "OpenAPI definitions" },
+        { "swagger", "", "OpenAPI definitions" },
+        { "terraform_version", "", "Terraform plans" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct node *value = node_find(document, rows[i].key);
+        if (value != NULL && (rows[i].prefix[0] == '\0' || starts_with(value, rows[i].prefix)))
+            return rows[i].name;
+    }
+    return NULL;
+}
+
+/* A Kong file that lacks its version: the error should say that. */
+static bool resembles_kong(const struct node *document)
+{
+    static const char *const keys[] = { "services", "routes", "consumers", "plugins", "upstreams" };
+    for (size_t i = 0; i < COUNT_OF(keys); i++)
+        if (node_find(document, keys[i]))
+            return true;
+    return false;
+}
+
+static bool sort_document(struct loading *loading, struct node *document)
+{
+    const char *unsupported = find_unsupported(document);
+    if (kong_recognise(document))
+        return add_kong(loading, document);
+    if (settings_recognise(document)) {
+        settings_apply_node(&loading->loaded->settings, document, loading->cores, loading->report);
+        return true;
+    }
+    if (unsupported) {
+        report_add(loading->report, REPORT_ERROR, &document->position, "", "%s: not supported yet",
+                   unsupported);
+        return true;
+    }
+    if (resembles_kong(document))
+        return add_kong(loading, document);
+    refuse(
+        loading, &document->position,
+        document->kind == NODE_MAPPING
+            ? "expected a Kong configuration (a record with '_format_version') or settings (one with 'sluice')"
+            : "expected a record: a Kong configuration or settings");
+    return true;
+}
+
+/* The hash users compare is that of the one file; of several it is the hash of their hashes. */
+static bool add_digest(struct loading *loading, struct slice text)
+{
+    char hex[DIGEST_HEX_MAX];
+    if (!digest_hex(DIGEST_MD5, text, hex))
+        return false;
+    struct slice before = loading->digests;
+    loading->digests = arena_format(&loading->arena, "%.*s%s", SLICE_FORMAT(before), hex);
+    return loading->digests.data != NULL;
+}
+
+static bool read_text(struct loading *loading, struct slice text, const char *name)
+{
+    struct documents documents;
+    struct node_position start = { name, 1, 1 };
+    uint32_t kong_before = loading->kong.count;
+    if (!document_read_text(text, name, &document_default_limits, &loading->arena, loading->report,
+                            &documents))
+        return true;
+    if (documents.count == 0)
+        refuse(loading, &start, "expected a Kong configuration or settings: the file is empty");
+    for (uint32_t i = 0; i < documents.count; i++)
+        if (!sort_document(loading, documents.items[i]))
+            return false;
+    return loading->kong.count == kong_before || add_digest(loading, text);
+}
+
+static bool read_file(void *pointer, const char *path)
+{
+    struct loading *loading = pointer;
+    struct slice text;
+    struct node_position position = { .file = path };
+    if (files_has_ending(path, ".tf") || files_has_ending(path, ".tf.json")) {
+        refuse(loading, &position, "Terraform files: not supported yet");
+        return true;
+    }
+    if (!document_load(path, document_default_limits.file_bytes, &loading->arena, loading->report, &text))
+        return true;
+    return read_text(loading, text, path);
+}
+
+static void apply_overrides(struct loading *loading)
+{
+    const struct config_sources *sources = loading->sources;
+    struct settings *settings = &loading->loaded->settings;
+    if (sources->environment)
+        settings_apply_environment(settings, sources->environment, loading->report);
+    for (const char *const *one = sources->overrides; one && *one; one++) {
+        struct slice value;
+        struct slice key = slice_split(slice_of(*one), '=', &value);
+        if (value.data == NULL)
+            report_add(loading->report, REPORT_ERROR, NULL, *one, "expected KEY=VALUE");
+        else
+            settings_apply_text(settings, key, value, "--set", loading->report);
+    }
+}
+
+static bool read_all(struct loading *loading)
+{
+    const struct config_sources *sources = loading->sources;
+    struct settings *settings = &loading->loaded->settings;
+    bool good = true;
+    for (const char *const *path = sources->paths; good && path && *path; path++)
+        good = files_each(*path, loading->report, read_file, loading);
+    if (good && sources->text.data)
+        good = read_text(loading, sources->text, sources->text_name);
+    apply_overrides(loading);
+    if (good && settings->declarative_config.data)
+        good = files_each(settings->declarative_config.data, loading->report, read_file, loading);
+    settings_finish(settings, loading->report);
+    return good;
+}
+
+static bool build_model(struct loading *loading)
+{
+    struct model *model = loading->loaded->model;
+    struct slice digests = loading->digests;
+    if (loading->kong.count == 0)
+        return true;
+    kong_read_all(&loading->kong, loading->sources->plugins, model, loading->report);
+    if (digests.size < sizeof(model->hash))
+        memcpy(model->hash, digests.data, digests.size);
+    else {
+        char hex[DIGEST_HEX_MAX];
+        if (!digest_hex(DIGEST_MD5, digests, hex))
+            return false;
+        memcpy(model->hash, hex, sizeof(model->hash));
+    }
+    return true;
+}
+
+static unsigned usable_cores(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+bool config_load(const struct config_sources *sources, struct loaded *loaded, struct report *report)
+{
+    uint32_t before = report->error_count;
+    struct loading loading = {
+        .sources = sources,
+        .loaded = loaded,
+        .report = report,
+        .cores = sources->cores ? sources->cores : usable_cores(),
+    };
+    arena_init(&loading.arena, NULL, 0, text_limit_bytes);
+    bool good = settings_init(&loaded->settings);
+    loaded->model = model_open();
+    good = good && loaded->model != NULL && read_all(&loading) && build_model(&loading);
+    if (!good)
+        report_add(report, REPORT_ERROR, NULL, "", "out of memory");
+    arena_deinit(&loading.arena);
+    report_sort(report);
+    return report->error_count == before;
+}
+
+void config_unload(struct loaded *loaded)
+{
+    model_close(loaded->model);
+    loaded->model = NULL;
+    settings_deinit(&loaded->settings);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything a start or a reload reads: files and directories told apart by content, the environment, the
+ * command line; out come settings and one model. Control thread only. */
+#pragma once
+
+#include "config/model.h"
+#include "config/settings.h"
+
+struct config_sources {
+    const char *const *paths;       /* files or directories, ends with NULL; may be NULL */
+    struct slice text;              /* one more file in memory, e.g. the demo's; may be absent */
+    const char *text_name;          /* what messages call it */
+    const char *const *environment; /* NAME=VALUE, ends with NULL; may be NULL */
+    const char *const *overrides;   /* KEY=VALUE of --set, ends with NULL; may be NULL */
+    unsigned cores;                 /* for profiles; 0: those this process may use */
+    const struct plugin_kind *const *plugins; /* ends with NULL */
+};
+
+struct loaded {
+    struct settings settings;
+    struct model *model; /* the caller may take it, and sets NULL then */
+};
+
+/* Reads all, however many errors there are; they and the warnings end up sorted in the report. False when there
+ * were errors. config_unload is due in both cases. */
+bool config_load(const struct config_sources *sources, struct loaded *loaded, struct report *report);
+void config_unload(struct loaded *loaded);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/admin.h"
+
+#include "core/app/admin_connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LISTENERS_MAX = 16,
+    CONNECTIONS_MAX = 64,
+    CONNECTIONS_MANY = 48, /* from here on answers end their connection */
+    ACCEPT_PAUSE_MS = 100  /* after the kernel had no descriptor or memory */
+};
+
+struct admin_listener {
+    int fd;
+    enum admin_side side;
+};
+
+struct admin {
+    struct admin_node node;
+    pthread_t thread;
+    int stop_fd;
+    struct admin_listener listeners[LISTENERS_MAX];
+    unsigned listener_count;
+    struct admin_connection *connections[CONNECTIONS_MAX];
+    unsigned connection_count;
+    uint64_t accept_after_ms;
+};
+
+/* --- the thread ------------------------------------------------------------------------------------------- */
+
+static uint64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void accept_clients(struct admin *admin, const struct admin_listener *listener, uint64_t now_ms)
+{
+    while (admin->connection_count < CONNECTIONS_MAX) {
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+                admin->accept_after_ms = now_ms + ACCEPT_PAUSE_MS;
+            return;
+        }
+        struct admin_connection *connection =
+            admin_connection_open(&admin->node, fd, listener->side, now_ms);
+        if (connection)
+            admin->connections[admin->connection_count++] = connection;
+    }
+}
+
+static void serve_clients(struct admin *admin, const struct pollfd *polls, unsigned count, uint64_t now_ms)
+{
+    enum admin_keep keep = admin->connection_count >= CONNECTIONS_MANY ? ADMIN_CLOSE_AFTER : ADMIN_KEEP_OPEN;
+    for (unsigned i = 0; i < count; i++) {
+        struct admin_connection *connection = admin->connections[i];
+        if (polls[i].revents)
+            admin_connection_step(connection, now_ms, keep);
+        if (now_ms >= connection->deadline_ms)
+            connection->state = ADMIN_CLOSED;
+    }
+    unsigned kept = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (admin->connections[i]->state == ADMIN_CLOSED)
+            admin_connection_free(admin->connections[i]);
+        else
+            admin->connections[kept++] = admin->connections[i];
+    }
+    admin->connection_count = kept;
+}
+
+/* The stop descriptor, the listeners, the connections. */
+static void fill_polls(const struct admin *admin, struct pollfd *polls, uint64_t now_ms)
+{
+    bool accepting = admin->connection_count < CONNECTIONS_MAX && now_ms >= admin->accept_after_ms;
+    polls[0] = (struct pollfd){ .fd = admin->stop_fd, .events = POLLIN };
+    for (unsigned i = 0; i < admin->listener_count; i++)
+        polls[1 + i] = (struct pollfd){ .fd = accepting ? admin->listeners[i].fd : -1, .events = POLLIN };
+    struct pollfd *clients = polls + 1 + admin->listener_count;
+    for (unsigned i = 0; i < admin->connection_count; i++) {
+        bool writing = admin->connections[i]->state == ADMIN_WRITING;
+        clients[i] = (struct pollfd){ .fd = admin->connections[i]->fd, .events = writing ? POLLOUT : POLLIN };
+    }
+}
+
+static int wait_ms(const struct admin *admin, uint64_t now_ms)
+{
+    uint64_t wake_ms = admin->accept_after_ms > now_ms ? admin->accept_after_ms : UINT64_MAX;
+    for (unsigned i = 0; i < admin->connection_count; i++)
+        if (admin->connections[i]->deadline_ms < wake_ms)
+            wake_ms = admin->connections[i]->deadline_ms;
+    if (wake_ms == UINT64_MAX)
+        return -1;
+    return wake_ms > now_ms ? (int)(wake_ms - now_ms) : 0;
+}
+
+static void *serve(void *argument)
+{
+    struct admin *admin = argument;
+    struct pollfd polls[1 + LISTENERS_MAX + CONNECTIONS_MAX];
+    for (;;) {
+        uint64_t now_ms = clock_ms();
+        unsigned count = admin->connection_count;
+        fill_polls(admin, polls, now_ms);
+        if (poll(polls, 1 + admin->listener_count + count, wait_ms(admin, now_ms)) < 0)
+            continue; /* interrupted, or the kernel was short of memory for a moment */
+        if (polls[0].revents)
+            return NULL;
+        now_ms = clock_ms();
+        serve_clients(admin, polls + 1 + admin->listener_count, count, now_ms);
+        for (unsigned i = 0; i < admin->listener_count; i++)
+            if (polls[1 + i].revents)
+                accept_clients(admin, &admin->listeners[i], now_ms);
+    }
+}
+
+/* --- start and stop --------------------------------------------------------------------------------------- */
+
+/* Without SO_REUSEPORT, unlike the shards' sockets: a second process on the same port is a mistake. */
+static int bind_listener(const struct address *address, int backlog)
+{
+    int on = 1;
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        bind(fd, &address->any, address->size) != 0 || listen(fd, backlog > 0 ? backlog : 64) != 0) {
+        int failure = errno;
+        close(fd);
+        errno = failure;
+        return -1;
+    }
+    return fd;
+}
+
+/* NULL, or what is wrong. */
+static const char *open_listener(struct admin *admin, const struct listener_setting *setting,
+                                 enum admin_side side)
+{
+    struct address address;
+    if (setting->ssl)
+        return "ssl is not supported on this listener";
+    if (admin->listener_count == LISTENERS_MAX)
+        return "too many listeners";
+    if (!address_parse(setting->address, setting->port, &address))
+        return "not a numeric address";
+    int fd = bind_listener(&address, setting->backlog);
+    if (fd < 0)
+        return strerror(errno);
+    admin->listeners[admin->listener_count++] = (struct admin_listener){ fd, side };
+    return NULL;
+}
+
+static bool open_listeners(struct admin *admin, const struct listener_settings *settings, enum admin_side side,
+                           const char **reason)
+{
+    static char text[256]; /* of the control thread, until the next start */
+    for (uint32_t i = 0; i < settings->count; i++) {
+        const struct listener_setting *setting = &settings->items[i];
+        const char *failure = open_listener(admin, setting, side);
+        if (failure) {
+            snprintf(text, sizeof(text), "%s %.*s:%u: %s",
+                     side == ADMIN_SIDE_ADMIN ? "admin_listen" : "status_listen",
+                     SLICE_FORMAT(setting->address), setting->port, failure);
+            *reason = text;
+            return false;
+        }
+    }
+    return true;
+}
+
+static void release(struct admin *admin)
+{
+    for (unsigned i = 0; i < admin->connection_count; i++)
+        admin_connection_free(admin->connections[i]);
+    for (unsigned i = 0; i < admin->listener_count; i++)
+        close(admin->listeners[i].fd);
+    if (admin->stop_fd >= 0)
+        close(admin->stop_fd);
+    free(admin);
+}
+
+/* Signals are the control thread's. */
+static bool start_thread(struct admin *admin, const char **reason)
+{
+    sigset_t all, before;
+    admin->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (admin->stop_fd < 0) {
+        *reason = strerror(errno);
+        return false;
+    }
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&admin->thread, NULL, serve, admin);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure)
+        *reason = strerror(failure);
+    else
+        pthread_setname_np(admin->thread, "sluice-admin");
+    return failure == 0;
+}
+
+bool admin_start(struct admin **out, const struct settings *settings, const struct admin_source *source,
+                 const char **reason)
+{
+    *out = NULL;
+    if (settings->admin_listeners.count == 0 && settings->status_listeners.count == 0)
+        return true;
+    struct admin *admin = calloc(1, sizeof(*admin));
+    if (admin == NULL) {
+        *reason = "out of memory";
+        return false;
+    }
+    admin->stop_fd = -1;
+    admin->node = (struct admin_node){ .settings = settings, .source = *source };
+    uuid_random(NULL, admin->node.id);
+    if (gethostname(admin->node.hostname, sizeof(admin->node.hostname) - 1) != 0)
+        admin->node.hostname[0] = '\0';
+    if (!open_listeners(admin, &settings->admin_listeners, ADMIN_SIDE_ADMIN, reason) ||
+        !open_listeners(admin, &settings->status_listeners, ADMIN_SIDE_STATUS, reason) ||
+        !start_thread(admin, reason)) {
+        release(admin);
+        return false;
+    }
+    *out = admin;
+    return true;
+}
+
+void admin_stop(struct admin *admin)
+{
+    if (admin == NULL)
+        return;
+    uint64_t one = 1;
+    ssize_t written = write(admin->stop_fd, &one, sizeof(one));
+    CHECK(written == sizeof(one)); /* a fresh counter always takes it */
+    pthread_join(admin->thread, NULL);
+    release(admin);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/admin_connection.h"
+
+#include "net/http/http1_write.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    IDLE_MS = 30000,   /* for the first byte of a request */
+    HEAD_MS = 10000,   /* for the rest of it */
+    SEND_MS = 10000,   /* for the client to take an answer */
+    LINGER_MS = 1000,
+    ARENA_BYTES = 65536,
+    HEAD_ROOM = 1024   /* status line and headers of an answer */
+};
+
+static const struct http1_limits limits = { .head_bytes = 16384,
+                                            .line_bytes = 8192,
+                                            .header_fields = 64,
+                                            .target_bytes = 4096,
+                                            .chunk_extension_bytes = 256,
+                                            .trailer_bytes = 1024 };
+
+static uint64_t clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void begin_message(struct admin_connection *connection, uint64_t now_ms)
+{
+    arena_reset(&connection->arena);
+    http1_parser_begin(&connection->parser, &connection->message, &connection->arena);
+    connection->state = ADMIN_READING;
+    connection->request_start_us = 0;
+    connection->deadline_ms = now_ms + IDLE_MS;
+}
+
+struct admin_connection *admin_connection_open(const struct admin_node *node, int fd, enum admin_side side,
+                                               uint64_t now_ms)
+{
+    struct admin_connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL) {
+        close(fd);
+        return NULL;
+    }
+    connection->node = node;
+    connection->fd = fd;
+    connection->side = side;
+    struct address local = { .size = sizeof(local.v6) };
+    if (getsockname(fd, &local.any, &local.size) == 0)
+        address_text(&local, connection->local);
+    arena_init(&connection->arena, NULL, 0, ARENA_BYTES);
+    http1_parser_init(&connection->parser, HTTP1_REQUEST, &limits);
+    begin_message(connection, now_ms);
+    return connection;
+}
+
+void admin_connection_free(struct admin_connection *connection)
+{
+    if (connection == NULL)
+        return;
+    close(connection->fd);
+    arena_deinit(&connection->arena);
+    free(connection->output);
+    free(connection);
+}
+
+/* --- answers ---------------------------------------------------------------------------------------------- */
+
+static void write_date(struct writer *out)
+{
+    char text[64];
+    struct tm parts;
+    time_t now = time(NULL);
+    gmtime_r(&now, &parts);
+    size_t size = strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    writer_header(out, SLICE("Date"), (struct slice){ text, size });
+}
+
+static void write_head(const struct admin_connection *connection, const struct admin_answer *answer,
+                       struct writer *out)
+{
+    unsigned headers = connection->node->settings->headers_sent;
+    http1_write_status_line(out, answer->status, (struct slice){ NULL, 0 });
+    write_date(out);
+    writer_header(out, SLICE("Content-Type"), slice_of(answer->type));
+    writer_header_u64(out, SLICE("Content-Length"), answer->size);
+    if (answer->allow)
+        writer_header(out, SLICE("Allow"), slice_of(answer->allow));
+    writer_header(out, SLICE("Cache-Control"), SLICE("no-store"));
+    writer_header(out, SLICE("X-Content-Type-Options"), SLICE("nosniff"));
+    if (headers & SETTINGS_HEADER_SERVER)
+        writer_header(out, SLICE("Server"), SLICE("sluice/" SLUICE_VERSION));
+    if (connection->side == ADMIN_SIDE_ADMIN && headers & SETTINGS_HEADER_ADMIN_LATENCY) {
+        uint64_t spent_us = clock_us() - connection->request_start_us;
+        writer_header_u64(out, SLICE("X-Kong-Admin-Latency"), spent_us / 1000);
+    }
+    writer_header(out, SLICE("Connection"), connection->close_after ? SLICE("close") : SLICE("keep-alive"));
+    writer_text(out, "\r\n");
+}
+
+/* Takes the answer's body. */
+static void send_answer(struct admin_connection *connection, struct admin_answer *answer, uint64_t now_ms)
+{
+    connection->output = malloc(HEAD_ROOM + answer->size);
+    if (connection->output == NULL) {
+        free(answer->body);
+        connection->state = ADMIN_CLOSED;
+        return;
+    }
+    struct writer out = writer_of(connection->output, HEAD_ROOM + answer->size);
+    write_head(connection, answer, &out);
+    if (answer->body && !slice_equal(connection->message.method, SLICE("HEAD")))
+        writer_bytes(&out, answer->body, answer->size);
+    CHECK(!out.overflow);
+    free(answer->body);
+    connection->output_at = 0;
+    connection->output_size = (size_t)(out.next - connection->output);
+    connection->state = ADMIN_WRITING;
+    connection->deadline_ms = now_ms + SEND_MS;
+}
+
+static void answer_request(struct admin_connection *connection, uint64_t now_ms)
+{
+    struct admin_request request = { .side = connection->side,
+                                     .message = &connection->message,
+                                     .local_address = slice_of(connection->local) };
+    struct admin_answer answer;
+    admin_pages_answer(connection->node, &request, &answer);
+    send_answer(connection, &answer, now_ms);
+}
+
+/* --- input and output ------------------------------------------------------------------------------------- */
+
+/* One event of what has been received; false: it takes more bytes, or the request is over. */
+static bool parse_input(struct admin_connection *connection, uint64_t now_ms)
+{
+    size_t consumed = 0;
+    struct slice body;
+    enum http1_event event = http1_parse(&connection->parser, connection->input + connection->input_at,
+                                         connection->input_size - connection->input_at, &consumed, &body);
+    connection->input_at += consumed;
+    struct admin_answer answer;
+    switch (event) {
+    case HTTP1_HEAD:
+        if (connection->message.keep_alive && connection->message.framing == BODY_NONE)
+            return true;
+        connection->close_after = true;
+        if (connection->message.framing == BODY_NONE)
+            return true;
+        break; /* no endpoint has a use for a body: it is not read */
+    case HTTP1_END: break;
+    case HTTP1_REFUSED:
+        connection->close_after = true;
+        admin_pages_message(&answer, http1_parser_status(&connection->parser),
+                            http1_refusal_text(connection->parser.refusal));
+        send_answer(connection, &answer, now_ms);
+        return false;
+    case HTTP1_MORE:
+    case HTTP1_BODY: return false;
+    }
+    answer_request(connection, now_ms);
+    return false;
+}
+
+enum progress { WAIT, GO_ON };
+
+static enum progress receive(struct admin_connection *connection, uint64_t now_ms)
+{
+    ssize_t size = recv(connection->fd, connection->input, sizeof(connection->input), 0);
+    if (size < 0 && errno == EINTR)
+        return GO_ON;
+    if (size < 0 && errno == EAGAIN)
+        return WAIT;
+    connection->input_at = 0;
+    connection->input_size = size > 0 ? (size_t)size : 0;
+    if (size <= 0) {
+        connection->state = ADMIN_CLOSED;
+    } else if (connection->state == ADMIN_READING && connection->request_start_us == 0) {
+        connection->request_start_us = clock_us();
+        connection->deadline_ms = now_ms + HEAD_MS;
+    }
+    return GO_ON;
+}
+
+static enum progress read_request(struct admin_connection *connection, uint64_t now_ms)
+{
+    if (connection->input_at == connection->input_size && receive(connection, now_ms) == WAIT)
+        return WAIT;
+    if (connection->request_start_us == 0)
+        connection->request_start_us = clock_us(); /* it came together with the one before */
+    while (parse_input(connection, now_ms))
+        continue;
+    return GO_ON;
+}
+
+static enum progress write_answer(struct admin_connection *connection, uint64_t now_ms)
+{
+    size_t left = connection->output_size - connection->output_at;
+    ssize_t size = send(connection->fd, connection->output + connection->output_at, left, MSG_NOSIGNAL);
+    if (size < 0 && errno == EAGAIN)
+        return WAIT;
+    if (size < 0 && errno != EINTR) {
+        connection->state = ADMIN_CLOSED;
+        return GO_ON;
+    }
+    connection->output_at += size > 0 ? (size_t)size : 0;
+    if (connection->output_at < connection->output_size)
+        return GO_ON;
+    free(connection->output);
+    connection->output = NULL;
+    if (!connection->close_after) {
+        begin_message(connection, now_ms);
+        return GO_ON;
+    }
+    shutdown(connection->fd, SHUT_WR);
+    connection->state = ADMIN_LINGERING;
+    connection->deadline_ms = now_ms + LINGER_MS;
+    return GO_ON;
+}
+
+void admin_connection_step(struct admin_connection *connection, uint64_t now_ms, enum admin_keep keep)
+{
+    if (keep == ADMIN_CLOSE_AFTER)
+        connection->close_after = true;
+    enum progress progress = GO_ON;
+    while (progress == GO_ON && connection->state != ADMIN_CLOSED) {
+        switch (connection->state) {
+        case ADMIN_READING: progress = read_request(connection, now_ms); break;
+        case ADMIN_WRITING: progress = write_answer(connection, now_ms); break;
+        case ADMIN_LINGERING: progress = receive(connection, now_ms); break;
+        case ADMIN_CLOSED: break;
+        }
+    }
+}

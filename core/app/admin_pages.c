@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/admin_pages.h"
+
+#include "net/proxy/plugin.h"
+#include "net/transport/address.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define JSON_TYPE "application/json; charset=utf-8"
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* --- who may ask ------------------------------------------------------------------------------------------ */
+
+/* Host without its port, and without the brackets of an IPv6 address. */
+static struct slice host_name(struct slice host)
+{
+    if (host.size > 0 && host.data[0] == '[') {
+        struct slice rest;
+        return slice_split(slice_from(host, 1), ']', &rest);
+    }
+    struct slice port;
+    return slice_split(host, ':', &port);
+}
+
+static bool is_loopback(struct slice name)
+{
+    struct address address;
+    if (slice_equal_nocase(name, SLICE("localhost")))
+        return true;
+    if (!address_parse(name, 0, &address))
+        return false;
+    if (address.any.sa_family == AF_INET)
+        return ntohl(address.v4.sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr);
+}
+
+static bool host_is_allowed(const struct admin_node *node, const struct admin_request *request)
+{
+    struct slice host = message_find(request->message, HEADER_HOST);
+    if (host.size == 0)
+        return request->message->version_minor == 0; /* no browser sends that */
+    struct slice name = host_name(host);
+    if (is_loopback(name) || slice_equal_nocase(name, request->local_address))
+        return true;
+    const struct slices *allowed = &node->settings->admin_allowed_hosts;
+    for (uint32_t i = 0; i < allowed->count; i++)
+        if (slice_equal_nocase(allowed->items[i], name) || slice_equal_nocase(allowed->items[i], host))
+            return true;
+    return false;
+}
+
+/* A page in the operator's browser must not reach the admin listener: neither by a name that was made to
+ * resolve to it (DNS rebinding) nor as a request across origins. NULL: the request is fine. */
+static const char *refusal(const struct admin_node *node, const struct admin_request *request)
+{
+    if (request->side != ADMIN_SIDE_ADMIN)
+        return NULL;
+    if (message_find_name(request->message, SLICE("origin")).data)
+        return "requests with an Origin are not allowed";
+    if (!host_is_allowed(node, request))
+        return "this Host is not allowed, see the setting admin_allowed_hosts";
+    return NULL;
+}
+
+/* --- JSON ------------------------------------------------------------------------------------------------- */
+
+/* Takes the value. */
+static void answer_json(struct admin_answer *answer, int status, json_t *value)
+{
+    *answer = (struct admin_answer){ .status = status, .type = JSON_TYPE };
+    answer->body = value ? json_dumps(value, JSON_COMPACT) : NULL;
+    answer->size = answer->body ? strlen(answer->body) : 0;
+    json_decref(value);
+    if (answer->body == NULL)
+        answer->status = 503;
+}
+
+void admin_pages_message(struct admin_answer *answer, int status, const char *text)
+{
+    answer_json(answer, status, json_pack("{s:s}", "message", text));
+}
+
+static json_t *text_json(struct slice text)
+{
+    if (text.data == NULL)
+        return json_null();
+    json_t *value = json_stringn(text.data, text.size);
+    return value ? value : json_string("(not UTF-8)");
+}
+
+static json_t *texts_json(const struct slices *texts)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < texts->count; i++)
+        json_array_append_new(array, text_json(texts->items[i]));
+    return array;
+}
+
+static json_t *integer_json(int64_t value)
+{
+    return value == INTEGER_NULL ? json_null() : json_integer(value);
+}
+
+/* Seconds, as they are written in a settings file. */
+static json_t *duration_json(int64_t value_ms)
+{
+    if (value_ms == INTEGER_NULL || value_ms % 1000 == 0)
+        return integer_json(value_ms == INTEGER_NULL ? value_ms : value_ms / 1000);
+    return json_real((double)value_ms / 1000);
+}
+
+static json_t *choices_json(const struct field *field, uint64_t bits)
+{
+    json_t *array = json_array();
+    for (unsigned i = 0; i < 64 && field->choices[i]; i++)
+        if (bits >> i & 1)
+            json_array_append_new(array, json_string(field->choices[i]));
+    return array;
+}
+
+static json_t *setting_json(const struct field *field, const void *value)
+{
+    if (field->flags & FIELD_SECRET)
+        return json_string("******");
+    switch (field->type) {
+    case FIELD_STRING: return text_json(*(const struct slice *)value);
+    case FIELD_BOOLEAN: return json_boolean(*(const bool *)value);
+    case FIELD_INTEGER:
+    case FIELD_SIZE: return integer_json(*(const int64_t *)value);
+    case FIELD_DURATION: return duration_json(*(const int64_t *)value);
+    case FIELD_NUMBER: return isnan(*(const double *)value) ? json_null() : json_real(*(const double *)value);
+    case FIELD_CHOICE: {
+        int choice = *(const int *)value;
+        return choice < 0 ? json_null() : json_string(field->choices[choice]);
+    }
+    case FIELD_CHOICES: return choices_json(field, *(const uint64_t *)value);
+    case FIELD_STRINGS: return texts_json(value);
+    case FIELD_RECORD:
+    case FIELD_MAP: break; /* no setting is one */
+    }
+    return json_null();
+}
+
+static json_t *configuration_json(const struct settings *settings)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < settings_schema.field_count; i++) {
+        const struct field *field = &settings_schema.fields[i];
+        json_object_set_new(object, field->name, setting_json(field, (const char *)settings + field->offset));
+    }
+    return object;
+}
+
+static json_t *plugins_json(void)
+{
+    json_t *available = json_object();
+    for (size_t i = 0; plugin_registry[i]; i++) {
+        const struct plugin_kind *kind = &plugin_registry[i]->kind;
+        json_object_set_new(available, kind->name,
+                            json_pack("{s:s, s:i}", "version", SLUICE_VERSION, "priority", kind->priority));
+    }
+    return json_pack("{s:o}", "available_on_server", available);
+}
+
+/* --- pages ------------------------------------------------------------------------------------------------ */
+
+static uint64_t total(const struct admin_source *source, enum metric metric)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < source->shard_count; i++)
+        sum += metric_read(source->metrics[i], metric);
+    return sum;
+}
+
+static void page_root(const struct admin_node *node, struct admin_answer *answer)
+{
+    int pid = (int)getpid(); /* one process: its workers are threads */
+    answer_json(answer, 200,
+                json_pack("{s:s, s:s, s:s, s:s, s:{s:i, s:[i]}, s:o, s:o}", "version", SLUICE_VERSION,
+                          "tagline", "Welcome to sluice", "hostname", node->hostname, "node_id", node->id,
+                          "pids", "master", pid, "workers", pid, "plugins", plugins_json(), "configuration",
+                          configuration_json(node->settings)));
+}
+
+static void page_status(const struct admin_node *node, struct admin_answer *answer)
+{
+    const struct admin_source *source = &node->source;
+    json_int_t accepted = (json_int_t)total(source, METRIC_CONNECTIONS_ACCEPTED);
+    json_int_t active = (json_int_t)total(source, METRIC_CONNECTIONS_ACTIVE);
+    json_int_t writing = (json_int_t)total(source, METRIC_REQUESTS_ACTIVE);
+    char hash[33];
+    source->configuration_hash(source->owner, hash);
+    json_t *server = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "connections_accepted", accepted,
+                               "connections_active", active, "connections_handled", accepted,
+                               "connections_reading", (json_int_t)0, "connections_writing", writing,
+                               "connections_waiting", active > writing ? active - writing : (json_int_t)0,
+                               "total_requests", (json_int_t)total(source, METRIC_REQUESTS));
+    answer_json(answer, 200,
+                json_pack("{s:o, s:{s:[], s:{}}, s:s}", "server", server, "memory", "workers_lua_vms",
+                          "lua_shared_dicts", "configuration_hash", hash));
+}
+
+static void page_ready(const struct admin_node *node, struct admin_answer *answer)
+{
+    if (node->source.ready(node->source.owner))
+        admin_pages_message(answer, 200, "ready");
+    else
+        admin_pages_message(answer, 503, "not ready: starting or shutting down");
+}
+
+static const char *metric_type(enum metric metric)
+{
+    switch (metric) {
+    case METRIC_CONNECTIONS_ACTIVE:
+    case METRIC_REQUESTS_ACTIVE:
+    case METRIC_UPSTREAM_ACTIVE:
+    case METRIC_UPSTREAM_IDLE:
+    case METRIC_RECEIVE_BLOCKS_HELD: return "gauge";
+    default: return "counter";
+    }
+}
+
+/* The shards have a name of their own: under one name a sum would count everything twice. */
+static void page_metrics(const struct admin_node *node, struct admin_answer *answer)
+{
+    *answer = (struct admin_answer){ .status = 200, .type = METRICS_TYPE };
+    FILE *out = open_memstream(&answer->body, &answer->size);
+    if (out == NULL) {
+        answer->status = 503;
+        return;
+    }
+    const struct admin_source *source = &node->source;
+    for (enum metric metric = 0; metric < METRIC_COUNT; metric++) {
+        const char *name = metric_names[metric], *help = metric_helps[metric], *type = metric_type(metric);
+        fprintf(out, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\nsluice_%s %llu\n", name, help, name, type, name,
+                (unsigned long long)total(source, metric));
+        fprintf(out, "# HELP sluice_shard_%s %s, by shard\n# TYPE sluice_shard_%s %s\n", name, help, name, type);
+        for (unsigned i = 0; i < source->shard_count; i++)
+            fprintf(out, "sluice_shard_%s{shard=\"%u\"} %llu\n", name, i,
+                    (unsigned long long)metric_read(source->metrics[i], metric));
+    }
+    bool failed = ferror(out) != 0;
+    if (fclose(out) != 0 || failed) {
+        free(answer->body);
+        *answer = (struct admin_answer){ .status = 503, .type = METRICS_TYPE };
+    }
+}
+
+typedef void page_fn(const struct admin_node *node, struct admin_answer *answer);
+
+static const struct {
+    const char *path;
+    page_fn *page;
+    bool admin_only;
+} pages[] = {
+    { "/", page_root, true },
+    { "/status", page_status, false },
+    { "/status/ready", page_ready, false },
+    { "/metrics", page_metrics, false },
+};
+
+static page_fn *find_page(enum admin_side side, struct slice target)
+{
+    struct slice query;
+    struct slice path = slice_split(target, '?', &query);
+    if (path.size > 1 && path.data[path.size - 1] == '/')
+        path.size--;
+    for (size_t i = 0; i < COUNT_OF(pages); i++)
+        if (slice_equal(path, slice_of(pages[i].path)))
+            return pages[i].admin_only && side != ADMIN_SIDE_ADMIN ? NULL : pages[i].page;
+    return NULL;
+}
+
+void admin_pages_answer(const struct admin_node *node, const struct admin_request *request,
+                        struct admin_answer *answer)
+{
+    const struct message *message = request->message;
+    const char *reason = refusal(node, request);
+    page_fn *page = find_page(request->side, message->origin_form);
+    if (reason) {
+        admin_pages_message(answer, 403, reason);
+    } else if (page == NULL) {
+        admin_pages_message(answer, 404, "Not found");
+    } else if (!slice_equal(message->method, SLICE("GET")) && !slice_equal(message->method, SLICE("HEAD"))) {
+        admin_pages_message(answer, 405, "Method not allowed");
+        answer->allow = "GET, HEAD";
+    } else {
+        page(node, answer);
+    }
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the admin and status listeners answer: who may ask, the endpoints and their JSON. No I/O; on the admin
+ * thread. */
+#pragma once
+
+#include "core/app/admin.h"
+#include "core/crypto/uuid.h"
+#include "net/http/message.h"
+
+enum admin_side { ADMIN_SIDE_ADMIN, ADMIN_SIDE_STATUS };
+
+/* The process, as the pages describe it. */
+struct admin_node {
+    const struct settings *settings;
+    struct admin_source source;
+    char id[UUID_TEXT_SIZE];
+    char hostname[256];
+};
+
+struct admin_request {
+    enum admin_side side;
+    const struct message *message;
+    struct slice local_address; /* of the connection, numeric */
+};
+
+struct admin_answer {
+    int status;
+    const char *type; /* of the body */
+    const char *allow; /* NULL: no Allow header */
+    char *body;        /* to be freed; NULL: memory was short, the answer has no body */
+    size_t size;
+};
+
+void admin_pages_answer(const struct admin_node *node, const struct admin_request *request,
+                        struct admin_answer *answer);
+
+/* {"message": text} */
+void admin_pages_message(struct admin_answer *answer, int status, const char *text);

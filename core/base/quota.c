@@ -443,7 +443,10 @@ static enum attempt steal(const struct place *place, unsigned shard, uint32_t wi
                 return ATTEMPT_TAKEN;
         }
     }
-    return still_there(place) ? ATTEMPT_NONE : ATTEMPT_MOVED;
+    if (!still_there(place))
+        return ATTEMPT_MOVED;
+    /* A newer window has opened meanwhile, and its leases may have replaced tokens: it decides. */
+    return window_of(atomic_load(word_at(place))) == window ? ATTEMPT_NONE : ATTEMPT_AGAIN;
 }
 
 /* One token, or a lease (then AGAIN: it is in the own cell now) from the word. */

@@ -168,7 +168,8 @@ static struct header *reduce(struct message *message, enum header_id id, struct 
 bool message_set(struct message *message, struct slice name, struct slice value)
 {
     enum header_id id = message_header_id(name);
-    struct header *kept = reduce(message, id, name, true);
+    bool absent = id != HEADER_OTHER && !message_has(message, id);
+    struct header *kept = absent ? NULL : reduce(message, id, name, true);
     if (kept == NULL)
         return message_add_id(message, id, name, value);
     kept->name = name;

@@ -4,15 +4,10 @@
  * thread. */
 #pragma once
 
-struct command_set {
-    const char *key, *value;
-};
-
 struct command_options {
-    const char *const *paths; /* -c */
+    const char *const *paths;     /* -c, ends with NULL */
+    const char *const *overrides; /* --set KEY=VALUE, ends with NULL */
     int path_count;
-    const struct command_set *sets; /* --set */
-    int set_count;
     const char *pid_file;         /* --pid, or NULL */
     const char *const *arguments; /* the rest, behind the command's name */
     int argument_count;

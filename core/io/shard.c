@@ -47,9 +47,13 @@ enum error shard_open(struct shard *shard, const struct shard_options *options)
     return block_store_open(&shard->blocks, &shard->ring, &options->blocks);
 }
 
+void shard_disconnect(struct shard *shard)
+{
+    ring_close(&shard->ring);
+}
+
 void shard_close(struct shard *shard)
 {
-    ring_close(&shard->ring); /* first: the kernel lets go of the blocks */
     if (shard->blocks)
         block_store_close(shard->blocks);
     shard->blocks = NULL;
@@ -73,15 +77,19 @@ static uint64_t wait_ns(struct shard *shard)
     return (wait_ms < LONGEST_WAIT_MS ? wait_ms : LONGEST_WAIT_MS) * 1000000u;
 }
 
+void shard_turn(struct shard *shard)
+{
+    run_tasks(shard);
+    ring_wait(&shard->ring, wait_ns(shard));
+    shard_update_clock(shard);
+    ring_dispatch(&shard->ring);
+    timer_wheel_advance(&shard->timers, shard->now_ms);
+    if (shard->feed_starved && block_store_refilled(shard->blocks))
+        shard->feed_starved(shard);
+}
+
 void shard_run(struct shard *shard)
 {
-    while (!shard->stopping) {
-        run_tasks(shard);
-        ring_wait(&shard->ring, wait_ns(shard));
-        shard_update_clock(shard);
-        ring_dispatch(&shard->ring);
-        timer_wheel_advance(&shard->timers, shard->now_ms);
-        if (shard->feed_starved && block_store_refilled(shard->blocks))
-            shard->feed_starved(shard);
-    }
+    while (!shard->stopping)
+        shard_turn(shard);
 }

@@ -42,10 +42,17 @@ struct shard {
 /* On the thread that will run it: pins it, opens the ring, the blocks and the clocks. The mailbox is opened by
  * whoever creates the shard, before. */
 enum error shard_open(struct shard *shard, const struct shard_options *options) MUST_CHECK;
+
+/* The ring goes first: after it the kernel touches nothing of the shard, and the owners of streams and operations
+ * may free them; the blocks go last. */
+void shard_disconnect(struct shard *shard);
 void shard_close(struct shard *shard);
 
 /* Turns until `stopping` is set. */
 void shard_run(struct shard *shard);
+
+/* One turn: what was deferred, one wait, what has completed, timers. */
+void shard_turn(struct shard *shard);
 
 /* Reads the clocks again; every turn does. */
 void shard_update_clock(struct shard *shard);

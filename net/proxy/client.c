@@ -209,10 +209,12 @@ static void refuse(struct client *client)
     exchange_refuse(exchange, status, message);
 }
 
-/* Parses one event out of the first chunk; false: nothing more to do now. */
+/* Parses one event out of the first chunk, or out of nothing: an end needs no more bytes. False: nothing more to
+ * do now. */
 static bool parse_some(struct client *client, bool *begun)
 {
-    struct chunk *chunk = chunk_queue_at(&client->input, 0);
+    struct chunk none = { 0 };
+    struct chunk *chunk = client->input.count ? chunk_queue_at(&client->input, 0) : &none;
     struct slice data = chunk_slice(chunk), body;
     size_t consumed = 0;
     enum http1_event event = http1_parse(&client->parser, data.data, data.size, &consumed, &body);
@@ -395,6 +397,12 @@ void client_drain(struct client *client)
 {
     if (client->state == CLIENT_IDLE)
         close_now(client);
+}
+
+void client_abort(struct client *client)
+{
+    if (client->state != CLIENT_CLOSING)
+        abort_exchange(client);
 }
 
 static const struct stream_events client_events = {

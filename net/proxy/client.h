@@ -54,4 +54,6 @@ void client_exchange_done(struct client *client, enum client_keep keep);
 
 /* Draining: ends it now when idle. */
 void client_drain(struct client *client);
+/* Ends it whatever it does. */
+void client_abort(struct client *client);
 void client_timer_update(struct client *client);

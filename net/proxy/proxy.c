@@ -92,6 +92,7 @@ static void close_plugins(struct proxy *proxy)
         free(proxy->plugin_states[i]);
     }
     free(proxy->plugin_states);
+    proxy->plugin_states = NULL;
 }
 
 void proxy_close(struct proxy *proxy)
@@ -133,8 +134,19 @@ void proxy_drain(struct proxy *proxy)
     }
 }
 
-bool proxy_is_drained(const struct proxy *proxy)
+void proxy_abort(struct proxy *proxy)
 {
-    return proxy->draining && proxy->client_count == 0 && !proxy->log.write_op.armed &&
-           proxy->log.filled[proxy->log.filling] == 0;
+    proxy_drain(proxy);
+    for (struct list_node *node = proxy->clients.next; node != &proxy->clients;) {
+        struct client *client = CONTAINER_OF(node, struct client, node);
+        node = node->next;
+        client_abort(client);
+    }
+    upstream_pools_drain(proxy);
+}
+
+bool proxy_is_empty(const struct proxy *proxy)
+{
+    return proxy->client_count == 0 && proxy->upstream_count == 0 && !proxy->log.write_op.armed &&
+           (proxy->log.fd < 0 || proxy->log.filled[proxy->log.filling] == 0);
 }

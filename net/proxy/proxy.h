@@ -90,7 +90,7 @@ struct proxy_start {
     const struct access_log_options *log;
 };
 
-/* On the shard's thread. After an error proxy_close is still to be called. */
+/* On the shard's thread; proxy_close also after an error, between shard_disconnect and shard_close. */
 enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct proxy_start *start) MUST_CHECK;
 void proxy_close(struct proxy *proxy);
 
@@ -100,5 +100,8 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot);
 /* Stops accepting and ends idle connections; those with a request end after it. */
 void proxy_drain(struct proxy *proxy);
 
-/* Nothing is left to drain. */
-bool proxy_is_drained(const struct proxy *proxy);
+/* Ends everything at once; the shard turns on until proxy_is_empty. */
+void proxy_abort(struct proxy *proxy);
+
+/* No connection is left, to clients or upstreams, and the log is written. */
+bool proxy_is_empty(const struct proxy *proxy);

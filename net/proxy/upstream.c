@@ -208,6 +208,19 @@ void upstream_resume(struct upstream *upstream)
     upstream->paused = false;
 }
 
+void upstream_pools_drain(struct proxy *proxy)
+{
+    for (unsigned i = 0; i < POOL_BUCKETS; i++) {
+        for (struct upstream_pool *pool = proxy->pools[i]; pool; pool = pool->next) {
+            while (!list_is_empty(&pool->idle)) {
+                struct upstream *upstream = CONTAINER_OF(pool->idle.next, struct upstream, node);
+                leave_pool(upstream);
+                close_now(upstream);
+            }
+        }
+    }
+}
+
 /* --- events --------------------------------------------------------------------------------------------------- */
 
 static void on_opened(struct stream *stream, enum error error)

@@ -33,6 +33,9 @@ struct upstream {
 enum error upstream_pools_open(struct proxy *proxy) MUST_CHECK;
 void upstream_pools_close(struct proxy *proxy);
 
+/* Closes the idle ones; those in use are closed when their exchange lets go, for the proxy is draining. */
+void upstream_pools_drain(struct proxy *proxy);
+
 /* A connection for the exchange, kept or new: exchange->upstream is set, and when it is new
  * exchange_upstream_opened follows. ERROR_LIMIT at upstream_max_connections, ERROR_MEMORY. */
 enum error upstream_take(struct exchange *exchange, const struct address *address) MUST_CHECK;

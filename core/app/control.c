@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/control.h"
+
+#include "core/app/admin.h"
+#include "core/app/commands.h"
+#include "core/app/demo.h"
+#include "core/app/journal.h"
+#include "core/app/sockets.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TICK_MS = 20, IDLE_TICK_MS = 1000, RETIRED_MAX = 16 };
+
+struct control {
+    const struct config_sources *sources;
+    struct settings *settings;
+    struct options options;
+    struct worker *workers;
+    void **plugin_states; /* of the process, by index in the registry */
+    struct sockets sockets;
+    struct snapshot *snapshot; /* in force */
+    struct snapshot *retired[RETIRED_MAX];
+    unsigned retired_count;
+    struct admin *admin;
+    struct admin_source admin_source;
+    const struct metrics **metrics;
+    char hash[33];        /* of the configuration in force; read by the admin thread under its lock */
+    bool draining;
+    pthread_mutex_t lock; /* of hash and draining */
+    uint64_t resolve_at_ms;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void pause_ms(long milliseconds)
+{
+    struct timespec time = { .tv_nsec = milliseconds * 1000000 };
+    nanosleep(&time, NULL);
+}
+
+/* --- snapshots --------------------------------------------------------------------------------------------- */
+
+static void free_released(struct control *control)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < control->retired_count; i++) {
+        if (snapshot_is_released(control->retired[i]))
+            snapshot_free(control->retired[i]);
+        else
+            control->retired[kept++] = control->retired[i];
+    }
+    control->retired_count = kept;
+}
+
+static void post_all(struct control *control, enum worker_mail mail, void *pointer)
+{
+    for (unsigned i = 0; i < control->options.shard_count; i++)
+        while (!worker_post(&control->workers[i], mail, pointer))
+            pause_ms(1); /* a full box empties with the shard's next turn */
+}
+
+static void publish(struct control *control, struct snapshot *snapshot)
+{
+    /* Old ones are held by their slowest request; more than a few of them wait here, not in memory. */
+    for (free_released(control); control->retired_count == RETIRED_MAX; free_released(control))
+        pause_ms(TICK_MS);
+    control->retired[control->retired_count++] = control->snapshot;
+    control->snapshot = snapshot;
+    pthread_mutex_lock(&control->lock);
+    memcpy(control->hash, snapshot->model->hash, sizeof(control->hash));
+    pthread_mutex_unlock(&control->lock);
+    post_all(control, MAIL_SNAPSHOT, snapshot);
+}
+
+static void report_to_journal(const struct report *report, const char *what)
+{
+    if (report->count > 0)
+        report_print(report, stderr);
+    if (report->error_count > 0)
+        journal(JOURNAL_ERROR, "%s failed errors=%u: the configuration in force stays", what, report->error_count);
+}
+
+static void reload(struct control *control)
+{
+    struct report report;
+    struct loaded loaded = { 0 };
+    struct snapshot *snapshot = NULL;
+    report_init(&report);
+    if (config_load(control->sources, &loaded, &report)) {
+        snapshot = snapshot_build(loaded.model, &control->options.snapshot, control->snapshot, &report);
+        loaded.model = NULL;
+    }
+    config_unload(&loaded);
+    report_sort(&report);
+    report_to_journal(&report, "reload");
+    if (snapshot) {
+        publish(control, snapshot);
+        journal(JOURNAL_NOTICE, "reload done generation=%llu routes=%u",
+                (unsigned long long)snapshot->generation, snapshot->model->routes.count);
+    }
+    report_deinit(&report);
+}
+
+/* Names are asked again now and then; when one has moved, the same model gets a new snapshot. */
+static void resolve_again(struct control *control)
+{
+    struct report report;
+    if (control->snapshot->names.names.count == 0 || now_ms() < control->resolve_at_ms)
+        return;
+    if (snapshot_names_changed(control->snapshot, &control->options.snapshot)) {
+        report_init(&report);
+        struct snapshot *snapshot = snapshot_build(model_take(control->snapshot->model),
+                                                   &control->options.snapshot, control->snapshot, &report);
+        if (snapshot) {
+            publish(control, snapshot);
+            journal(JOURNAL_NOTICE, "addresses of upstreams have changed generation=%llu",
+                    (unsigned long long)snapshot->generation);
+        }
+        report_deinit(&report);
+    }
+    control->resolve_at_ms = now_ms() + (uint64_t)control->settings->dns_valid_ttl_ms;
+}
+
+/* --- starting ------------------------------------------------------------------------------------------------ */
+
+static bool open_plugins(struct control *control)
+{
+    size_t count = 0;
+    while (plugin_registry[count])
+        count++;
+    control->plugin_states = calloc(count + 1, sizeof(void *));
+    for (size_t i = 0; control->plugin_states && i < count; i++) {
+        if (plugin_registry[i]->process_open == NULL)
+            continue;
+        control->plugin_states[i] = plugin_registry[i]->process_open(control->options.shard_count);
+        if (control->plugin_states[i] == NULL)
+            return false;
+    }
+    return control->plugin_states != NULL;
+}
+
+static void close_plugins(struct control *control)
+{
+    for (size_t i = 0; control->plugin_states && plugin_registry[i]; i++)
+        if (plugin_registry[i]->process_close && control->plugin_states[i])
+            plugin_registry[i]->process_close(control->plugin_states[i]);
+    free(control->plugin_states);
+}
+
+static bool start_workers(struct control *control)
+{
+    const struct options *options = &control->options;
+    control->workers = aligned_alloc(64, (options->shard_count * sizeof(struct worker) + 63) & ~(size_t)63);
+    control->metrics = calloc(options->shard_count, sizeof(*control->metrics));
+    if (control->workers == NULL || control->metrics == NULL)
+        return false;
+    memset(control->workers, 0, options->shard_count * sizeof(struct worker));
+    for (unsigned i = 0; i < options->shard_count; i++) {
+        struct worker *worker = &control->workers[i];
+        worker->shard_options = (struct shard_options){ .index = i, .count = options->shard_count,
+                                                        .cpu = options->cpus[i],
+                                                        .ring_entries = options->ring_entries,
+                                                        .blocks = options->blocks };
+        worker->start = (struct proxy_start){ .options = &options->proxy,
+                                              .snapshot = control->snapshot,
+                                              .plugin_process_states = control->plugin_states,
+                                              .listener_fds = control->sockets.fds + i * control->sockets.per_shard,
+                                              .listener_ports = control->sockets.ports,
+                                              .listener_count = control->sockets.per_shard,
+                                              .log = &options->log };
+        control->metrics[i] = &worker->shard.metrics;
+        enum error error = worker_start(worker);
+        if (error == ERROR_OK) {
+            sockets_given(&control->sockets, i);
+            continue;
+        }
+        journal(JOURNAL_ERROR, "a shard could not start shard=%u reason=\"%s\"", i, error_text(error));
+        return false;
+    }
+    return true;
+}
+
+static bool is_ready(void *owner)
+{
+    struct control *control = owner;
+    pthread_mutex_lock(&control->lock);
+    bool ready = !control->draining;
+    pthread_mutex_unlock(&control->lock);
+    return ready;
+}
+
+static void copy_hash(void *owner, char hash[33])
+{
+    struct control *control = owner;
+    pthread_mutex_lock(&control->lock);
+    memcpy(hash, control->hash, sizeof(control->hash));
+    pthread_mutex_unlock(&control->lock);
+}
+
+static bool start_admin(struct control *control)
+{
+    const char *reason = "";
+    control->admin_source = (struct admin_source){ .shard_count = control->options.shard_count,
+                                                   .metrics = control->metrics,
+                                                   .owner = control,
+                                                   .ready = is_ready,
+                                                   .configuration_hash = copy_hash };
+    if (admin_start(&control->admin, control->settings, &control->admin_source, &reason))
+        return true;
+    journal(JOURNAL_ERROR, "cannot listen for admin or status: %s", reason);
+    return false;
+}
+
+static bool write_pid_file(const struct control *control)
+{
+    struct slice path = control->settings->pid_file;
+    if (path.size == 0)
+        return true;
+    FILE *file = fopen(path.data, "we");
+    if (file == NULL) {
+        journal(JOURNAL_ERROR, "cannot write pid_file=%s: %s", path.data, strerror(errno));
+        return false;
+    }
+    fprintf(file, "%ld\n", (long)getpid());
+    return fclose(file) == 0;
+}
+
+static bool start(struct control *control)
+{
+    struct report report;
+    report_init(&report);
+    bool opened = sockets_open(&control->sockets, control->settings, control->options.shard_count, &report);
+    report_to_journal(&report, "start");
+    report_deinit(&report);
+    return opened && open_plugins(control) && start_workers(control) && start_admin(control) &&
+           write_pid_file(control);
+}
+
+/* --- running -------------------------------------------------------------------------------------------------- */
+
+static uint64_t total(const struct control *control, enum metric metric)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < control->options.shard_count; i++)
+        sum += metric_read(control->metrics[i], metric);
+    return sum;
+}
+
+static void drain(struct control *control, const sigset_t *signals)
+{
+    struct timespec tick = { .tv_nsec = TICK_MS * 1000000 };
+    uint64_t end_ms = now_ms() + (uint64_t)control->settings->drain_timeout_ms;
+    pthread_mutex_lock(&control->lock);
+    control->draining = true;
+    pthread_mutex_unlock(&control->lock);
+    journal(JOURNAL_NOTICE, "draining connections=%llu",
+            (unsigned long long)total(control, METRIC_CONNECTIONS_ACTIVE));
+    post_all(control, MAIL_DRAIN, NULL);
+    while (now_ms() < end_ms) {
+        int signal = sigtimedwait(signals, NULL, &tick);
+        if (signal == SIGINT)
+            return;
+        if (total(control, METRIC_CONNECTIONS_ACTIVE) == 0)
+            return;
+    }
+    journal(JOURNAL_WARN, "drain_timeout has passed connections=%llu",
+            (unsigned long long)total(control, METRIC_CONNECTIONS_ACTIVE));
+}
+
+/* One signal; false: the process is to end. */
+static bool handle_signal(struct control *control, int signal, const sigset_t *signals)
+{
+    switch (signal) {
+    case SIGHUP: reload(control); return true;
+    case SIGUSR1:
+        post_all(control, MAIL_REOPEN_LOGS, NULL);
+        journal(JOURNAL_NOTICE, "log files reopened");
+        return true;
+    case SIGTERM:
+    case SIGQUIT: drain(control, signals); return false;
+    case SIGINT: return false;
+    default: return true;
+    }
+}
+
+static void serve(struct control *control, const sigset_t *signals)
+{
+    bool running = true;
+    while (running) {
+        long tick_ms = control->retired_count > 0 ? TICK_MS : IDLE_TICK_MS;
+        struct timespec tick = { .tv_sec = tick_ms / 1000, .tv_nsec = tick_ms % 1000 * 1000000 };
+        int signal = sigtimedwait(signals, NULL, &tick);
+        if (signal > 0)
+            running = handle_signal(control, signal, signals);
+        free_released(control);
+        if (running)
+            resolve_again(control);
+    }
+}
+
+static void stop(struct control *control)
+{
+    admin_stop(control->admin);
+    if (control->workers && control->metrics)
+        post_all(control, MAIL_STOP, NULL);
+    for (unsigned i = 0; control->workers && i < control->options.shard_count; i++)
+        worker_join(&control->workers[i]);
+    sockets_close(&control->sockets);
+    close_plugins(control);
+    for (unsigned i = 0; i < control->retired_count; i++)
+        snapshot_free(control->retired[i]);
+    snapshot_free(control->snapshot);
+    free(control->workers);
+    free(control->metrics);
+    if (control->settings->pid_file.size > 0)
+        (void)unlink(control->settings->pid_file.data);
+}
+
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    static const int taken[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT, SIGUSR1, SIGPIPE };
+    for (size_t i = 0; i < COUNT_OF(taken); i++)
+        sigaddset(signals, taken[i]);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+static bool prepare(struct control *control, struct loaded *loaded)
+{
+    struct report report;
+    report_init(&report);
+    if (!options_init(&control->options, control->settings, &report)) {
+        report_print(&report, stderr);
+        report_deinit(&report);
+        return false;
+    }
+    control->snapshot = snapshot_build(loaded->model, &control->options.snapshot, NULL, &report);
+    loaded->model = NULL;
+    report_sort(&report);
+    report_print(&report, stderr);
+    report_deinit(&report);
+    return control->snapshot != NULL;
+}
+
+int control_run(const struct config_sources *sources, struct loaded *loaded, enum control_greeting greeting)
+{
+    struct control control = { .sources = sources, .settings = &loaded->settings };
+    sigset_t signals;
+    block_signals(&signals);
+    journal_start((enum journal_level)loaded->settings.log_level);
+    if (!prepare(&control, loaded))
+        return COMMAND_EXIT_INVALID;
+    pthread_mutex_init(&control.lock, NULL);
+    memcpy(control.hash, control.snapshot->model->hash, sizeof(control.hash));
+    control.resolve_at_ms = now_ms() + (uint64_t)control.settings->dns_valid_ttl_ms;
+    bool started = start(&control);
+    if (started) {
+        fprintf(stderr, "ready shards=%u routes=%u services=%u\n", control.options.shard_count,
+                control.snapshot->model->routes.count, control.snapshot->model->services.count);
+        if (greeting == CONTROL_DEMO)
+            demo_print(stdout, sockets_first_text(&control.sockets));
+        fflush(stdout);
+        serve(&control, &signals);
+    }
+    stop(&control);
+    pthread_mutex_destroy(&control.lock);
+    return started ? COMMAND_EXIT_OK : COMMAND_EXIT_FAILED;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/options.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+enum { RESERVED_DESCRIPTORS = 64, RECEIVE_BLOCKS_MOST = 32768 };
+
+/* Cores this process may run on, as many as shards want; fewer cores than shards: none is pinned. */
+static void choose_cpus(struct options *options, const struct settings *settings)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    unsigned available = 0;
+    int cpus[SHARDS_MAX];
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        for (int cpu = 0; cpu < CPU_SETSIZE && available < SHARDS_MAX; cpu++)
+            if (CPU_ISSET((size_t)cpu, &set))
+                cpus[available++] = cpu;
+    if (settings->cores.count > 0) {
+        available = 0;
+        for (; available < settings->cores.count && available < SHARDS_MAX; available++)
+            cpus[available] = (int)settings->cores.items[available];
+    }
+    options->shard_count = settings->shard_count ? settings->shard_count : available ? available : 1;
+    if (options->shard_count > SHARDS_MAX)
+        options->shard_count = SHARDS_MAX;
+    for (unsigned i = 0; i < options->shard_count; i++)
+        options->cpus[i] = options->shard_count <= available ? cpus[i] : -1;
+}
+
+static uint64_t descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+/* Descriptors are shared out: half of what is there for clients, half for upstreams, some kept back. */
+static void share_descriptors(struct options *options, const struct settings *settings)
+{
+    uint64_t all = descriptor_limit();
+    uint64_t listeners = (uint64_t)settings->proxy_listeners.count * options->shard_count;
+    uint64_t reserved = RESERVED_DESCRIPTORS + listeners + 4ull * options->shard_count;
+    uint64_t usable = all > reserved + 16 ? all - reserved : 16;
+    uint64_t clients = settings->connections_max ? settings->connections_max : usable * 3 / 4;
+    uint64_t upstreams = settings->upstream_max_connections > 0 ? (uint64_t)settings->upstream_max_connections
+                                                                : UINT32_MAX;
+    if (clients > usable * 3 / 4)
+        clients = usable * 3 / 4;
+    if (upstreams > usable - clients)
+        upstreams = usable - clients;
+    options->proxy.connections_max = (uint32_t)(clients / options->shard_count);
+    options->proxy.upstreams_max = (uint32_t)(upstreams / options->shard_count);
+    if (options->proxy.connections_max == 0)
+        options->proxy.connections_max = 1;
+    if (options->proxy.upstreams_max == 0)
+        options->proxy.upstreams_max = 1;
+}
+
+static bool trust_ranges(struct options *options, struct settings *settings, struct report *report)
+{
+    struct address_ranges *trusted = &options->proxy.trusted;
+    trusted->items = arena_array(&settings->arena, settings->trusted_ips.count + 1, sizeof(*trusted->items));
+    for (uint32_t i = 0; trusted->items && i < settings->trusted_ips.count; i++) {
+        struct slice text = settings->trusted_ips.items[i];
+        if (address_parse_range(text, &trusted->items[trusted->count]))
+            trusted->count++;
+        else
+            report_add(report, REPORT_ERROR, NULL, "trusted_ips", "invalid ip or cidr range: '%.*s'",
+                       SLICE_FORMAT(text));
+    }
+    return trusted->items != NULL && trusted->count == settings->trusted_ips.count;
+}
+
+static unsigned header_bits(unsigned sent)
+{
+    static const struct {
+        unsigned setting, header;
+    } pairs[] = {
+        { SETTINGS_HEADER_SERVER, PROXY_HEADER_SERVER },
+        { SETTINGS_HEADER_VIA, PROXY_HEADER_VIA },
+        { SETTINGS_HEADER_PROXY_LATENCY, PROXY_HEADER_PROXY_LATENCY },
+        { SETTINGS_HEADER_UPSTREAM_LATENCY, PROXY_HEADER_UPSTREAM_LATENCY },
+        { SETTINGS_HEADER_RESPONSE_LATENCY, PROXY_HEADER_RESPONSE_LATENCY },
+        { SETTINGS_HEADER_REQUEST_ID, PROXY_HEADER_REQUEST_ID },
+        { SETTINGS_HEADER_UPSTREAM_STATUS, PROXY_HEADER_UPSTREAM_STATUS },
+    };
+    unsigned bits = 0;
+    for (size_t i = 0; i < COUNT_OF(pairs); i++)
+        if (sent & pairs[i].setting)
+            bits |= pairs[i].header;
+    return bits;
+}
+
+static bool is_off(struct slice text)
+{
+    return text.size == 0 || slice_equal(text, SLICE("off"));
+}
+
+static void fill_proxy(struct proxy_options *proxy, const struct settings *settings)
+{
+    static const char *const types[] = { "text/plain", "application/json", "text/html", "application/xml" };
+    proxy->settings = settings;
+    proxy->registry = plugin_registry;
+    proxy->limits = (struct http1_limits){
+        .head_bytes = (uint32_t)settings->max_header_bytes,
+        .line_bytes = http1_default_limits.line_bytes,
+        .header_fields = (uint32_t)settings->max_header_fields,
+        .target_bytes = (uint32_t)settings->max_target_bytes,
+        .chunk_extension_bytes = (uint32_t)settings->max_chunk_extension_bytes,
+        .trailer_bytes = http1_default_limits.trailer_bytes,
+    };
+    if (proxy->limits.line_bytes > proxy->limits.head_bytes)
+        proxy->limits.line_bytes = proxy->limits.head_bytes;
+    proxy->real_ip_header = settings->real_ip_header;
+    proxy->real_ip_recursive = settings->real_ip_recursive;
+    proxy->headers = header_bits(settings->headers_sent);
+    proxy->request_id_upstream = settings->request_id_upstream;
+    proxy->charset = is_off(settings->charset) ? (struct slice){ NULL, 0 } : settings->charset;
+    proxy->default_type = slice_of(types[settings->error_default_type]);
+    proxy->body_bytes_max = (uint64_t)settings->client_max_body_bytes;
+    proxy->keepalive_requests = (uint32_t)settings->keepalive_requests;
+    proxy->pool_size = (uint32_t)settings->upstream_keepalive_pool_size;
+    proxy->pool_requests = (uint32_t)settings->upstream_keepalive_max_requests;
+    proxy->pool_idle_ms = (uint64_t)settings->upstream_keepalive_idle_timeout_ms;
+    proxy->header_timeout_ms = (uint64_t)settings->client_header_timeout_ms;
+    proxy->body_timeout_ms = (uint64_t)settings->client_body_timeout_ms;
+    proxy->keepalive_timeout_ms = (uint64_t)settings->keepalive_timeout_ms;
+    proxy->send_timeout_ms = (uint64_t)settings->send_timeout_ms;
+    proxy->body_rate_bytes = (uint64_t)settings->min_body_rate_bytes;
+    proxy->body_rate_grace_ms = (uint64_t)settings->min_body_rate_grace_ms;
+    proxy->stream_bytes = (uint64_t)settings->stream_buffer_bytes;
+    proxy->exchange_bytes = (uint64_t)settings->exchange_bytes;
+    proxy->replay_bytes = (uint64_t)settings->request_buffer_bytes;
+}
+
+static void fill_paths(struct options *options, const struct settings *settings)
+{
+    snprintf(options->log_path, sizeof(options->log_path), "%.*s", SLICE_FORMAT(settings->proxy_access_log));
+    options->log.path = is_off(settings->proxy_access_log) ? NULL : options->log_path;
+    options->log.format = settings->proxy_access_log_format == SETTINGS_FORMAT_JSON ? ACCESS_LOG_JSON
+                                                                               : ACCESS_LOG_COMBINED;
+    if (!is_off(settings->dns_hostsfile))
+        snprintf(options->hosts_path, sizeof(options->hosts_path), "%.*s",
+                 SLICE_FORMAT(settings->dns_hostsfile));
+}
+
+bool options_init(struct options *options, struct settings *settings, struct report *report)
+{
+    *options = (struct options){ 0 };
+    choose_cpus(options, settings);
+    share_descriptors(options, settings);
+    fill_proxy(&options->proxy, settings);
+    fill_paths(options, settings);
+    options->ring_entries = (unsigned)settings->ring_entries;
+    options->blocks = (struct block_limits){
+        .lent_count = (uint32_t)settings->receive_blocks,
+        .receive_bytes = (uint32_t)settings->receive_block_bytes,
+        .receive_count = RECEIVE_BLOCKS_MOST,
+        .write_bytes = UINT64_C(1) << 30,
+    };
+    options->snapshot = (struct snapshot_options){
+        .registry = plugin_registry,
+        .flavor = (enum router_flavor)settings->router_flavor,
+        .resolver = { .hosts_file = options->hosts_path, .timeout_ms = (uint32_t)settings->dns_timeout_ms },
+        .shard_count = options->shard_count,
+        .names = { &settings->redis_host, 1 },
+    };
+    return trust_ranges(options, settings, report);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the settings to what shards are given: limits, trusted ranges, header bits. Control thread; the result
+ * lives as long as the settings. */
+#pragma once
+
+#include "config/settings.h"
+#include "core/io/shard.h"
+#include "net/proxy/proxy.h"
+
+enum { SHARDS_MAX = 256 };
+
+struct options {
+    struct proxy_options proxy;
+    struct snapshot_options snapshot;
+    struct access_log_options log;
+    struct block_limits blocks;
+    unsigned shard_count;
+    int cpus[SHARDS_MAX]; /* -1: not pinned */
+    unsigned ring_entries;
+    char log_path[4096];
+    char hosts_path[4096];
+};
+
+/* Raises the soft limit of descriptors to the hard one. False: reported. */
+bool options_init(struct options *options, struct settings *settings, struct report *report);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/sockets.h"
+
+#include "core/app/journal.h"
+#include "net/transport/listener.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static bool serves(const struct listener_setting *setting)
+{
+    return !setting->ssl && !setting->proxy_protocol && !setting->udp;
+}
+
+static bool open_one(struct sockets *sockets, const struct listener_setting *setting, uint16_t *port,
+                     struct report *report)
+{
+    struct address address;
+    const char *reason = "not a numeric address";
+    int fd = -1;
+    bool opened = address_parse(setting->address, *port, &address) &&
+                  listener_bind(&address, setting->backlog, &fd, &reason) == ERROR_OK;
+    if (!opened) {
+        report_add(report, REPORT_ERROR, NULL, "proxy_listen", "cannot listen on %.*s:%u: %s",
+                   SLICE_FORMAT(setting->address), setting->port, reason);
+        return false;
+    }
+    /* Port 0 is any free one: the other shards take the same. */
+    socklen_t size = sizeof(address.v6);
+    if (getsockname(fd, &address.any, &size) == 0)
+        *port = address_port(&address);
+    if (sockets->count == 0) {
+        char text[ADDRESS_TEXT_SIZE];
+        address_text(&address, text);
+        bool any = text[strspn(text, "0.:")] == '\0';
+        snprintf(sockets->first_text, sizeof(sockets->first_text), "%s:%u", any ? "127.0.0.1" : text, *port);
+    }
+    sockets->fds[sockets->count++] = fd;
+    return true;
+}
+
+bool sockets_open(struct sockets *sockets, const struct settings *settings, unsigned shard_count,
+                  struct report *report)
+{
+    const struct listener_settings *listeners = &settings->proxy_listeners;
+    sockets->fds = calloc((size_t)listeners->count * shard_count + 1, sizeof(int));
+    sockets->ports = calloc(listeners->count + 1, sizeof(uint16_t));
+    if (sockets->fds == NULL || sockets->ports == NULL)
+        return false;
+    for (unsigned shard = 0; shard < shard_count; shard++) {
+        uint32_t at = 0;
+        for (uint32_t i = 0; i < listeners->count; i++) {
+            const struct listener_setting *setting = &listeners->items[i];
+            if (!serves(setting)) {
+                if (shard == 0)
+                    journal(JOURNAL_WARN,
+                            "proxy_listen %.*s:%u is not opened: ssl, proxy_protocol and udp listeners are not "
+                            "supported yet",
+                            SLICE_FORMAT(setting->address), setting->port);
+                continue;
+            }
+            if (shard == 0)
+                sockets->ports[at] = setting->port;
+            if (!open_one(sockets, setting, &sockets->ports[at], report)) {
+                sockets_close(sockets);
+                return false;
+            }
+            at++;
+        }
+        sockets->per_shard = at;
+    }
+    return true;
+}
+
+void sockets_given(struct sockets *sockets, unsigned shard)
+{
+    for (uint32_t i = 0; i < sockets->per_shard; i++)
+        sockets->fds[shard * sockets->per_shard + i] = -1;
+}
+
+void sockets_close(struct sockets *sockets)
+{
+    for (uint32_t i = 0; i < sockets->count; i++)
+        if (sockets->fds[i] >= 0)
+            close(sockets->fds[i]);
+    free(sockets->fds);
+    free(sockets->ports);
+    *sockets = (struct sockets){ 0 };
+}
+
+const char *sockets_first_text(const struct sockets *sockets)
+{
+    return sockets->first_text;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The listening sockets of all shards: one per listener and shard (SO_REUSEPORT), opened before any shard starts
+ * so that a busy port ends the start with a reason. Control thread. */
+#pragma once
+
+#include "config/settings.h"
+
+struct sockets {
+    int *fds; /* of shard 0, then of shard 1 ... */
+    uint16_t *ports; /* by listener */
+    uint32_t per_shard, count;
+    char first_text[64];
+};
+
+/* False: reported, nothing is left open. Listeners that cannot be served yet (ssl) are left out with a warning. */
+bool sockets_open(struct sockets *sockets, const struct settings *settings, unsigned shard_count,
+                  struct report *report);
+
+/* A shard has taken its ones: it closes them. */
+void sockets_given(struct sockets *sockets, unsigned shard);
+
+/* Those that no shard has taken. */
+void sockets_close(struct sockets *sockets);
+
+/* "127.0.0.1:8000": where to try it. */
+const char *sockets_first_text(const struct sockets *sockets);

@@ -3,7 +3,8 @@
  * which record what the plugin asked for. The test owns it and fills the fields; one thread. */
 #pragma once
 
-#include "core/base/error.h"
+#include "tests/support/fake_exchange_names.h"
+
 #include "net/proxy/exchange.h"
 
 enum fake_body { FAKE_BODY_NONE, FAKE_BODY_ERROR, FAKE_BODY_JSON, FAKE_BODY_FAILURE };

@@ -3,6 +3,7 @@
 #include "tests/support/test_keys.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 
 #define TEXT(literal) { literal, sizeof(literal) - 1 } /* SLICE is no constant in ISO C */
 
@@ -145,4 +146,49 @@ Test(signature, tells_when_memory_is_exhausted)
         arena_deinit(&arena);
     }
     test_key_free(signer);
+}
+
+enum { THREADS = 4, ROUNDS = 50 };
+
+struct shared {
+    const struct public_key *key;
+    unsigned char signature[TEST_SIGNATURE_MAX];
+    size_t size;
+};
+
+static void *verify_often(void *pointer)
+{
+    const struct shared *shared = pointer;
+    size_t good = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        good +=
+            public_key_verify(shared->key, SLICE("message"), slice_bytes(shared->signature, shared->size));
+        good +=
+            !public_key_verify(shared->key, SLICE("massage"), slice_bytes(shared->signature, shared->size));
+    }
+    return good == 2 * ROUNDS ? pointer : NULL;
+}
+
+Test(signature, threads_share_a_key)
+{
+    for (size_t i = 0; i < COUNT_OF(pairs); i += 3) {
+        struct test_key *signer = test_key_make(pairs[i].type);
+        struct public_key *key = NULL;
+        struct shared shared;
+        struct arena arena;
+        pthread_t threads[THREADS];
+        arena_init(&arena, NULL, 0, 100000);
+        cr_assert_eq(public_key_read(test_key_pem(signer), pairs[i].algorithm, &arena, &key), PUBLIC_KEY_OK);
+        shared.key = key;
+        shared.size = test_key_sign(signer, pairs[i].algorithm, SLICE("message"), shared.signature);
+        for (int thread = 0; thread < THREADS; thread++)
+            cr_assert_eq(pthread_create(&threads[thread], NULL, verify_often, &shared), 0);
+        for (int thread = 0; thread < THREADS; thread++) {
+            void *result = NULL;
+            pthread_join(threads[thread], &result);
+            cr_assert_not_null(result);
+        }
+        arena_deinit(&arena);
+        test_key_free(signer);
+    }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds the nodes of documents for the YAML and the JSON reader, which differ only in grammar: nesting, limits,
- * duplicate keys, anchors and merge keys live here. One builder per text; control thread only. */
+/* Builds the nodes of documents for the YAML and the JSON reader, which differ only in grammar: nesting,
+ * limits, duplicate keys, anchors and merge keys live here. One builder per text; control thread only. */
 #pragma once
 
 #include "config/document.h"

@@ -35,12 +35,11 @@ static bool take_json(struct builder *builder, struct documents *out)
 
 enum grammar { GRAMMAR_YAML, GRAMMAR_JSON };
 
-/* The reader's own part of document_read_text; `report` may be NULL for a trial. */
-static bool read_as(enum grammar grammar, struct slice text, const struct builder *model,
-                    struct documents *out)
+static bool read_as(enum grammar grammar, struct slice text, const char *file,
+                    const struct document_reading *reading, struct documents *out)
 {
     struct builder builder;
-    bool good = builder_init(&builder, model->file, model->limits, model->arena, model->report);
+    bool good = builder_init(&builder, file, reading->limits, reading->arena, reading->report);
     *out = (struct documents){ 0 };
     if (!good)
         builder_fail(&builder, 0, 0, "out of memory");
@@ -61,26 +60,25 @@ static bool looks_like_json(struct slice text)
     return at < text.size && text.data[at] == '{';
 }
 
-bool document_read_text(struct slice text, const char *file, const struct document_limits *limits,
-                        struct arena *arena, struct report *report, struct documents *out)
+bool document_read_text(struct slice text, const char *file, const struct document_reading *reading,
+                        struct documents *out)
 {
-    struct builder asked = { .file = file, .limits = limits, .arena = arena, .report = report };
     *out = (struct documents){ 0 };
-    if (text.size > limits->file_bytes) {
+    if (text.size > reading->limits->file_bytes) {
         struct node_position position = { .file = file };
-        report_add(report, REPORT_ERROR, &position, "", "too large: %zu bytes, more than %zu", text.size,
-                   limits->file_bytes);
+        report_add(reading->report, REPORT_ERROR, &position, "", "too large: more than %zu bytes",
+                   reading->limits->file_bytes);
         return false;
     }
     if (slice_ends_with(slice_of(file), SLICE(".json")))
-        return read_as(GRAMMAR_JSON, text, &asked, out);
+        return read_as(GRAMMAR_JSON, text, file, reading, out);
     if (looks_like_json(text)) {
-        struct builder trial = asked;
-        trial.report = NULL;
-        if (read_as(GRAMMAR_JSON, text, &trial, out))
+        /* A trial without reports: it may also be YAML that begins with a brace. */
+        struct document_reading trial = { reading->limits, reading->arena, NULL };
+        if (read_as(GRAMMAR_JSON, text, file, &trial, out))
             return true;
     }
-    return read_as(GRAMMAR_YAML, text, &asked, out);
+    return read_as(GRAMMAR_YAML, text, file, reading, out);
 }
 
 static char *read_all(int descriptor, size_t limit, size_t *size)
@@ -110,30 +108,27 @@ static char *read_all(int descriptor, size_t limit, size_t *size)
     return NULL;
 }
 
-bool document_load(const char *path, size_t limit, struct arena *arena, struct report *report,
-                   struct slice *text)
+bool document_load(const char *path, const struct document_reading *reading, struct slice *text)
 {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
-        return fail(report, path, strerror(errno));
+        return fail(reading->report, path, strerror(errno));
     size_t size;
-    char *data = read_all(descriptor, limit, &size);
+    char *data = read_all(descriptor, reading->limits->file_bytes, &size);
     int error = errno;
     close(descriptor);
     if (data == NULL)
-        return fail(report, path, strerror(error));
-    *text = arena_copy(arena, (struct slice){ data, size });
+        return fail(reading->report, path, strerror(error));
+    *text = arena_copy(reading->arena, (struct slice){ data, size });
     free(data);
-    return text->data != NULL || fail(report, path, "out of memory");
+    return text->data != NULL || fail(reading->report, path, "out of memory");
 }
 
-bool document_read_file(const char *path, const struct document_limits *limits, struct arena *arena,
-                        struct report *report, struct documents *out)
+bool document_read_file(const char *path, const struct document_reading *reading, struct documents *out)
 {
     struct slice text;
     *out = (struct documents){ 0 };
-    return document_load(path, limits->file_bytes, arena, report, &text) &&
-           document_read_text(text, path, limits, arena, report, out);
+    return document_load(path, reading, &text) && document_read_text(text, path, reading, out);
 }
 
 const struct node *node_find(const struct node *mapping, const char *key)

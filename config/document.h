@@ -48,14 +48,19 @@ struct documents {
     uint32_t count;
 };
 
-bool document_read_text(struct slice text, const char *file, const struct document_limits *limits,
-                        struct arena *arena, struct report *report, struct documents *out);
-bool document_read_file(const char *path, const struct document_limits *limits, struct arena *arena,
-                        struct report *report, struct documents *out);
+/* How a text is read: its bounds, whose memory, and where errors go. */
+struct document_reading {
+    const struct document_limits *limits;
+    struct arena *arena;
+    struct report *report;
+};
+
+bool document_read_text(struct slice text, const char *file, const struct document_reading *reading,
+                        struct documents *out);
+bool document_read_file(const char *path, const struct document_reading *reading, struct documents *out);
 
 /* The bytes of a file, copied into the arena and ended by a NUL; false when it was reported why not. */
-bool document_load(const char *path, size_t limit, struct arena *arena, struct report *report,
-                   struct slice *text);
+bool document_load(const char *path, const struct document_reading *reading, struct slice *text);
 
 /* The value of `key` in a mapping, or NULL. */
 const struct node *node_find(const struct node *mapping, const char *key);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The JSON reader (RFC 8259, strict): libyaml refuses some valid JSON, for instance `\/` and surrogate pairs, and
- * columns matter. Used by config/document.c alone, on the control thread. */
+/* The JSON reader (RFC 8259, strict): libyaml refuses some valid JSON, for instance surrogate pairs.
+ * Used by config/document.c alone, on the control thread. */
 #pragma once
 
 #include "config/builder.h"

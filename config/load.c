@@ -96,11 +96,10 @@ static bool sort_document(struct loading *loading, struct node *document)
     }
     if (resembles_kong(document))
         return add_kong(loading, document);
-    refuse(
-        loading, &document->position,
-        document->kind == NODE_MAPPING
-            ? "expected a Kong configuration (a record with '_format_version') or settings (one with 'sluice')"
-            : "expected a record: a Kong configuration or settings");
+    refuse(loading, &document->position,
+           document->kind == NODE_MAPPING
+               ? "expected a Kong configuration (with '_format_version') or settings (with 'sluice')"
+               : "expected a record: a Kong configuration or settings");
     return true;
 }
 
@@ -120,8 +119,8 @@ static bool read_text(struct loading *loading, struct slice text, const char *na
     struct documents documents;
     struct node_position start = { name, 1, 1 };
     uint32_t kong_before = loading->kong.count;
-    if (!document_read_text(text, name, &document_default_limits, &loading->arena, loading->report,
-                            &documents))
+    struct document_reading reading = { &document_default_limits, &loading->arena, loading->report };
+    if (!document_read_text(text, name, &reading, &documents))
         return true;
     if (documents.count == 0)
         refuse(loading, &start, "expected a Kong configuration or settings: the file is empty");
@@ -140,7 +139,8 @@ static bool read_file(void *pointer, const char *path)
         refuse(loading, &position, "Terraform files: not supported yet");
         return true;
     }
-    if (!document_load(path, document_default_limits.file_bytes, &loading->arena, loading->report, &text))
+    struct document_reading reading = { &document_default_limits, &loading->arena, loading->report };
+    if (!document_load(path, &reading, &text))
         return true;
     return read_text(loading, text, path);
 }

@@ -21,7 +21,7 @@ struct loaded {
     struct model *model; /* the caller may take it, and sets NULL then */
 };
 
-/* Reads all, however many errors there are; they and the warnings end up sorted in the report. False when there
- * were errors. config_unload is due in both cases. */
+/* Reads all, however many errors there are; they and the warnings end up sorted in the report. False when
+ * there were errors. config_unload is due in both cases. */
 bool config_load(const struct config_sources *sources, struct loaded *loaded, struct report *report);
 void config_unload(struct loaded *loaded);

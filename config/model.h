@@ -67,8 +67,9 @@ struct credential {
     struct consumer *consumer;
 };
 
-/* A kind of credential, declared by its plugin (e.g. jwt_secrets). The struct described by `schema` begins with
- * struct credential; the schema's rows start after it. `key_offset`: the unique struct slice it is found by. */
+/* A kind of credential, declared by its plugin (e.g. jwt_secrets). The struct described by `schema` begins
+ * with struct credential; the schema's rows start after it. `key_offset`: the unique struct slice it is found
+ * by. */
 struct credential_kind {
     const char *name;
     const struct schema *schema;

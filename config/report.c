@@ -49,10 +49,11 @@ static const char *keep_file(struct report *report, const char *file)
     return keep(report, file);
 }
 
-void report_add(struct report *report, enum report_kind kind, const struct node_position *position,
-                const char *path, const char *format, ...)
+void report_write(const struct report_place *place, const char *format, ...)
 {
-    if (kind == REPORT_ERROR)
+    struct report *report = place->report;
+    const struct node_position *position = place->position;
+    if (place->kind == REPORT_ERROR)
         report->error_count++;
     if (report->count >= report->limit || !reserve(report))
         return;
@@ -62,7 +63,11 @@ void report_add(struct report *report, enum report_kind kind, const struct node_
     vsnprintf(reason, sizeof(reason), format, arguments);
     va_end(arguments);
 
-    struct report_entry entry = { .kind = kind, .file = "", .path = keep(report, path ? path : "") };
+    struct report_entry entry = {
+        .kind = place->kind,
+        .file = "",
+        .path = keep(report, place->path ? place->path : ""),
+    };
     if (position) {
         entry.file = keep_file(report, position->file ? position->file : "");
         entry.line = position->line;

@@ -29,8 +29,21 @@ struct report {
 
 void report_init(struct report *report);
 void report_deinit(struct report *report);
-void report_add(struct report *report, enum report_kind kind, const struct node_position *position,
-                const char *path, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* What an entry is about; `position` may be NULL, `path` empty. */
+struct report_place {
+    struct report *report;
+    enum report_kind kind;
+    const struct node_position *position;
+    const char *path;
+};
+void report_write(const struct report_place *place, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* report_add(report, kind, position, path, format, ...) */
+#define report_add(report, kind, position, path, ...) \
+    report_write(&(const struct report_place){ report, kind, position, path }, __VA_ARGS__)
+
 void report_sort(struct report *report); /* by file, line, column */
 
 /* Lines `file:line:col: path: reason` (warnings: `file:line:col: warning: path: reason`). */

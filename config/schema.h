@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An option is a row: one table of fields drives parsing, range, default, error text and the generated
- * reference (`sluice schema`). schema_read fills a struct from a document node and reports every error with its
- * place; nothing stops at the first. Used on the control thread; the struct's memory comes from the arena. */
+ * reference (`sluice schema`). schema_read fills a struct from a document node and reports every error with
+ * its place, not only the first. Used on the control thread; the struct's memory comes from the arena. */
 #pragma once
 
 #include "config/document.h"
 #include "config/report.h"
 
-/* Where reading happens: the report, the memory, and the path of the node ("services[1].plugins[0].config"). */
+/* Where reading happens: the report, the memory, the path of the node ("services[1].plugins[0].config"). */
 struct config_place {
     struct report *report;
     struct arena *arena;
@@ -95,7 +95,7 @@ struct schema {
 bool schema_read(const struct schema *schema, const struct node *node, const struct config_place *place,
                  void *value);
 
-/* Sets one field from a text, as a command line gives it: lists with commas, on and off, null when empty.
+/* Sets one field from a text, as a command line gives it: lists with commas, on and off.
  * NULL when it was good, else the reason, which is valid until the arena dies. */
 const char *schema_set_text(const struct field *field, struct slice text, struct arena *arena, void *value);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts that reading a node and reading a text have in common: checks, choices and their messages. Used by
- * config/schema*.c alone, on the control thread. */
+/* The parts that reading a node and reading a text have in common: checks, choices and their messages. Used
+ * by config/schema*.c alone, on the control thread. */
 #pragma once
 
 #include "config/schema.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The settings of the process: one table of rows gives names, defaults, ranges and help. Read once at start by the
- * control thread from a settings file, the environment and the command line, the later one winning; then
+/* The settings of the process: one table of rows gives names, defaults, ranges, help. Read once at start by
+ * the control thread from a settings file, the environment and the command line, the later one winning; then
  * constant and read by any thread. Numbers are in range after settings_finish; durations are milliseconds. */
 #pragma once
 
@@ -132,7 +132,7 @@ bool settings_recognise(const struct node *document);
 bool settings_apply_node(struct settings *settings, const struct node *document, unsigned cores,
                          struct report *report);
 
-/* NAME=VALUE texts, ends with NULL: SLUICE_<KEY>, and KONG_<KEY> for the keys that are Kong's; SLUICE_ wins. */
+/* NAME=VALUE texts, ends with NULL: SLUICE_<KEY>, and KONG_<KEY> for keys that are Kong's; SLUICE_ wins. */
 bool settings_apply_environment(struct settings *settings, const char *const *environment,
                                 struct report *report);
 

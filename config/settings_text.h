@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings whose text has a grammar of its own: listeners, cores, addresses, ports. Each function gives NULL or
- * the reason (static text). Used by config/settings*.c alone, on the control thread. */
+/* Settings whose text has a grammar of its own: listeners, cores, addresses, ports. Each function gives NULL
+ * or the reason (static text). Used by config/settings*.c alone, on the control thread. */
 #pragma once
 
 #include "config/settings.h"

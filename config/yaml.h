@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The YAML reader: libyaml's events into a builder. Used by config/document.c alone, on the control thread. */
+/* The YAML reader: libyaml's events into a builder. Used by config/document.c alone, on the control
+ * thread. */
 #pragma once
 
 #include "config/builder.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks of single texts, with Kong's messages. */
-#include "config/kong/reader.h"
+#include "config/kong/checks.h"
+
+#include "core/crypto/uuid.h"
 
 #include <arpa/inet.h>
 
@@ -36,7 +37,8 @@ const char *kong_check_name(struct slice text)
 {
     for (size_t i = 0; i < text.size; i++)
         if (!is_alphanumeric(text.data[i]) && !is_utf8_byte(text.data[i]) && !is_in(text.data[i], ".-_~"))
-            return "invalid value '{}': the only accepted ascii characters are alphanumerics or ., -, _, and ~";
+            return "invalid value '{}': the only accepted ascii characters are "
+                   "alphanumerics or ., -, _, and ~";
     return NULL;
 }
 

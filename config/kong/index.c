@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names, ids and references of entities. */
-#include "config/kong/reader.h"
+#include "config/kong/index.h"
 
 /* Kong's namespace for derived ids; each kind of entity has its own below it. */
 static const unsigned char root_space[UUID_BYTES] = {

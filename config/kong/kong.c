@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/kong/kong.h"
 
-#include "config/kong/reader.h"
+#include "config/kong/index.h"
 
 #include <stdlib.h>
 #include <time.h>

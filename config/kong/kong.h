@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The front-end for Kong's declarative file: checks it as Kong does, with Kong's messages, and builds the model.
- * What is known to Kong and not supported here is an error that says so. Control thread only. */
+/* The front-end for Kong's declarative file: checks it as Kong does, with Kong's messages, and builds the
+ * model. What is known to Kong and not supported here is an error that says so. Control thread only. */
 #pragma once
 
 #include "config/model.h"
@@ -8,8 +8,8 @@
 /* A mapping with `_format_version`. */
 bool kong_recognise(const struct node *document);
 
-/* Adds one document to the model. `plugins` ends with NULL. False when something was reported; the model is then
- * only good for model_close. */
+/* Adds one document to the model. `plugins` ends with NULL. False when something was reported; the model is
+ * then only good for model_close. */
 bool kong_read(const struct node *document, const struct plugin_kind *const *plugins, struct model *model,
                struct report *report);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config/kong/reader.h"
+#include "config/kong/index.h"
 
 struct kong_plugin {
     struct plugin_instance instance;

@@ -44,8 +44,8 @@ static void *read_text(struct plugin_setup *setup, const struct schema *schema, 
     struct config_place place = { .report = &setup->report, .arena = arena, .path = "test" };
     void *value = arena_alloc_zero(arena, schema->struct_size);
     CHECK(value != NULL);
-    if (!document_read_text(slice_of(text), "test", &document_default_limits, arena, &setup->report,
-                            &documents))
+    struct document_reading reading = { &document_default_limits, arena, &setup->report };
+    if (!document_read_text(slice_of(text), "test", &reading, &documents))
         return NULL;
     CHECK(documents.count == 1);
     return schema_read(schema, documents.items[0], &place, value) ? value : NULL;

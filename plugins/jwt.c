@@ -154,14 +154,27 @@ static void prepare_public_key(struct jwt_secret *secret, const struct node *nod
         warn(place, node, "rsa_public_key", "RSA keys should have at least 2048 bits");
 }
 
+/* A public key that is not used must be one all the same, as in Kong; of which type is its owner's affair. */
+static void check_unused_key(const struct jwt_secret *secret, const struct node *node,
+                             const struct config_place *place)
+{
+    struct public_key *unused;
+    if (secret->rsa_public_key.data != NULL &&
+        public_key_read(secret->rsa_public_key, SIGNATURE_EDDSA, place->arena, &unused) == PUBLIC_KEY_INVALID)
+        schema_error(place, node, "rsa_public_key", "%s", key_problem(PUBLIC_KEY_INVALID));
+}
+
 static void check_secret(void *value, const struct node *node, const struct config_place *place)
 {
     struct jwt_secret *secret = value;
     secret->public_key = NULL;
     secret->hmac = secret->hmac_decoded = NULL;
-    if (!is_symmetric(secret->algorithm))
+    if (!is_symmetric(secret->algorithm)) {
         prepare_public_key(secret, node, place);
-    else if (!prepare_secret(secret, place->arena))
+        return;
+    }
+    check_unused_key(secret, node, place);
+    if (!prepare_secret(secret, place->arena))
         schema_error(place, node, "secret", "out of memory");
 }
 

@@ -143,6 +143,7 @@ static const struct {
     { "{key: k, algorithm: PS256}", "rsa_public_key", "required field missing" },
     { "{key: k, algorithm: EdDSA}", "rsa_public_key", "required field missing" },
     { "{key: k, algorithm: RS256, rsa_public_key: not a key}", "rsa_public_key", "invalid key" },
+    { "{key: k, secret: s, rsa_public_key: not a key}", "rsa_public_key", "invalid key" },
     { "{key: k, secret: ''}", "secret", "" },
 };
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/commands.h"
+#include "core/base/slice.h"
+#include "core/io/ring.h"
+
+#include <hiredis/hiredis.h>
+#include <jansson.h>
+#include <llhttp.h>
+#include <openssl/crypto.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+#include <yaml.h>
+
+static void print_libraries(void)
+{
+    char pcre2[64] = "?";
+    pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
+    printf("libraries\n");
+#ifdef IO_URING_VERSION_MAJOR
+    printf("  liburing   %d.%d\n", io_uring_major_version(), io_uring_minor_version());
+#else
+    printf("  liburing   " SLUICE_LIBURING_VERSION "\n"); /* before 2.4 it does not say */
+#endif
+    printf("  llhttp     %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
+    printf("  libcrypto  %s\n", OpenSSL_version(OPENSSL_VERSION));
+    printf("  PCRE2      %s\n", pcre2);
+    printf("  libyaml    %s\n", yaml_get_version_string());
+    printf("  jansson    %s\n", JANSSON_VERSION);
+    printf("  hiredis    %d.%d.%d\n", HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
+}
+
+/* What kernel TLS needs: the "tls" upper layer protocol. It shows up once its module is loaded. */
+static const char *kernel_tls(void)
+{
+    char line[256] = "";
+    FILE *file = fopen("/proc/sys/net/ipv4/tcp_available_ulp", "re");
+    if (file) {
+        if (fgets(line, sizeof(line), file) == NULL)
+            line[0] = '\0';
+        fclose(file);
+    }
+    struct slice rest = slice_of(line);
+    while (rest.size > 0) {
+        struct slice word = slice_split(rest, ' ', &rest);
+        if (word.size > 0 && word.data[word.size - 1] == '\n')
+            word.size--;
+        if (slice_equal(word, SLICE("tls")))
+            return "available";
+    }
+    return "not available (module tls is not loaded)";
+}
+
+static void print_feature(const char *name, bool there, const char *what)
+{
+    printf("  %-20s %-4s %s\n", name, there ? "yes" : "no", what);
+}
+
+static void print_kernel(void)
+{
+    struct utsname kernel;
+    struct ring_features ring = ring_probe();
+    if (uname(&kernel) == 0)
+        printf("kernel %s %s %s\n", kernel.sysname, kernel.release, kernel.machine);
+    if (ring.works)
+        printf("  io_uring works\n");
+    else
+        printf("  io_uring does not work here: %s\n", ring.missing ? ring.missing : "refused by the kernel");
+    print_feature("defer_taskrun", ring.defer_taskrun, "completions run when the shard asks for them (6.1)");
+    print_feature("no_sqarray", ring.no_sqarray, "submissions without an index array (6.6)");
+    print_feature("receive_bundle", ring.receive_bundle, "one completion for several receive blocks (6.10)");
+    print_feature("incremental_blocks", ring.incremental_blocks, "receive blocks are filled piece by piece (6.12)");
+    printf("  kernel TLS is %s\n", kernel_tls());
+}
+
+int command_version(const struct command_options *options)
+{
+    if (options->argument_count > 0) {
+        fprintf(stderr, "sluice version: unexpected argument: %s\n", options->arguments[0]);
+        return COMMAND_EXIT_USAGE;
+    }
+    printf("sluice %s\nbuild %s\n", SLUICE_VERSION, sluice_build_flags);
+    print_libraries();
+    print_kernel();
+    return COMMAND_EXIT_OK;
+}

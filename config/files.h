@@ -6,7 +6,7 @@
 
 typedef bool files_each_fn(void *owner, const char *path);
 
-/* Calls `each` for the file, or in order of names for every *.yaml, *.yml, *.json and *.tf of a directory, not
+/* Calls `each` for the file, or in order of names every *.yaml, *.yml, *.json and *.tf of a directory, not
  * of those below it. What cannot be read is reported. False as soon as `each` says so. */
 bool files_each(const char *path, struct report *report, files_each_fn *each, void *owner);
 

@@ -49,6 +49,8 @@ static const struct field fields[] = {
       .help = "clients of all shards; auto: from the limit of descriptors" },
     { "max_header_bytes", FIELD_SIZE, AT(max_header_bytes), .min = 1024, .max = 1048576, .fallback = "32k",
       .help = "of a request's first line and fields" },
+    { "max_header_line_bytes", FIELD_SIZE, AT(max_header_line_bytes), .min = 256, .max = 1048576, .fallback = "8k",
+      .help = "of one field, name included" },
     { "max_header_fields", FIELD_INTEGER, AT(max_header_fields), .min = 8, .max = 1000, .fallback = "100" },
     { "max_target_bytes", FIELD_SIZE, AT(max_target_bytes), .min = 256, .max = 1048576, .fallback = "8k" },
     { "max_chunk_extension_bytes", FIELD_SIZE, AT(max_chunk_extension_bytes), .max = 65536, .fallback = "4k",

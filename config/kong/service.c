@@ -87,8 +87,8 @@ static bool split_url(struct slice text, struct url *url)
     struct slice rest = slice_from(text, (size_t)(slashes - text.data) + 2);
     struct slice authority = cut_before(&rest, "/?#");
     if (rest.size > 0 && rest.data[0] == '/')
-        url->path = cut_before(&rest, "?#");
-    if (rest.size > 0)
+        url->path = cut_before(&rest, ";?#"); /* parameters are dropped, as by Kong */
+    if (rest.size > 0 && rest.data[0] != ';')
         url->query = rest;
     split_authority(authority, url);
     return url->host.size > 0;

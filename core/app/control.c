@@ -240,7 +240,7 @@ static bool start(struct control *control)
     struct report report;
     report_init(&report);
     bool opened = sockets_open(&control->sockets, control->settings, control->options.shard_count, &report);
-    report_to_journal(&report, "start");
+    report_print(&report, stderr);
     report_deinit(&report);
     return opened && open_plugins(control) && start_workers(control) && start_admin(control) &&
            write_pid_file(control);

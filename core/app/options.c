@@ -110,7 +110,7 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->registry = plugin_registry;
     proxy->limits = (struct http1_limits){
         .head_bytes = (uint32_t)settings->max_header_bytes,
-        .line_bytes = http1_default_limits.line_bytes,
+        .line_bytes = (uint32_t)settings->max_header_line_bytes,
         .header_fields = (uint32_t)settings->max_header_fields,
         .target_bytes = (uint32_t)settings->max_target_bytes,
         .chunk_extension_bytes = (uint32_t)settings->max_chunk_extension_bytes,

@@ -5,13 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
-
 enum { PAGE_BYTES = 16 * 1024 };
 
 struct arena_page {
@@ -31,7 +24,7 @@ static void begin_at(struct arena *arena, char *memory, size_t size)
     arena->next = memory;
     arena->end = memory ? memory + size : NULL;
     if (memory)
-        ASAN_POISON_MEMORY_REGION(memory, size);
+        POISON(memory, size);
 }
 
 void arena_init(struct arena *arena, void *first, size_t first_size, size_t limit_bytes)
@@ -65,12 +58,12 @@ void arena_deinit(struct arena *arena)
     struct arena_page *page = arena->pages;
     while (page) {
         struct arena_page *older = page->older;
-        ASAN_UNPOISON_MEMORY_REGION(page->data, page->size);
+        UNPOISON(page->data, page->size);
         free(page);
         page = older;
     }
     if (arena->first)
-        ASAN_UNPOISON_MEMORY_REGION(arena->first, arena->first_size);
+        UNPOISON(arena->first, arena->first_size);
     arena->pages = NULL;
     arena->used_bytes = 0;
     arena->next = arena->end = NULL;
@@ -107,7 +100,7 @@ static bool add_page(struct arena *arena, size_t need)
 void *arena_grow(struct arena *arena, size_t size)
 {
     size_t gap = 0;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(POISON_WORKS)
     gap = 8; /* a poisoned gap behind each piece, so that an overrun is seen */
     if (size > SIZE_MAX - gap)
         return NULL;
@@ -116,7 +109,7 @@ void *arena_grow(struct arena *arena, size_t size)
         return NULL;
     void *memory = arena->next;
     arena->next += size + gap;
-    ASAN_UNPOISON_MEMORY_REGION(memory, size);
+    UNPOISON(memory, size);
     return memory;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/base/check.h"
+#include "core/base/poison.h"
 #include "core/base/slice.h"
 
 struct arena_page;
@@ -32,7 +33,7 @@ void *arena_grow(struct arena *arena, size_t size) MUST_CHECK;
 static inline void *arena_alloc(struct arena *arena, size_t size)
 {
     size_t rounded = (size + 7u) & ~(size_t)7u;
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(POISON_WORKS)
     if (__builtin_expect(rounded >= size && (size_t)(arena->end - arena->next) >= rounded, 1)) {
         void *memory = arena->next;
         arena->next += rounded;

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/io/block_store.h"
 
+#include "core/base/poison.h"
+
 #include <stdlib.h>
 #include <sys/mman.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
 
 enum block_kind { BLOCK_RECEIVE, BLOCK_SMALL, BLOCK_LARGE, BLOCK_OWN_SIZE };
 
@@ -39,7 +34,7 @@ struct block_store {
 static void lend(struct block_store *store, struct block *block)
 {
     int mask = io_uring_buf_ring_mask(store->limits.lent_count);
-    ASAN_POISON_MEMORY_REGION(block->data, block->capacity); /* the kernel's until it comes back */
+    POISON(block->data, block->capacity); /* the kernel's until it comes back */
     io_uring_buf_ring_add(store->lent, block->data, block->capacity, block->buffer_id, mask, 0);
     io_uring_buf_ring_advance(store->lent, 1);
     store->lent_count++;
@@ -126,7 +121,7 @@ void block_store_close(struct block_store *store)
     free_list(store->free_large);
     while (store->slabs) {
         struct block_slab *next = store->slabs->next;
-        ASAN_UNPOISON_MEMORY_REGION(store->slabs->memory, store->slabs->size);
+        UNPOISON(store->slabs->memory, store->slabs->size);
         munmap(store->slabs->memory, store->slabs->size);
         free(store->slabs);
         store->slabs = next;
@@ -143,7 +138,7 @@ struct chunk block_store_received(struct block_store *store, uint32_t cqe_flags,
     CHECK(id < store->receive_total);
     struct block *block = store->by_id[id];
     CHECK(size <= block->capacity);
-    ASAN_UNPOISON_MEMORY_REGION(block->data, block->capacity);
+    UNPOISON(block->data, block->capacity);
     block->references = 1;
     store->lent_count--;
     store->held_count++;
@@ -179,7 +174,7 @@ struct block *block_open(struct block_store *store, size_t size_bytes)
     struct block *block = kind == BLOCK_OWN_SIZE ? NULL : *list;
     if (block) {
         *list = block->next_free;
-        ASAN_UNPOISON_MEMORY_REGION(block->data, block->capacity);
+        UNPOISON(block->data, block->capacity);
     } else {
         if (capacity > UINT32_MAX || store->write_bytes + capacity > store->limits.write_bytes)
             return NULL;
@@ -195,7 +190,7 @@ struct block *block_open(struct block_store *store, size_t size_bytes)
 
 static void give_back(struct block *block, struct block **list)
 {
-    ASAN_POISON_MEMORY_REGION(block->data, block->capacity);
+    POISON(block->data, block->capacity);
     block->next_free = *list;
     *list = block;
 }

@@ -28,8 +28,8 @@ bool chunk_queue_push(struct chunk_queue *queue, struct chunk chunk)
         chunk_release(&chunk);
         return false;
     }
-    *chunk_queue_at(queue, queue->count) = chunk;
     queue->count++;
+    *chunk_queue_at(queue, queue->count - 1) = chunk;
     queue->bytes += chunk.size;
     return true;
 }

@@ -22,6 +22,7 @@ static inline void chunk_queue_init(struct chunk_queue *queue)
 
 static inline struct chunk *chunk_queue_at(struct chunk_queue *queue, uint32_t index)
 {
+    CHECK(index < queue->count);
     struct chunk *items = queue->items ? queue->items : queue->few;
     return &items[(queue->head + index) & (queue->capacity - 1)];
 }

@@ -76,7 +76,7 @@ static enum error_format choose(const struct exchange *exchange, enum answer_ori
 {
     const struct message *request = &exchange->request;
     struct slice accept = message_find(request, HEADER_ACCEPT);
-    if (accept.size > 0)
+    if (accept.data != NULL)
         return negotiate(accept);
     if (origin == ANSWER_FROM_PLUGIN)
         return FORMAT_JSON;

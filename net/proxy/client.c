@@ -7,8 +7,8 @@
 enum {
     SPARE_CLIENTS = 1024,
     INPUT_CHUNKS = 8,       /* pipelined input held back before reading stops */
-    LINGER_MS = 2000,       /* how long the client's last bytes are drained ... */
-    LINGER_BYTES = 262144   /* ... and how many of them, so that a reset does not eat the answer */
+    LINGER_MS = 2000,        /* how long the client's last bytes are drained ... */
+    LINGER_BYTES = 1 << 20   /* ... and how many of them, so that a reset does not eat the answer */
 };
 
 static const struct stream_events client_events;

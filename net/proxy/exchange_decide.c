@@ -10,20 +10,14 @@
 
 /* --- route ----------------------------------------------------------------------------------------------------- */
 
-/* Path and query of the target in any of its forms (RFC 9112 section 3.2). */
+/* Path and query; the fragment, which no client should send, ends the query as in Kong. */
 static void split_target(struct exchange *exchange)
 {
-    struct slice target = exchange->request.target;
-    if (target.size > 0 && target.data[0] != '/' && target.data[0] != '*') {
-        const char *authority = memchr(target.data, ':', target.size);
-        struct slice rest = slice_from(target, (size_t)(authority - target.data) + 3);
-        size_t at = 0;
-        while (at < rest.size && rest.data[at] != '/' && rest.data[at] != '?')
-            at++;
-        target = slice_from(rest, at);
-    }
-    exchange->raw_path = slice_split(target, '?', &exchange->query);
-    if (exchange->raw_path.size == 0 || exchange->raw_path.data[0] == '*')
+    struct slice fragment;
+    exchange->raw_path = slice_split(exchange->request.origin_form, '?', &exchange->query);
+    if (exchange->query.data)
+        exchange->query = slice_split(exchange->query, '#', &fragment);
+    if (exchange->raw_path.size == 0)
         exchange->raw_path = SLICE("/");
 }
 
@@ -67,8 +61,11 @@ static enum step_result require_https(struct exchange *exchange)
         answer_error(exchange, status, SLICE("Please use HTTPS protocol"), ANSWER_FROM_PLUGIN);
         return exchange_jump(exchange, STEP_RESPONSE_HEAD);
     }
-    struct slice location = arena_format(&exchange->arena, "https://%.*s%.*s", SLICE_FORMAT(exchange->host),
-                                         SLICE_FORMAT(exchange->request.target));
+    struct slice host = exchange->host;
+    if (exchange->trust == PEER_TRUSTED && message_has(&exchange->request, HEADER_X_FORWARDED_HOST))
+        host = message_find(&exchange->request, HEADER_X_FORWARDED_HOST);
+    struct slice location = arena_format(&exchange->arena, "https://%.*s%.*s", SLICE_FORMAT(host),
+                                         SLICE_FORMAT(exchange->request.origin_form));
     if (location.data == NULL || !exchange_set_response_header(exchange, SLICE("Location"), location))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     exchange->answer = (struct answer){ .status = status };
@@ -100,7 +97,11 @@ enum step_result step_route(struct exchange *exchange)
         return exchange_answer_from_below(exchange, 413, none);
     split_target(exchange);
     client_address_determine(exchange);
-    enum error error = path_normalise(&exchange->arena, exchange->raw_path, &exchange->path);
+    enum error error = ERROR_OK;
+    if (slice_equal(exchange->raw_path, SLICE("*"))) /* OPTIONS * is about the server, not a path */
+        exchange->path = exchange->raw_path;
+    else
+        error = path_normalise(&exchange->arena, exchange->raw_path, &exchange->path);
     if (error == ERROR_MEMORY || !set_host(exchange))
         return exchange_answer_from_below(exchange, 503, none);
     if (error != ERROR_OK) {

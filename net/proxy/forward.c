@@ -3,6 +3,8 @@
 
 #include "core/base/path.h"
 
+#include <time.h>
+
 enum { HEAD_EXTRA_BYTES = 1536 }; /* what the gateway adds, but for values taken from the request */
 
 #define BIT(id) (UINT64_C(1) << HEADER_##id)
@@ -86,6 +88,20 @@ static void write_appended(struct writer *out, const struct message *message, en
     writer_text(out, "\r\n");
 }
 
+/* RFC 9110 section 6.6.1: a response without Date gets one. The text is made once a second. */
+static void write_date(struct proxy *proxy, struct writer *out)
+{
+    uint64_t seconds = proxy->shard->wall_ms / 1000;
+    if (proxy->date_s != seconds) {
+        time_t now = (time_t)seconds;
+        struct tm parts;
+        gmtime_r(&now, &parts);
+        proxy->date_size = (uint8_t)strftime(proxy->date, sizeof(proxy->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+        proxy->date_s = seconds;
+    }
+    writer_header(out, SLICE("Date"), (struct slice){ proxy->date, proxy->date_size });
+}
+
 /* --- request --------------------------------------------------------------------------------------------------- */
 
 static struct slice trusted_or(const struct exchange *exchange, enum header_id id, struct slice otherwise)
@@ -144,9 +160,10 @@ static bool write_request_line(struct exchange *exchange, struct writer *out)
                               .prefix = exchange->match.prefix,
                               .strip = route->strip_path,
                               .style = (enum path_join_style)route->path_handling };
-    struct slice path;
-    if (path_join_upstream(&exchange->arena, &join, &path) != ERROR_OK ||
-        path_escape(&exchange->arena, path, &path) != ERROR_OK)
+    struct slice path = exchange->path;
+    if (!slice_equal(path, SLICE("*")) &&
+        (path_join_upstream(&exchange->arena, &join, &path) != ERROR_OK ||
+         path_escape(&exchange->arena, path, &path) != ERROR_OK))
         return false;
     writer_slice(out, exchange->request.method);
     writer_byte(out, ' ');
@@ -335,6 +352,8 @@ struct chunk forward_response_head(struct exchange *exchange)
     http1_write_status_line(&out, response->status, response->reason);
     write_response_headers(exchange, &out);
     write_edits(exchange, &out);
+    if (!message_has(response, HEADER_DATE))
+        write_date(exchange->proxy, &out);
     write_response_framing(exchange, &out);
     write_connection(exchange, &out);
     if ((added & PROXY_HEADER_SERVER) && !message_has(response, HEADER_SERVER))
@@ -379,6 +398,7 @@ struct chunk forward_answer(struct exchange *exchange)
         return (struct chunk){ 0 };
     out = writer_of(block->data, block->capacity);
     http1_write_status_line(&out, answer->status, (struct slice){ NULL, 0 });
+    write_date(exchange->proxy, &out);
     if (answer->content_type.size && !is_edited(exchange, SLICE("Content-Type")))
         writer_header(&out, SLICE("Content-Type"), answer->content_type);
     if (answer->status != 204 && answer->status != 304)

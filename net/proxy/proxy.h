@@ -69,8 +69,10 @@ struct proxy {
     struct access_log log;
     void **plugin_states; /* by index in the registry */
     struct regex_scratch regex;
+    char date[32]; /* for Date headers, of the second date_s */
+    uint8_t date_size;
+    uint64_t date_s;
     uint64_t request_id[2]; /* a random prefix and a counter, see exchange.c */
-    struct listener admin; /* of the first shard only */
 };
 
 static inline struct proxy *proxy_of(const struct shard *shard)

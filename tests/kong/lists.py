@@ -25,6 +25,7 @@ class NotCovered:
 
     def __init__(self, path, area):
         self.whole, self.cases, self.plugins, self.fields, self.kinds = None, [], [], [], {}
+        self.protocols = []
         for what, reason in rows(path, 2):
             name, _, rest = what.partition(" ")
             kind, _, value = rest.partition(" ")
@@ -35,23 +36,29 @@ class NotCovered:
             elif kind in ("tls", "admin"):
                 self.kinds[kind] = reason
             else:
-                lists = {"case": self.cases, "plugin": self.plugins, "field": self.fields}
+                lists = {"case": self.cases, "plugin": self.plugins, "field": self.fields,
+                         "protocol": self.protocols}
                 lists[kind].append((value, reason))
         self.hosts = {}
 
     def reduce(self, config):
         """The configuration without what cannot be loaded; remembers the hosts that went with it."""
         config = copy.deepcopy(config)
+        for name, reason in self.protocols:
+            self.remove_services(config, lambda service: has_protocol(service, name), reason)
         for name, reason in self.plugins:
-            for service in list(config.get("services", [])):
-                if has_plugin(service, name):
-                    config["services"].remove(service)
-                    for route in service.get("routes", []):
-                        self.hosts.update({host: reason for host in route.get("hosts", [])})
+            self.remove_services(config, lambda service: has_plugin(service, name), reason)
             remove_key(config, CREDENTIALS.get(name))
         for name, _ in self.fields:
             remove_key(config, name)
         return config
+
+    def remove_services(self, config, unwanted, reason):
+        for service in list(config.get("services", [])):
+            if unwanted(service):
+                config["services"].remove(service)
+                for route in service.get("routes", []):
+                    self.hosts.update({host: reason for host in route.get("hosts", [])})
 
     def reason(self, case):
         """Why this case cannot be played, or None. Named cases are not in here: see `expected_failure`."""
@@ -68,6 +75,11 @@ class NotCovered:
     def expected_failure(self, name):
         """Why this case is expected to fail, or None."""
         return next((r for p, r in self.cases if fnmatch.fnmatchcase(name, p)), None) or self.whole
+
+
+def has_protocol(service, name):
+    owners = [service] + service.get("routes", [])
+    return any(name == owner.get("protocol") or name in owner.get("protocols", []) for owner in owners)
 
 
 def has_plugin(service, name):

@@ -36,7 +36,7 @@ struct admin {
     uint64_t accept_after_ms;
 };
 
-/* --- the thread ------------------------------------------------------------------------------------------- */
+/* --- the thread ----------------------------------------------------------------------------------------- */
 
 static uint64_t clock_ms(void)
 {
@@ -54,8 +54,7 @@ static void accept_clients(struct admin *admin, const struct admin_listener *lis
                 admin->accept_after_ms = now_ms + ACCEPT_PAUSE_MS;
             return;
         }
-        struct admin_connection *connection =
-            admin_connection_open(&admin->node, fd, listener->side, now_ms);
+        struct admin_connection *connection = admin_connection_open(&admin->node, fd, listener->side, now_ms);
         if (connection)
             admin->connections[admin->connection_count++] = connection;
     }
@@ -126,7 +125,7 @@ static void *serve(void *argument)
     }
 }
 
-/* --- start and stop --------------------------------------------------------------------------------------- */
+/* --- start and stop ------------------------------------------------------------------------------------- */
 
 /* Without SO_REUSEPORT, unlike the shards' sockets: a second process on the same port is a mistake. */
 static int bind_listener(const struct address *address, int backlog)
@@ -163,8 +162,8 @@ static const char *open_listener(struct admin *admin, const struct listener_sett
     return NULL;
 }
 
-static bool open_listeners(struct admin *admin, const struct listener_settings *settings, enum admin_side side,
-                           const char **reason)
+static bool open_listeners(struct admin *admin, const struct listener_settings *settings,
+                           enum admin_side side, const char **reason)
 {
     static char text[256]; /* of the control thread, until the next start */
     for (uint32_t i = 0; i < settings->count; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The listeners admin_listen and status_listen: one thread of their own with a poll loop, for few and slow
- * requests. It only reads: counters of the shards, and what struct admin_source answers. Started and stopped by
- * the control thread. */
+ * requests. It only reads: counters of the shards, and what struct admin_source answers. Started and stopped
+ * by the control thread. */
 #pragma once
 
 #include "config/settings.h"
@@ -18,8 +18,8 @@ struct admin_source {
     void (*configuration_hash)(void *owner, char hash[33]); /* writes the model's hash with its NUL */
 };
 
-/* Binds and starts the thread; both listeners off: *admin is NULL and nothing runs. False: nothing is left open
- * and *reason (valid until the next call) says why. The settings must outlive it. */
+/* Binds and starts the thread; both listeners off: *admin is NULL and nothing runs. False: nothing is left
+ * open and *reason (valid until the next call) says why. The settings must outlive it. */
 bool admin_start(struct admin **admin, const struct settings *settings, const struct admin_source *source,
                  const char **reason) MUST_CHECK;
 

@@ -70,7 +70,7 @@ void admin_connection_free(struct admin_connection *connection)
     free(connection);
 }
 
-/* --- answers ---------------------------------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------------------------------------- */
 
 static void write_date(struct writer *out)
 {
@@ -135,7 +135,7 @@ static void answer_request(struct admin_connection *connection, uint64_t now_ms)
     send_answer(connection, &answer, now_ms);
 }
 
-/* --- input and output ------------------------------------------------------------------------------------- */
+/* --- input and output ----------------------------------------------------------------------------------- */
 
 /* One event of what has been received; false: it takes more bytes, or the request is over. */
 static bool parse_input(struct admin_connection *connection, uint64_t now_ms)

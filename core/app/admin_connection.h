@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client of the admin or status listener: a non-blocking socket, one request after the other, each within its
- * limits of size and time. Owned by the admin thread. */
+/* A client of the admin or status listener: a non-blocking socket, one request after the other, each within
+ * its limits of size and time. Owned by the admin thread. */
 #pragma once
 
 #include "core/app/admin_pages.h"
@@ -20,7 +20,7 @@ struct admin_connection {
     enum admin_side side;
     enum admin_connection_state state;
     char local[ADDRESS_TEXT_SIZE];
-    uint64_t deadline_ms;      /* of the state, on the clock of admin_connection_step */
+    uint64_t deadline_ms; /* of the state, on the clock of admin_connection_step */
     uint64_t request_start_us; /* its first byte was here */
     bool close_after;
     struct http1_parser parser;

@@ -13,7 +13,7 @@
 #define JSON_TYPE "application/json; charset=utf-8"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* --- who may ask ------------------------------------------------------------------------------------------ */
+/* --- who may ask ---------------------------------------------------------------------------------------- */
 
 /* Host without its port, and without the brackets of an IPv6 address. */
 static struct slice host_name(struct slice host)
@@ -66,7 +66,7 @@ static const char *refusal(const struct admin_node *node, const struct admin_req
     return NULL;
 }
 
-/* --- JSON ------------------------------------------------------------------------------------------------- */
+/* --- JSON ----------------------------------------------------------------------------------------------- */
 
 /* Takes the value. */
 static void answer_json(struct admin_answer *answer, int status, json_t *value)
@@ -166,7 +166,7 @@ static json_t *plugins_json(void)
     return json_pack("{s:o}", "available_on_server", available);
 }
 
-/* --- pages ------------------------------------------------------------------------------------------------ */
+/* --- pages ---------------------------------------------------------------------------------------------- */
 
 static uint64_t total(const struct admin_source *source, enum metric metric)
 {
@@ -236,9 +236,10 @@ static void page_metrics(const struct admin_node *node, struct admin_answer *ans
     const struct admin_source *source = &node->source;
     for (enum metric metric = 0; metric < METRIC_COUNT; metric++) {
         const char *name = metric_names[metric], *help = metric_helps[metric], *type = metric_type(metric);
-        fprintf(out, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\nsluice_%s %llu\n", name, help, name, type, name,
-                (unsigned long long)total(source, metric));
-        fprintf(out, "# HELP sluice_shard_%s %s, by shard\n# TYPE sluice_shard_%s %s\n", name, help, name, type);
+        fprintf(out, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\nsluice_%s %llu\n", name, help, name, type,
+                name, (unsigned long long)total(source, metric));
+        fprintf(out, "# HELP sluice_shard_%s %s, by shard\n# TYPE sluice_shard_%s %s\n", name, help, name,
+                type);
         for (unsigned i = 0; i < source->shard_count; i++)
             fprintf(out, "sluice_shard_%s{shard=\"%u\"} %llu\n", name, i,
                     (unsigned long long)metric_read(source->metrics[i], metric));

@@ -27,7 +27,7 @@ struct admin_answer {
     int status;
     const char *type; /* of the body */
     const char *allow; /* NULL: no Allow header */
-    char *body;        /* to be freed; NULL: memory was short, the answer has no body */
+    char *body; /* to be freed; NULL: memory was short, the answer has no body */
     size_t size;
 };
 

@@ -43,7 +43,7 @@ static struct slice name_of(const struct entity *entity)
     return entity->name.size ? entity->name : slice_of(entity->id);
 }
 
-/* --- the route -------------------------------------------------------------------------------------------- */
+/* --- the route ------------------------------------------------------------------------------------------ */
 
 static bool print_candidates(struct explanation *it)
 {
@@ -62,7 +62,8 @@ static bool print_candidates(struct explanation *it)
         bool wins = list[i].matched && !won;
         won = won || wins;
         printf("%s %-28.*s priority %016" PRIx64 "  %s%s%.*s\n", wins ? "->" : "  ", SLICE_FORMAT(name),
-               list[i].priority, list[i].reason, list[i].path.data ? "  path " : "", SLICE_FORMAT(list[i].path));
+               list[i].priority, list[i].reason, list[i].path.data ? "  path " : "",
+               SLICE_FORMAT(list[i].path));
     }
     if (left_out)
         printf("   ... and %u more that do not match\n", left_out);
@@ -81,7 +82,7 @@ static void print_route(const struct explanation *it)
         printf("\nservice none\n");
 }
 
-/* --- plugins ---------------------------------------------------------------------------------------------- */
+/* --- plugins -------------------------------------------------------------------------------------------- */
 
 static void print_scope(const struct plugin_instance *instance)
 {
@@ -133,7 +134,7 @@ static bool print_plugins(struct explanation *it)
     return true;
 }
 
-/* --- upstream --------------------------------------------------------------------------------------------- */
+/* --- upstream ------------------------------------------------------------------------------------------- */
 
 static struct slice authority_of(struct arena *arena, const struct service *service)
 {
@@ -185,7 +186,7 @@ static bool print_outcome(struct explanation *it)
     return true;
 }
 
-/* --- all -------------------------------------------------------------------------------------------------- */
+/* --- all ------------------------------------------------------------------------------------------------ */
 
 static bool open_router(struct explanation *it)
 {
@@ -248,9 +249,11 @@ int command_explain(const struct command_options *options)
     struct loaded loaded;
     arena_init(&it.arena, NULL, 0, SIZE_MAX);
     it.loaded = &loaded;
-    const char *reason = explain_request_read(&it.request, &it.arena, options->arguments, options->argument_count);
+    const char *reason =
+        explain_request_read(&it.request, &it.arena, options->arguments, options->argument_count);
     if (reason) {
-        fprintf(stderr, "sluice explain: %s\nusage: sluice explain METHOD URL [-H 'Name: value']... -c PATH\n",
+        fprintf(stderr,
+                "sluice explain: %s\nusage: sluice explain METHOD URL [-H 'Name: value']... -c PATH\n",
                 reason);
         arena_deinit(&it.arena);
         return COMMAND_EXIT_USAGE;

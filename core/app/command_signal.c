@@ -46,8 +46,8 @@ static bool is_sluice(long pid)
     return read_line(path, name, sizeof(name)) && strcmp(name, "sluice") == 0;
 }
 
-/* Opens the process before asking what it is: the descriptor stays with this one, whoever gets its number later.
- * The exit status, or 0. */
+/* Opens the process before asking what it is: the descriptor stays with this one, whoever gets its number
+ * later. The exit status, or 0. */
 static int find_process(struct target *target)
 {
     char line[64];
@@ -55,8 +55,8 @@ static int find_process(struct target *target)
     errno = 0;
     if (!read_line(target->pid_file, line, sizeof(line)))
         return fail(target, COMMAND_EXIT_FAILED,
-                    errno == ENOENT ? "no such file: the gateway is not running" :
-                    errno           ? strerror(errno)
+                    errno == ENOENT ? "no such file: the gateway is not running"
+                    : errno         ? strerror(errno)
                                     : "empty");
     if (!slice_to_u64(slice_trim(slice_of(line)), &pid) || pid == 0 || pid > INT32_MAX)
         return fail(target, COMMAND_EXIT_FAILED, "holds no process id");
@@ -64,8 +64,8 @@ static int find_process(struct target *target)
     target->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
     if (target->pidfd >= 0 && is_sluice(target->pid))
         return 0;
-    fprintf(stderr, "sluice %s: not running: %s names process %ld, which %s\n", target->command, target->pid_file,
-            target->pid, target->pidfd < 0 ? "does not exist" : "is not sluice");
+    fprintf(stderr, "sluice %s: not running: %s names process %ld, which %s\n", target->command,
+            target->pid_file, target->pid, target->pidfd < 0 ? "does not exist" : "is not sluice");
     if (target->pidfd >= 0)
         close(target->pidfd);
     return COMMAND_EXIT_FAILED;

@@ -70,7 +70,8 @@ static void print_kernel(void)
     print_feature("defer_taskrun", ring.defer_taskrun, "completions run when the shard asks for them (6.1)");
     print_feature("no_sqarray", ring.no_sqarray, "submissions without an index array (6.6)");
     print_feature("receive_bundle", ring.receive_bundle, "one completion for several receive blocks (6.10)");
-    print_feature("incremental_blocks", ring.incremental_blocks, "receive blocks are filled piece by piece (6.12)");
+    print_feature("incremental_blocks", ring.incremental_blocks,
+                  "receive blocks are filled piece by piece (6.12)");
     printf("  kernel TLS is %s\n", kernel_tls());
 }
 

@@ -27,7 +27,8 @@ extern const char sluice_build_flags[];
 /* Loads everything: errors and warnings to stderr, a line that begins with "ok" to stdout. */
 int command_check(const struct command_options *options);
 
-/* METHOD URL [-H 'Name: value']...: the route that matches and why, the plugins in their order, the upstream URL. */
+/* METHOD URL [-H 'Name: value']...: the route that matches and why, the plugins in their order, the upstream
+ * URL. */
 int command_explain(const struct command_options *options);
 
 /* Without argument the list of what has a reference; else that of `settings`, an entity or a plugin. */
@@ -35,6 +36,6 @@ int command_schema(const struct command_options *options);
 
 int command_version(const struct command_options *options);
 
-/* `command`: "reload" (SIGHUP), "stop" (SIGTERM, waits until the process has ended) or "status". Finds the process
- * by --pid or the setting pid_file. */
+/* `command`: "reload" (SIGHUP), "stop" (SIGTERM, waits until the process has ended) or "status". Finds the
+ * process by --pid or the setting pid_file. */
 int command_signal(const struct command_options *options, const char *command);

@@ -21,6 +21,7 @@ static const char configuration[] = "_format_version: \"3.0\"\n"
                                     "    strip_path: false\n"
                                     "  - name: guarded\n"
                                     "    paths: [/guarded]\n"
+                                    "    strip_path: false\n"
                                     "    plugins:\n"
                                     "    - name: jwt\n"
                                     "    - name: rate-limiting\n"
@@ -61,7 +62,8 @@ static void make_token(char token[TOKEN_BYTES])
     hmac_key_init(&key, HMAC_SHA256, SLICE(DEMO_SECRET));
     hmac_sign(&key, (struct slice){ token, size }, mac);
     token[size++] = '.';
-    size += base64_encode(BASE64_URL, (struct slice){ (const char *)mac, hmac_size(HMAC_SHA256) }, token + size);
+    size +=
+        base64_encode(BASE64_URL, (struct slice){ (const char *)mac, hmac_size(HMAC_SHA256) }, token + size);
     CHECK(size < TOKEN_BYTES);
     token[size] = '\0';
 }

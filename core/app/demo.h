@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The demo: a configuration in the executable, a small origin to pass requests to, and three commands to try. The
- * origin has a thread of its own that lives until the process ends; the rest belongs to the control thread. */
+/* The demo: a configuration in the executable, a small origin to pass requests to, and three commands to
+ * try. The origin has a thread of its own that lives until the process ends; the rest belongs to the control
+ * thread. */
 #pragma once
 
 #include <stdint.h>

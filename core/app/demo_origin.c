@@ -54,8 +54,8 @@ static char *describe(const struct origin_client *client)
     for (uint32_t i = 0; i < message->header_count; i++)
         add_header(headers, message->headers[i]);
     json_t *path = json_stringn(message->target.data, message->target.size);
-    json_t *root = json_pack("{s:s, s:s%, s:o, s:o, s:I}", "message", "hello from the origin of the demo", "method",
-                             message->method.data, message->method.size, "path",
+    json_t *root = json_pack("{s:s, s:s%, s:o, s:o, s:I}", "message", "hello from the origin of the demo",
+                             "method", message->method.data, message->method.size, "path",
                              path ? path : json_string("(not UTF-8)"), "headers", headers, "body_bytes",
                              client->body_bytes);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;

@@ -78,7 +78,8 @@ static const char *add_header(struct words *words, struct arena *arena, const ch
     return words->headers.data ? NULL : "out of memory";
 }
 
-static const char *read_words(struct words *words, struct arena *arena, const char *const *arguments, int count)
+static const char *read_words(struct words *words, struct arena *arena, const char *const *arguments,
+                              int count)
 {
     const char *reason = NULL;
     for (int i = 0; i < count && reason == NULL; i++) {
@@ -127,10 +128,10 @@ const char *explain_request_read(struct explain_request *request, struct arena *
         return reason;
     bool rooted = url.target.size > 0 && url.target.data[0] == '/';
     struct slice host = words.has_host ? (struct slice){ "", 0 } : url.authority;
-    struct slice text = arena_format(arena, "%s %s%.*s HTTP/1.1\r\n%s%.*s%s%.*s\r\n", words.method,
-                                     rooted ? "" : "/", SLICE_FORMAT(url.target), words.has_host ? "" : "Host: ",
-                                     SLICE_FORMAT(host), words.has_host ? "" : "\r\n",
-                                     SLICE_FORMAT(words.headers));
+    struct slice text =
+        arena_format(arena, "%s %s%.*s HTTP/1.1\r\n%s%.*s%s%.*s\r\n", words.method, rooted ? "" : "/",
+                     SLICE_FORMAT(url.target), words.has_host ? "" : "Host: ", SLICE_FORMAT(host),
+                     words.has_host ? "" : "\r\n", SLICE_FORMAT(words.headers));
     if (text.data == NULL)
         return "out of memory";
     reason = parse(request, arena, text);

@@ -36,7 +36,8 @@ static size_t ask(const struct address *address, char answer[ANSWER_BYTES])
         connect(fd, &address->any, address->size) == 0 &&
         send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(request) - 1) {
         ssize_t received;
-        while (size < ANSWER_BYTES - 1 && (received = recv(fd, answer + size, ANSWER_BYTES - 1 - size, 0)) > 0)
+        while (size < ANSWER_BYTES - 1 &&
+               (received = recv(fd, answer + size, ANSWER_BYTES - 1 - size, 0)) > 0)
             size += (size_t)received;
     }
     close(fd);
@@ -49,9 +50,8 @@ static bool print_answer(const char *answer, FILE *out)
     const char *body = strstr(answer, "\r\n\r\n"), *name;
     json_t *root = body ? json_loads(body + 4, 0, NULL) : NULL;
     json_t *server = json_object_get(root, "server"), *value;
-    json_object_foreach(server, name, value)
-        if (json_is_integer(value))
-            fprintf(out, "  %-24s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+    json_object_foreach(server, name, value) if (json_is_integer(value))
+        fprintf(out, "  %-24s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
     const char *hash = json_string_value(json_object_get(root, "configuration_hash"));
     if (hash)
         fprintf(out, "  %-24s %s\n", "configuration_hash", hash);
@@ -62,7 +62,8 @@ static bool print_answer(const char *answer, FILE *out)
 
 void status_query_print(const struct settings *settings, FILE *out)
 {
-    const struct listener_settings *candidates[] = { &settings->status_listeners, &settings->admin_listeners };
+    const struct listener_settings *candidates[] = { &settings->status_listeners,
+                                                     &settings->admin_listeners };
     char answer[ANSWER_BYTES];
     struct address address;
     for (size_t i = 0; i < COUNT_OF(candidates); i++)

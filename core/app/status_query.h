@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asks a running gateway for its numbers, over its status or admin listener. One thread, blocking for at most two
- * seconds. */
+/* Asks a running gateway for its numbers, over its status or admin listener. One thread, blocking for at
+ * most two seconds. */
 #pragma once
 
 #include "config/settings.h"

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The admin and status listeners: endpoints, who may ask, limits; `status` that asks them."""
+import contextlib
+import json
+import re
+
+from tests.support import client, gateway, net, origin
+from tests.support.gateway import Gateway, simple_config
+
+METRIC_LINE = re.compile(r'sluice_(\w+?)(?:\{shard="(\d+)"\})? (\d+)$')
+
+
+@contextlib.contextmanager
+def listening():
+    """(gateway, admin address, status address)"""
+    admin, status = ((net.own_host(), net.free_port()) for _ in range(2))
+    listen = {"admin_listen": "%s:%d" % admin, "status_listen": "%s:%d" % status}
+    with origin.Origin() as upstream:
+        with Gateway(simple_config(upstream.url), listen) as running:
+            yield running, admin, status
+
+
+def body(answer, status=200):
+    assert answer.status == status, answer
+    assert answer.get("content-type") == "application/json; charset=utf-8", answer
+    return json.loads(answer.body)
+
+
+def test_endpoints(t):
+    with listening() as (running, admin, status):
+        with t.case("root"):
+            answer = client.get(admin, "/", host="localhost")
+            root = body(answer)
+            assert root["tagline"] == "Welcome to sluice" and root["pids"]["master"] == running.pid, root
+            assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", root["node_id"]), root
+            assert root["configuration"]["admin_listen"] == "%s:%d" % admin, root
+            assert "jwt" in root["plugins"]["available_on_server"], root
+            assert re.fullmatch(r"\d+", answer.get("x-kong-admin-latency")), answer
+            assert answer.get("server").startswith("sluice/"), answer
+        with t.case("root is not for the status listener"):
+            assert body(client.get(status, "/"), 404) == {"message": "Not found"}
+        with t.case("ready"):
+            answer = client.get(status, "/status/ready")
+            assert body(answer) == {"message": "ready"}
+            assert "x-kong-admin-latency" not in answer.fields, answer
+        for name, target, code in (("unknown", "/nope", 404), ("query", "/status?unit=m", 200),
+                                   ("slash at the end", "/status/", 200), ("escaped", "/%73tatus", 404)):
+            with t.case(name):
+                body(client.get(status, target), code)
+        with t.case("method"):
+            answer = client.request(status, "POST", "/status", body=b"{}")
+            assert body(answer, 405) and answer.get("allow") == "GET, HEAD", answer
+        with t.case("HEAD"):
+            answer = client.request(status, "HEAD", "/status")
+            assert answer.status == 200 and int(answer.get("content-length")) > 0, answer
+
+
+def numbers(address):
+    return body(client.get(address, "/status"))["server"]
+
+
+def test_counts(t):
+    """What the listeners say is what happened, and asking is not counted."""
+    with listening() as (running, admin, status):
+        for _ in range(7):
+            running.get("/")
+        net.wait_until(lambda: numbers(status)["total_requests"] == 7, what="seven requests")
+        with t.case("connections"):
+            server = net.wait_until(lambda: numbers(status)["connections_active"] == 0 and numbers(status))
+            assert server["connections_accepted"] == server["connections_handled"] == 7, server
+        with t.case("hash changes with the configuration"):
+            before = body(client.get(status, "/status"))["configuration_hash"]
+            assert re.fullmatch("[0-9a-f]{32}", before), before
+            running.reload({"_format_version": "3.0"})
+            net.wait_until(lambda: body(client.get(status, "/status"))["configuration_hash"] != before)
+        with t.case("metrics"):
+            answer = client.get(status, "/metrics")
+            assert answer.status == 200 and answer.get("content-type").startswith("text/plain"), answer
+            found = {}
+            for line in answer.body.decode().splitlines():
+                match = METRIC_LINE.match(line)
+                assert match or line.startswith(("# HELP sluice_", "# TYPE sluice_")), line
+                if match:
+                    found.setdefault(match[1], []).append(int(match[3]))
+            assert found["requests"] == [7] and sum(found["shard_requests"]) == 7, found
+            assert len(found["shard_requests"]) == 2, found
+        with t.case("status command"):
+            pid = running.folder.file("pid", "%d\n" % running.pid)
+            done = gateway.run("status", "--pid", pid, "--set", "status_listen=%s:%d" % status)
+            assert done.returncode == 0 and re.search(r"total_requests +7$", done.stdout, re.M), done
+
+
+# name, Host, further headers, status on the admin listener
+ASKERS = [
+    ("localhost", "localhost", [], 200),
+    ("any case and a port", "LocalHost:8001", [], 200),
+    ("loopback address", "127.0.0.1:8001", [], 200),
+    ("IPv6 loopback", "[::1]:8001", [], 200),
+    ("own address", None, [], 200),
+    ("another name", "evil.test", [], 403),
+    ("loopback as part of a name", "127.0.0.1.evil.test", [], 403),
+    ("localhost as part of a name", "localhost.evil.test", [], 403),
+    ("foreign address", "192.0.2.1", [], 403),
+    ("a page of its own", "localhost", [("Origin", "http://localhost")], 403),
+    ("an opaque origin", "localhost", [("Origin", "null")], 403),
+]
+
+
+def test_who_may_ask(t):
+    with listening() as (_, admin, status):
+        for name, host, headers, code in ASKERS:
+            with t.case(name):
+                host = host or "%s:%d" % admin
+                for target in ("/", "/status", "/metrics"):
+                    answer = client.get(admin, target, headers, host)
+                    assert answer.status == code, answer
+                assert client.get(status, "/status", headers, host).status == 200
+        with t.case("absolute target decides"):
+            assert client.get(admin, "http://evil.test/", host="localhost").status == 403
+
+
+HOSTILE = [
+    ("no HTTP", b"hello\r\n\r\n", 400),
+    ("control character", b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("no Host", b"GET / HTTP/1.1\r\n\r\n", 400),
+    ("long header", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000 + b"\r\n\r\n", 431),
+    ("long target", b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    ("body", b"GET /status HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"a" * 100000, 200),
+]
+
+
+def test_hostile(t):
+    with listening() as (_, admin, status):
+        for name, data, code in HOSTILE:
+            with t.case(name), client.Connection(status) as c:
+                assert c.exchange(data, "GET").status == code
+                assert c.ended()
+        with t.case("byte by byte"), client.Connection(status) as c:
+            c.send_bytewise(client.encode("GET", "/status"))
+            assert c.read().status == 200
+        with t.case("pipelined"), client.Connection(status) as c:
+            c.send(client.encode("GET", "/status") + client.encode("GET", "/nope") * 2)
+            assert [c.read().status for _ in range(3)] == [200, 404, 404]
+        with t.case("HTTP/1.0"), client.Connection(status) as c:
+            assert c.exchange(client.encode("GET", "/status", host=None, version="1.0")).status == 200
+            assert c.ended()
+
+
+def test_more_connections_than_are_served(t):
+    """Those that wait are served once others have gone."""
+    with listening() as (_, admin, status), contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(client.Connection(status)) for _ in range(80)]
+        assert idle[0].exchange(client.encode("GET", "/status")).status == 200
+        idle[79].send(client.encode("GET", "/status"))
+        for one in idle[:40]:
+            one.close()
+        assert idle[79].read().status == 200
+
+
+def test_port_in_use(t):
+    """A second process does not share the listener."""
+    with listening() as (_, admin, status):
+        for setting, address in (("admin_listen", admin), ("status_listen", status)):
+            with t.case(setting):
+                listen = {"proxy_listen": "%s:%d" % (net.own_host(), net.free_port()), "admin_listen": "off",
+                          "status_listen": "off", setting: "%s:%d" % address}
+                done = gateway.run("run", *gateway.set_options(listen))
+                assert done.returncode == 3 and str(address[1]) in done.stderr, done

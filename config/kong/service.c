@@ -182,8 +182,11 @@ static void apply_url(const struct entry_point *point)
         return;
     }
     warn_beside_url(point, &url);
-    service->host = url.host;
-    service->path = url.path.data ? url.path : service->path;
+    service->host = arena_copy(point->place->arena, without_brackets(url.host));
+    if (url.path.data)
+        service->path = arena_copy(point->place->arena, url.path);
+    if (service->host.data == NULL || (url.path.data && service->path.data == NULL))
+        kong_fail_memory(point->reader);
 }
 
 /* The protocol as the model has it; the other ones come later. */
@@ -207,7 +210,8 @@ static void finish(const struct entry_point *point)
         apply_url(point);
     else if (host == NULL || host->kind == NODE_NULL)
         schema_error(point->place, point->node, "host", "required field missing");
-    service->host = without_brackets(service->host);
+    if (point->wide->url.data == NULL && without_brackets(service->host).size < service->host.size)
+        service->host = arena_copy(point->place->arena, without_brackets(service->host));
     check_protocol(point);
 }
 

@@ -106,7 +106,7 @@ static char *read_escape(struct json *json, char *out)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     char c = peek(json);
-    json->next++;
+    json->next += json->next < json->end;
     if (c == 'u')
         return read_unicode(json, out);
     const char *found = c ? strchr(from, c) : NULL;

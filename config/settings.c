@@ -27,7 +27,8 @@ static const struct field fields[] = {
       .fallback = "127.0.0.1:8001" },
     { "status_listen", FIELD_STRING, AT(status_listen), K, .check = settings_check_listeners,
       .fallback = "127.0.0.1:8007" },
-    { "admin_allowed_hosts", FIELD_STRINGS, AT(admin_allowed_hosts), FIELD_UNSUPPORTED },
+    { "admin_allowed_hosts", FIELD_STRINGS, AT(admin_allowed_hosts),
+      .help = "names besides loopback and the own address by which admin_listen may be asked" },
     { "port_maps", FIELD_STRINGS, AT(port_maps), K, .check = settings_check_port_map,
       .help = "FROM:TO, where clients see port FROM of what listens on TO" },
 
@@ -42,7 +43,12 @@ static const struct field fields[] = {
     { "receive_blocks", FIELD_INTEGER, AT(receive_blocks), .min = 16, .max = 32768, .fallback = "256",
       .help = "receive buffers of each shard, a power of two" },
     { "receive_block_bytes", FIELD_SIZE, AT(receive_block_bytes), .min = 4096, .max = 1048576,
-      .fallback = "16k" },
+      .fallback = "64k" },
+
+    { "receive_memory_bytes", FIELD_SIZE, AT(receive_memory_bytes), .min = 1048576, .max = 1099511627776,
+      .fallback = "512m", .help = "most memory of a shard in received bytes that slow peers have not taken yet" },
+    { "write_memory_bytes", FIELD_SIZE, AT(write_memory_bytes), .min = 1048576, .max = 1099511627776,
+      .fallback = "512m", .help = "most memory of a shard in heads and answers on their way" },
 
     /* Limits. */
     { "max_connections", FIELD_STRING, AT(max_connections), .check = settings_check_auto, .fallback = "auto",

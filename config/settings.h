@@ -73,6 +73,7 @@ struct settings {
 
     /* Engine. */
     int64_t ring_entries, mailbox_entries, receive_blocks, receive_block_bytes;
+    int64_t receive_memory_bytes, write_memory_bytes;
 
     /* Limits. */
     int64_t max_header_bytes, max_header_line_bytes, max_header_fields, max_target_bytes,

@@ -9,11 +9,14 @@ struct kong_plugin {
 
 #define AT(member) offsetof(struct kong_plugin, member)
 
+/* The first ones of kong_protocol_choices: plugins for the others come with those protocols. */
+static const char *const protocols[] = { "grpc", "grpcs", "http", "https", NULL };
+
 static const struct field fields[] = {
     { "name", FIELD_STRING, AT(name), .flags = FIELD_REQUIRED, .help = "the plugin" },
     { "instance_name", FIELD_STRING, AT(instance.entity.name), .check = kong_check_name, .help = "unique" },
     { "protocols", FIELD_CHOICES, AT(instance.protocols), .min = 1, .fallback = "grpc,grpcs,http,https",
-      .choices = kong_protocol_choices },
+      .choices = protocols },
     { "enabled", FIELD_BOOLEAN, AT(instance.enabled), .fallback = "true",
       .help = "false: as if it were not there" },
     { "consumer_group", FIELD_STRING, .flags = FIELD_UNSUPPORTED },

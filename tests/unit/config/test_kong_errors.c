@@ -85,6 +85,8 @@ static const struct {
     { "plugins: [{name: guard}, {name: guard}]", "plugins[1]", "uniqueness violation: 'plugins' entity" },
     { "plugins: [{name: guard, instance_name: a, protocols: [ftp]}]", "plugins[0].protocols[0]",
       "expected one of: grpc, grpcs, http, https" },
+    { "plugins: [{name: guard, protocols: [tcp]}]", "plugins[0].protocols[0]",
+      "expected one of: grpc, grpcs, http, https" },
     { "routes: [{paths: [/], plugins: [{name: guard, protocols: [grpc]}]}]", "routes[0].plugins[0]",
       "must match the associated route's protocols" },
     { "upstreams: [{name: u}]", "upstreams", "not supported yet" },

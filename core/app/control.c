@@ -31,8 +31,10 @@ struct control {
     const struct metrics **metrics;
     char hash[33];        /* of the configuration in force; read by the admin thread under its lock */
     bool draining;
-    pthread_mutex_t lock; /* of hash and draining */
+    bool empty;           /* no entity is configured: not ready, as Kong says */
+    pthread_mutex_t lock; /* of these three */
     uint64_t resolve_at_ms;
+    bool pid_written;
 };
 
 static uint64_t now_ms(void)
@@ -69,6 +71,16 @@ static void post_all(struct control *control, enum worker_mail mail, void *point
             pause_ms(1); /* a full box empties with the shard's next turn */
 }
 
+/* For the admin thread. */
+static void tell_configuration(struct control *control)
+{
+    const struct model *model = control->snapshot->model;
+    pthread_mutex_lock(&control->lock);
+    memcpy(control->hash, model->hash, sizeof(control->hash));
+    control->empty = model->services.count + model->routes.count + model->plugins.count == 0;
+    pthread_mutex_unlock(&control->lock);
+}
+
 static void publish(struct control *control, struct snapshot *snapshot)
 {
     /* Old ones are held by their slowest request; more than a few of them wait here, not in memory. */
@@ -76,9 +88,7 @@ static void publish(struct control *control, struct snapshot *snapshot)
         pause_ms(TICK_MS);
     control->retired[control->retired_count++] = control->snapshot;
     control->snapshot = snapshot;
-    pthread_mutex_lock(&control->lock);
-    memcpy(control->hash, snapshot->model->hash, sizeof(control->hash));
-    pthread_mutex_unlock(&control->lock);
+    tell_configuration(control);
     post_all(control, MAIL_SNAPSHOT, snapshot);
 }
 
@@ -194,7 +204,7 @@ static bool is_ready(void *owner)
 {
     struct control *control = owner;
     pthread_mutex_lock(&control->lock);
-    bool ready = !control->draining;
+    bool ready = !control->draining && !control->empty;
     pthread_mutex_unlock(&control->lock);
     return ready;
 }
@@ -221,7 +231,7 @@ static bool start_admin(struct control *control)
     return false;
 }
 
-static bool write_pid_file(const struct control *control)
+static bool write_pid_file(struct control *control)
 {
     struct slice path = control->settings->pid_file;
     if (path.size == 0)
@@ -232,7 +242,8 @@ static bool write_pid_file(const struct control *control)
         return false;
     }
     fprintf(file, "%ld\n", (long)getpid());
-    return fclose(file) == 0;
+    control->pid_written = fclose(file) == 0;
+    return control->pid_written;
 }
 
 static bool start(struct control *control)
@@ -322,7 +333,7 @@ static void stop(struct control *control)
     snapshot_free(control->snapshot);
     free(control->workers);
     free(control->metrics);
-    if (control->settings->pid_file.size > 0)
+    if (control->pid_written)
         (void)unlink(control->settings->pid_file.data);
 }
 
@@ -361,7 +372,7 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
     if (!prepare(&control, loaded))
         return COMMAND_EXIT_INVALID;
     pthread_mutex_init(&control.lock, NULL);
-    memcpy(control.hash, control.snapshot->model->hash, sizeof(control.hash));
+    tell_configuration(&control);
     control.resolve_at_ms = now_ms() + (uint64_t)control.settings->dns_valid_ttl_ms;
     bool started = start(&control);
     if (started) {

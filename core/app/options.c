@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-enum { RESERVED_DESCRIPTORS = 64, RECEIVE_BLOCKS_MOST = 32768 };
+enum { RESERVED_DESCRIPTORS = 64 };
 
 /* Cores this process may run on, as many as shards want; fewer cores than shards: none is pinned. */
 static void choose_cpus(struct options *options, const struct settings *settings)
@@ -151,6 +151,15 @@ static void fill_paths(struct options *options, const struct settings *settings)
                  SLICE_FORMAT(settings->dns_hostsfile));
 }
 
+/* Blocks of all sizes of receive_memory_bytes, at least twice as many as are lent to the kernel. */
+static uint32_t receive_count(const struct settings *settings)
+{
+    int64_t count = settings->receive_memory_bytes / settings->receive_block_bytes;
+    if (count < settings->receive_blocks * 2)
+        count = settings->receive_blocks * 2;
+    return count > UINT16_MAX ? UINT16_MAX : (uint32_t)count;
+}
+
 bool options_init(struct options *options, struct settings *settings, struct report *report)
 {
     *options = (struct options){ 0 };
@@ -162,8 +171,8 @@ bool options_init(struct options *options, struct settings *settings, struct rep
     options->blocks = (struct block_limits){
         .lent_count = (uint32_t)settings->receive_blocks,
         .receive_bytes = (uint32_t)settings->receive_block_bytes,
-        .receive_count = RECEIVE_BLOCKS_MOST,
-        .write_bytes = UINT64_C(1) << 30,
+        .receive_count = receive_count(settings),
+        .write_bytes = (uint64_t)settings->write_memory_bytes,
     };
     options->snapshot = (struct snapshot_options){
         .registry = plugin_registry,

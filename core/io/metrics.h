@@ -32,7 +32,6 @@
     M(BLOCKS_DRY, "blocks_dry", "receives that found no block")                                              \
     M(RECEIVE_BLOCKS_HELD, "receive_blocks_held", "receive blocks in use now")                               \
     M(LOG_DROPPED, "log_dropped", "access log records dropped")                                              \
-    M(MAIL_DROPPED, "mail_dropped", "messages between shards dropped")                                       \
     M(SNAPSHOTS_ADOPTED, "snapshots_adopted", "snapshots taken up")
 
 enum metric {

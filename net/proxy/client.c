@@ -328,7 +328,7 @@ void client_send(struct client *client, struct chunk chunk)
 bool client_is_congested(const struct client *client)
 {
     const struct stream *stream = &client->tcp.stream;
-    return stream->queued_bytes > client->proxy->options->stream_bytes || stream->queued_chunks > 64;
+    return stream->queued_bytes > client->proxy->options->stream_bytes || stream->queued_chunks > STREAM_CHUNKS_MAX;
 }
 
 void client_pause(struct client *client)

@@ -77,7 +77,7 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
     if (flows && !exchange_flush_body(exchange))
         fail_memory(exchange);
     else if (flows ? upstream_is_congested(exchange->upstream)
-                   : exchange->body.bytes > options->stream_bytes || exchange->body.count > 64)
+                   : exchange->body.bytes > options->stream_bytes || exchange->body.count > STREAM_CHUNKS_MAX)
         client_pause(exchange->client);
 }
 

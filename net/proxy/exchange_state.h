@@ -34,6 +34,9 @@ enum exchange_step {
 
 enum step_result { STEP_RESULT_NEXT, STEP_RESULT_JUMP, STEP_RESULT_WAIT, STEP_RESULT_DONE };
 
+/* Chunks queued toward one peer before the other is paused: each may hold a whole receive block. */
+enum { STREAM_CHUNKS_MAX = 24 };
+
 enum { EXCHANGE_PAGE_BYTES = 2560, REQUEST_ID_SIZE = 32 };
 
 /* A response made by the gateway. */

@@ -191,7 +191,7 @@ void upstream_send(struct upstream *upstream, struct chunk chunk)
 bool upstream_is_congested(const struct upstream *upstream)
 {
     const struct stream *stream = &upstream->tcp.stream;
-    return stream->queued_bytes > upstream->proxy->options->stream_bytes || stream->queued_chunks > 64;
+    return stream->queued_bytes > upstream->proxy->options->stream_bytes || stream->queued_chunks > STREAM_CHUNKS_MAX;
 }
 
 void upstream_pause(struct upstream *upstream)

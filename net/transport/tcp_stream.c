@@ -265,6 +265,19 @@ static bool join(struct tcp_stream *tcp, const struct chunk *chunk)
     return true;
 }
 
+/* A small piece would pin a whole receive block behind what is still to be sent: it moves into a block of its
+ * own, which the next small pieces join. */
+static void unpin(struct shard *shard, struct chunk *chunk)
+{
+    struct block *block = chunk->size <= JOIN_BYTES ? block_open(shard->blocks, BLOCK_SMALL_BYTES) : NULL;
+    if (block == NULL)
+        return;
+    memcpy(block->data, chunk->block->data + chunk->offset, chunk->size);
+    block->used = chunk->size;
+    chunk_release(chunk);
+    *chunk = (struct chunk){ block, 0, block->used };
+}
+
 static void tcp_send(struct stream *stream, struct chunk chunk)
 {
     struct tcp_stream *tcp = tcp_of(stream);
@@ -273,7 +286,10 @@ static void tcp_send(struct stream *stream, struct chunk chunk)
         chunk_release(&chunk);
         return;
     }
-    if (join(tcp, &chunk))
+    bool joined = join(tcp, &chunk);
+    if (!joined && tcp->queue.count > 0 && chunk.block->used == 0)
+        unpin(stream->shard, &chunk);
+    if (joined)
         chunk_release(&chunk);
     else if (!chunk_queue_push(&tcp->queue, chunk))
         tcp->failure = ERROR_MEMORY;

@@ -14,7 +14,8 @@ METRIC_LINE = re.compile(r'sluice_(\w+?)(?:\{shard="(\d+)"\})? (\d+)$')
 def listening():
     """(gateway, admin address, status address)"""
     admin, status = ((net.own_host(), net.free_port()) for _ in range(2))
-    listen = {"admin_listen": "%s:%d" % admin, "status_listen": "%s:%d" % status}
+    listen = {"admin_listen": "%s:%d" % admin, "status_listen": "%s:%d" % status,
+              "admin_allowed_hosts": "admin.test"}
     with origin.Origin() as upstream:
         with Gateway(simple_config(upstream.url), listen) as running:
             yield running, admin, status
@@ -101,6 +102,8 @@ ASKERS = [
     ("loopback as part of a name", "127.0.0.1.evil.test", [], 403),
     ("localhost as part of a name", "localhost.evil.test", [], 403),
     ("foreign address", "192.0.2.1", [], 403),
+    ("allowed name", "admin.test", [], 200),
+    ("longer than an allowed name", "admin.test.evil.test", [], 403),
     ("a page of its own", "localhost", [("Origin", "http://localhost")], 403),
     ("an opaque origin", "localhost", [("Origin", "null")], 403),
 ]

@@ -64,7 +64,7 @@ def in_force(gateway, number, statuses=(200,)):
 def test_under_load(t):
     with origin.Origin(keep_bodies=False) as upstream:
         config = simple_config(upstream.url, paths=["/stable"])
-        with Gateway(config) as gateway:
+        with Gateway(config, {"keepalive_requests": "1000000"}) as gateway:
             load, sizes = Load(gateway), []
             for number in range(RELOADS):
                 gateway.reload(versioned(config, number))

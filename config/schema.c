@@ -2,6 +2,7 @@
 #include "config/schema.h"
 
 #include "config/schema_value.h"
+#include "config/vault.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -67,7 +68,8 @@ static bool refuse(const struct reading *reading, const struct node *node, const
 static bool refuse_text(const struct reading *reading, const struct node *node, const char *reason)
 {
     char text[VALUE_REASON_SIZE];
-    return refuse(reading, node, value_reason(reason, node->text, text));
+    struct slice shown = reading->field->flags & FIELD_SECRET ? SLICE("***") : node->text;
+    return refuse(reading, node, value_reason(reason, shown, text));
 }
 
 static bool refuse_type(const struct reading *reading, const struct node *node)
@@ -85,12 +87,18 @@ static bool refuse_type(const struct reading *reading, const struct node *node)
 
 static bool read_text(const struct reading *reading, const struct node *node, struct slice *out)
 {
+    const struct field *field = reading->field;
+    struct slice text = node->text;
     if (node->kind != NODE_STRING)
         return refuse(reading, node, "expected a string");
-    const char *reason = value_check_text(reading->field, node->text);
+    const char *reason = NULL;
+    if ((field->flags & FIELD_VAULT) && vault_is_reference(text))
+        reason = vault_resolve(node->text, reading->place->arena, &text);
+    if (reason == NULL)
+        reason = value_check_text(field, text);
     if (reason)
         return refuse_text(reading, node, reason);
-    *out = arena_copy(reading->place->arena, node->text);
+    *out = arena_copy(reading->place->arena, text);
     return out->data != NULL || refuse(reading, node, "out of memory");
 }
 

@@ -18,7 +18,8 @@ struct all {
     uint64_t choices;
     struct slices strings;
     struct schema_map map;
-    struct part part, needed;
+    struct part part;
+    struct slice secret;
 };
 
 static const char *check_x(struct slice text)
@@ -53,6 +54,7 @@ static const struct field fields[] = {
     { "map", FIELD_MAP, AT(map), .check = check_x },
     { "part", FIELD_RECORD, AT(part), .record = &part_schema },
     { "later", FIELD_STRING, 0, FIELD_UNSUPPORTED },
+    { "secret", FIELD_STRING, AT(secret), FIELD_SECRET | FIELD_VAULT, .check = check_x },
 };
 static const char *const others[] = { "children", "_comment", NULL };
 
@@ -173,6 +175,11 @@ static const struct {
     { "{zzzzzz: 1}", "at.zzzzzz", "unknown field" },
     { "{strnig: 1}", "at.strnig", "unknown field (did you mean 'string'?)" },
     { "{childen: 1}", "at.childen", "unknown field (did you mean 'children'?)" },
+    { "{secret: abc}", "at.secret", "'***' does not begin with x" },
+    { "{secret: '{vault://env/not-there}'}", "at.secret", "no such variable" },
+    { "{secret: '{vault://hcv/a}'}", "at.secret", "only the vault 'env'" },
+    { "{secret: '{vault://env}'}", "at.secret", "expected {vault://env/NAME}" },
+    { "{secret: '{vault://env/}'}", "at.secret", "expected {vault://env/NAME}" },
     { "[]", "at", "expected a record" },
 };
 
@@ -184,6 +191,33 @@ Test(schema, every_message)
         cr_assert(config_setup_reported(&setup, 1, refused[i].path, refused[i].reason), "%s",
                   refused[i].text);
         cr_assert_eq(setup.report.error_count, before + 1, "%s", refused[i].text);
+    }
+}
+
+static const struct {
+    const char *reference, *value, *wanted; /* wanted NULL: refused */
+} references[] = {
+    { "{vault://env/sluice-test-secret}", "x y", "x y" },
+    { "{vault://env/SLUICE_TEST_SECRET}", "x", "x" },
+    { "{vault://env/sluice-test-secret?ttl=5&base64_decode=true}", "eHl6", "xyz" },
+    { "{vault://env/sluice-test-secret?base64_decode=true}", "e", NULL },
+    { "{vault://env/sluice-test-secret/a}", "{\"a\": \"x\"}", "x" },
+    { "{vault://env/sluice-test-secret/b}", "{\"a\": \"x\"}", NULL },
+    { "{vault://env/sluice-test-secret/b}", "{", NULL },
+    { "{vault://env/sluice-test-secret}", "abc", NULL },
+    { "{vault://env/sluice-test-secret}", "", NULL },
+};
+
+Test(schema, vault_references)
+{
+    for (size_t i = 0; i < COUNT_OF(references); i++) {
+        char text[128];
+        setenv("SLUICE_TEST_SECRET", references[i].value, 1);
+        snprintf(text, sizeof(text), "{secret: '%s', string: '{vault://env/a}'}", references[i].reference);
+        cr_assert_eq(read_value(text), references[i].wanted != NULL, "%s", references[i].reference);
+        if (references[i].wanted)
+            cr_assert_str_eq(value.secret.data, references[i].wanted);
+        cr_assert_str_eq(value.string.data, "{vault://env/a}");
     }
 }
 

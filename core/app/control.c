@@ -50,7 +50,7 @@ static void pause_ms(long milliseconds)
     nanosleep(&time, NULL);
 }
 
-/* --- snapshots --------------------------------------------------------------------------------------------- */
+/* --- snapshots ------------------------------------------------------------------------------------------ */
 
 static void free_released(struct control *control)
 {
@@ -97,7 +97,8 @@ static void report_to_journal(const struct report *report, const char *what)
     if (report->count > 0)
         report_print(report, stderr);
     if (report->error_count > 0)
-        journal(JOURNAL_ERROR, "%s failed errors=%u: the configuration in force stays", what, report->error_count);
+        journal(JOURNAL_ERROR, "%s failed errors=%u: the configuration in force stays", what,
+                report->error_count);
 }
 
 static void reload(struct control *control)
@@ -141,7 +142,7 @@ static void resolve_again(struct control *control)
     control->resolve_at_ms = now_ms() + (uint64_t)control->settings->dns_valid_ttl_ms;
 }
 
-/* --- starting ------------------------------------------------------------------------------------------------ */
+/* --- starting ------------------------------------------------------------------------------------------- */
 
 static bool open_plugins(struct control *control)
 {
@@ -177,17 +178,19 @@ static bool start_workers(struct control *control)
     memset(control->workers, 0, options->shard_count * sizeof(struct worker));
     for (unsigned i = 0; i < options->shard_count; i++) {
         struct worker *worker = &control->workers[i];
-        worker->shard_options = (struct shard_options){ .index = i, .count = options->shard_count,
+        worker->shard_options = (struct shard_options){ .index = i,
+                                                        .count = options->shard_count,
                                                         .cpu = options->cpus[i],
                                                         .ring_entries = options->ring_entries,
                                                         .blocks = options->blocks };
-        worker->start = (struct proxy_start){ .options = &options->proxy,
-                                              .snapshot = control->snapshot,
-                                              .plugin_process_states = control->plugin_states,
-                                              .listener_fds = control->sockets.fds + i * control->sockets.per_shard,
-                                              .listener_ports = control->sockets.ports,
-                                              .listener_count = control->sockets.per_shard,
-                                              .log = &options->log };
+        worker->start =
+            (struct proxy_start){ .options = &options->proxy,
+                                  .snapshot = control->snapshot,
+                                  .plugin_process_states = control->plugin_states,
+                                  .listener_fds = control->sockets.fds + i * control->sockets.per_shard,
+                                  .listener_ports = control->sockets.ports,
+                                  .listener_count = control->sockets.per_shard,
+                                  .log = &options->log };
         control->metrics[i] = &worker->shard.metrics;
         enum error error = worker_start(worker);
         if (error == ERROR_OK) {
@@ -257,7 +260,7 @@ static bool start(struct control *control)
            write_pid_file(control);
 }
 
-/* --- running -------------------------------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------------------------------------- */
 
 static uint64_t total(const struct control *control, enum metric metric)
 {

@@ -8,6 +8,7 @@
 
 struct control;
 
-/* Takes the model of what was loaded. Runs until the process is asked to end; the exit status. `demo` prints what to try. */
+/* Takes the model of what was loaded. Runs until the process is asked to end; the exit status. `demo`
+ * prints what to try. */
 enum control_greeting { CONTROL_PLAIN, CONTROL_DEMO };
 int control_run(const struct config_sources *sources, struct loaded *loaded, enum control_greeting greeting);

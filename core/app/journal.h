@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operational log: one line per event on standard error, "time level message key=value ...". For the control
- * thread and the start of shards; never on the request path. */
+/* The operational log: one line per event on standard error, "time level message key=value ...". For the
+ * control thread and the start of shards; never on the request path. */
 #pragma once
 
 enum journal_level { JOURNAL_DEBUG, JOURNAL_INFO, JOURNAL_NOTICE, JOURNAL_WARN, JOURNAL_ERROR };

@@ -17,7 +17,7 @@ extern char **environ;
 static const char usage[] =
     "usage: sluice COMMAND [-c PATH]... [--set KEY=VALUE]... [--pid FILE]\n"
     "\n"
-    "  run                   serve in the foreground; PATH is a settings file, a configuration or a directory\n"
+    "  run                   serve in the foreground; PATH: settings, configuration or a directory of them\n"
     "  demo                  serve a built-in demonstration\n"
     "  check                 validate everything, print every error\n"
     "  explain METHOD URL [-H 'Name: value']...   which route matches, and why\n"
@@ -43,7 +43,8 @@ static int parse(struct arguments *arguments, int count, char **words)
     struct command_options *options = &arguments->options;
     for (int i = 0; i < count; i++) {
         char *word = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
-        bool takes_value = strcmp(word, "-c") == 0 || strcmp(word, "--set") == 0 || strcmp(word, "--pid") == 0;
+        bool takes_value =
+            strcmp(word, "-c") == 0 || strcmp(word, "--set") == 0 || strcmp(word, "--pid") == 0;
         if (!takes_value) {
             arguments->rest[options->argument_count++] = word;
             continue;

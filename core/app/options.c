@@ -49,8 +49,8 @@ static void share_descriptors(struct options *options, const struct settings *se
     uint64_t reserved = RESERVED_DESCRIPTORS + listeners + 4ull * options->shard_count;
     uint64_t usable = all > reserved + 16 ? all - reserved : 16;
     uint64_t clients = settings->connections_max ? settings->connections_max : usable * 3 / 4;
-    uint64_t upstreams = settings->upstream_max_connections > 0 ? (uint64_t)settings->upstream_max_connections
-                                                                : UINT32_MAX;
+    uint64_t upstreams =
+        settings->upstream_max_connections > 0 ? (uint64_t)settings->upstream_max_connections : UINT32_MAX;
     if (clients > usable * 3 / 4)
         clients = usable * 3 / 4;
     if (upstreams > usable - clients)
@@ -144,8 +144,8 @@ static void fill_paths(struct options *options, const struct settings *settings)
 {
     snprintf(options->log_path, sizeof(options->log_path), "%.*s", SLICE_FORMAT(settings->proxy_access_log));
     options->log.path = is_off(settings->proxy_access_log) ? NULL : options->log_path;
-    options->log.format = settings->proxy_access_log_format == SETTINGS_FORMAT_JSON ? ACCESS_LOG_JSON
-                                                                               : ACCESS_LOG_COMBINED;
+    options->log.format =
+        settings->proxy_access_log_format == SETTINGS_FORMAT_JSON ? ACCESS_LOG_JSON : ACCESS_LOG_COMBINED;
     if (!is_off(settings->dns_hostsfile))
         snprintf(options->hosts_path, sizeof(options->hosts_path), "%.*s",
                  SLICE_FORMAT(settings->dns_hostsfile));

@@ -40,37 +40,50 @@ static bool open_one(struct sockets *sockets, const struct listener_setting *set
     return true;
 }
 
+/* The listeners that can be served now. */
+static uint32_t choose(const struct listener_settings *all, const struct listener_setting **chosen)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < all->count; i++) {
+        const struct listener_setting *setting = &all->items[i];
+        if (serves(setting))
+            chosen[count++] = setting;
+        else
+            journal(JOURNAL_WARN,
+                    "proxy_listen %.*s:%u is not opened: ssl, proxy_protocol and udp are not supported yet",
+                    SLICE_FORMAT(setting->address), setting->port);
+    }
+    return count;
+}
+
+static bool open_all(struct sockets *sockets, const struct listener_setting *const *chosen,
+                     unsigned shard_count, struct report *report)
+{
+    for (uint32_t i = 0; i < sockets->per_shard; i++)
+        sockets->ports[i] = chosen[i]->port;
+    for (unsigned shard = 0; shard < shard_count; shard++)
+        for (uint32_t i = 0; i < sockets->per_shard; i++)
+            if (!open_one(sockets, chosen[i], &sockets->ports[i], report))
+                return false;
+    return true;
+}
+
 bool sockets_open(struct sockets *sockets, const struct settings *settings, unsigned shard_count,
                   struct report *report)
 {
-    const struct listener_settings *listeners = &settings->proxy_listeners;
-    sockets->fds = calloc((size_t)listeners->count * shard_count + 1, sizeof(int));
-    sockets->ports = calloc(listeners->count + 1, sizeof(uint16_t));
-    if (sockets->fds == NULL || sockets->ports == NULL)
-        return false;
-    for (unsigned shard = 0; shard < shard_count; shard++) {
-        uint32_t at = 0;
-        for (uint32_t i = 0; i < listeners->count; i++) {
-            const struct listener_setting *setting = &listeners->items[i];
-            if (!serves(setting)) {
-                if (shard == 0)
-                    journal(JOURNAL_WARN,
-                            "proxy_listen %.*s:%u is not opened: ssl, proxy_protocol and udp listeners are not "
-                            "supported yet",
-                            SLICE_FORMAT(setting->address), setting->port);
-                continue;
-            }
-            if (shard == 0)
-                sockets->ports[at] = setting->port;
-            if (!open_one(sockets, setting, &sockets->ports[at], report)) {
-                sockets_close(sockets);
-                return false;
-            }
-            at++;
-        }
-        sockets->per_shard = at;
+    const struct listener_settings *all = &settings->proxy_listeners;
+    const struct listener_setting **chosen = calloc(all->count + 1, sizeof(*chosen));
+    sockets->fds = calloc((size_t)all->count * shard_count + 1, sizeof(int));
+    sockets->ports = calloc(all->count + 1, sizeof(uint16_t));
+    bool opened = chosen && sockets->fds && sockets->ports;
+    if (opened) {
+        sockets->per_shard = choose(all, chosen);
+        opened = open_all(sockets, chosen, shard_count, report);
     }
-    return true;
+    free(chosen);
+    if (!opened)
+        sockets_close(sockets);
+    return opened;
 }
 
 void sockets_given(struct sockets *sockets, unsigned shard)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The listening sockets of all shards: one per listener and shard (SO_REUSEPORT), opened before any shard starts
- * so that a busy port ends the start with a reason. Control thread. */
+/* The listening sockets of all shards: one per listener and shard (SO_REUSEPORT), opened before any shard
+ * starts so that a busy port ends the start with a reason. Control thread. */
 #pragma once
 
 #include "config/settings.h"
@@ -12,7 +12,8 @@ struct sockets {
     char first_text[64];
 };
 
-/* False: reported, nothing is left open. Listeners that cannot be served yet (ssl) are left out with a warning. */
+/* False: reported, nothing is left open. Listeners that cannot be served yet (ssl) are left out with a
+ * warning. */
 bool sockets_open(struct sockets *sockets, const struct settings *settings, unsigned shard_count,
                   struct report *report);
 

@@ -7,10 +7,10 @@
 
 _Noreturn void check_failed(const char *expression, const char *file, int line);
 
-#define CHECK(expression)                                                                                    \
-    do {                                                                                                     \
-        if (__builtin_expect(!(expression), 0))                                                              \
-            check_failed(#expression, __FILE__, __LINE__);                                                   \
+#define CHECK(expression)                                  \
+    do {                                                   \
+        if (__builtin_expect(!(expression), 0))            \
+            check_failed(#expression, __FILE__, __LINE__); \
     } while (0)
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

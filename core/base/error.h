@@ -5,20 +5,20 @@
 
 #include "core/base/check.h"
 
-#define ERROR_LIST(E)                                                                                        \
-    E(OK, "ok", 200)                                                                                         \
-    E(MEMORY, "out of memory", 503)                                                                          \
-    E(LIMIT, "limit reached", 503)                                                                           \
-    E(DESCRIPTORS, "out of descriptors", 503)                                                                \
-    E(KERNEL, "refused by the kernel", 500)                                                                  \
-    E(NAME, "name resolution failed", 503)                                                                   \
-    E(REFUSED, "connection refused", 502)                                                                    \
-    E(RESET, "connection reset", 502)                                                                        \
-    E(CLOSED, "connection closed", 502)                                                                      \
-    E(TIMEOUT, "timed out", 504)                                                                             \
-    E(PROTOCOL, "invalid message", 502)                                                                      \
-    E(CANCELLED, "cancelled", 499)                                                                           \
-    E(INVALID, "invalid value", 400)                                                                         \
+#define ERROR_LIST(E)                         \
+    E(OK, "ok", 200)                          \
+    E(MEMORY, "out of memory", 503)           \
+    E(LIMIT, "limit reached", 503)            \
+    E(DESCRIPTORS, "out of descriptors", 503) \
+    E(KERNEL, "refused by the kernel", 500)   \
+    E(NAME, "name resolution failed", 503)    \
+    E(REFUSED, "connection refused", 502)     \
+    E(RESET, "connection reset", 502)         \
+    E(CLOSED, "connection closed", 502)       \
+    E(TIMEOUT, "timed out", 504)              \
+    E(PROTOCOL, "invalid message", 502)       \
+    E(CANCELLED, "cancelled", 499)            \
+    E(INVALID, "invalid value", 400)          \
     E(NOT_FOUND, "not found", 404)
 
 enum error {

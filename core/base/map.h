@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash table from byte strings to pointers, under a secret hash. It is built once (its memory comes from an
- * arena) and then read by anybody: snapshots hold routes, consumers and credentials in it. Keys are not copied. */
+/* A hash table from byte strings to pointers, under a secret hash. It is built once (its memory comes from
+ * an arena) and then read by anybody: snapshots hold routes, consumers and credentials in it. Keys are not
+ * copied. */
 #pragma once
 
 #include "core/base/arena.h"

@@ -57,6 +57,6 @@ static inline struct chunk chunk_part(const struct chunk *chunk, uint32_t offset
     return (struct chunk){ chunk->block, chunk->offset + offset, size };
 }
 
-/* A fresh block to write into, one reference; NULL when memory or the store's limit is exhausted. size_bytes is
- * rounded up to BLOCK_SMALL_BYTES, BLOCK_LARGE_BYTES or taken as it is. */
+/* A fresh block to write into, one reference; NULL when memory or the store's limit is exhausted.
+ * size_bytes is rounded up to BLOCK_SMALL_BYTES, BLOCK_LARGE_BYTES or taken as it is. */
 struct block *block_open(struct block_store *store, size_t size_bytes);

@@ -183,8 +183,11 @@ struct block *block_open(struct block_store *store, size_t size_bytes)
             return NULL;
         store->write_bytes += capacity;
     }
-    *block = (struct block){ .data = (char *)(block + 1), .capacity = (uint32_t)capacity, .references = 1,
-                             .store = store, .kind = (uint16_t)kind };
+    *block = (struct block){ .data = (char *)(block + 1),
+                             .capacity = (uint32_t)capacity,
+                             .references = 1,
+                             .store = store,
+                             .kind = (uint16_t)kind };
     return block;
 }
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where blocks come from: the receive blocks lent to the kernel through a buffer ring, and blocks to write into.
- * The buffer ring is refilled as soon as a block is taken out of it, from spare ones or by growing up to a limit,
- * so that slow readers that hold blocks do not starve the others. An idle connection holds none. One shard. */
+/* Where blocks come from: the receive blocks lent to the kernel through a buffer ring, and blocks to write
+ * into. The buffer ring is refilled as soon as a block is taken out of it, from spare ones or by growing
+ * up to a limit, so that slow readers that hold blocks do not starve the others. An idle connection holds
+ * none. One shard. */
 #pragma once
 
 #include "core/io/block.h"
 #include "core/io/ring.h"
 
 struct block_limits {
-    uint32_t lent_count;      /* blocks in the buffer ring; a power of two */
-    uint32_t receive_bytes;   /* size of a receive block */
-    uint32_t receive_count;   /* most receive blocks of this shard, <= 65535 */
-    uint64_t write_bytes;     /* most memory in blocks to write into */
+    uint32_t lent_count; /* blocks in the buffer ring; a power of two */
+    uint32_t receive_bytes; /* size of a receive block */
+    uint32_t receive_count; /* most receive blocks of this shard, <= 65535 */
+    uint64_t write_bytes; /* most memory in blocks to write into */
 };
 
 struct block_counts {

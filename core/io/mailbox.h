@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bounded queue of messages to one shard from one writer (the control thread). The writer posts and wakes the
- * shard; the shard hands each message to its `deliver` between two loop turns. A full box refuses: the writer
- * keeps its message and says so. */
+/* A bounded queue of messages to one shard from one writer (the control thread). The writer posts and
+ * wakes the shard; the shard hands each message to its `deliver` between two loop turns. A full box
+ * refuses: the writer keeps its message and says so. */
 #pragma once
 
 #include "core/base/error.h"
@@ -21,7 +21,7 @@ enum { MAILBOX_SLOTS = 64 };
 struct mailbox {
     struct mail slots[MAILBOX_SLOTS];
     uint32_t written; /* by the writer, atomically */
-    uint32_t read;    /* by the shard, atomically */
+    uint32_t read; /* by the shard, atomically */
     int event_fd;
     uint64_t event_value;
     struct op op;

@@ -6,32 +6,32 @@
 #include <stdint.h>
 
 /* name, metric name, help */
-#define METRIC_LIST(M)                                                                                       \
-    M(CONNECTIONS_ACCEPTED, "connections_accepted", "client connections accepted")                           \
-    M(CONNECTIONS_ACTIVE, "connections_active", "client connections open now")                               \
-    M(CONNECTIONS_SHED, "connections_shed", "times accepting stopped at a limit")                            \
-    M(ACCEPT_ERRORS, "accept_errors", "accepts refused by the kernel")                                       \
-    M(REQUESTS, "requests", "requests begun")                                                                \
-    M(REQUESTS_ACTIVE, "requests_active", "requests in progress now")                                        \
-    M(REQUESTS_REFUSED, "requests_refused", "messages refused as malformed or too large")                    \
-    M(REQUESTS_ABORTED, "requests_aborted", "requests whose client went away")                               \
-    M(RESPONSES_1XX, "responses_1xx", "interim responses passed on")                                         \
-    M(RESPONSES_2XX, "responses_2xx", "responses with status 2xx")                                           \
-    M(RESPONSES_3XX, "responses_3xx", "responses with status 3xx")                                           \
-    M(RESPONSES_4XX, "responses_4xx", "responses with status 4xx")                                           \
-    M(RESPONSES_5XX, "responses_5xx", "responses with status 5xx")                                           \
-    M(UPSTREAM_CONNECTS, "upstream_connects", "connections opened to upstreams")                             \
-    M(UPSTREAM_REUSES, "upstream_reuses", "requests sent over a kept connection")                            \
-    M(UPSTREAM_FAILURES, "upstream_failures", "tries that failed")                                           \
-    M(UPSTREAM_RETRIES, "upstream_retries", "tries repeated")                                                \
-    M(UPSTREAM_ACTIVE, "upstream_active", "connections to upstreams open now")                               \
-    M(UPSTREAM_IDLE, "upstream_idle", "kept connections to upstreams")                                       \
-    M(UPSTREAM_REFUSED, "upstream_refused", "requests refused at upstream_max_connections")                  \
-    M(TIMEOUTS_CLIENT, "timeouts_client", "client connections ended by a time limit")                        \
-    M(MEMORY_FAILURES, "memory_failures", "requests ended for want of memory")                               \
-    M(BLOCKS_DRY, "blocks_dry", "receives that found no block")                                              \
-    M(RECEIVE_BLOCKS_HELD, "receive_blocks_held", "receive blocks in use now")                               \
-    M(LOG_DROPPED, "log_dropped", "access log records dropped")                                              \
+#define METRIC_LIST(M)                                                                      \
+    M(CONNECTIONS_ACCEPTED, "connections_accepted", "client connections accepted")          \
+    M(CONNECTIONS_ACTIVE, "connections_active", "client connections open now")              \
+    M(CONNECTIONS_SHED, "connections_shed", "times accepting stopped at a limit")           \
+    M(ACCEPT_ERRORS, "accept_errors", "accepts refused by the kernel")                      \
+    M(REQUESTS, "requests", "requests begun")                                               \
+    M(REQUESTS_ACTIVE, "requests_active", "requests in progress now")                       \
+    M(REQUESTS_REFUSED, "requests_refused", "messages refused as malformed or too large")   \
+    M(REQUESTS_ABORTED, "requests_aborted", "requests whose client went away")              \
+    M(RESPONSES_1XX, "responses_1xx", "interim responses passed on")                        \
+    M(RESPONSES_2XX, "responses_2xx", "responses with status 2xx")                          \
+    M(RESPONSES_3XX, "responses_3xx", "responses with status 3xx")                          \
+    M(RESPONSES_4XX, "responses_4xx", "responses with status 4xx")                          \
+    M(RESPONSES_5XX, "responses_5xx", "responses with status 5xx")                          \
+    M(UPSTREAM_CONNECTS, "upstream_connects", "connections opened to upstreams")            \
+    M(UPSTREAM_REUSES, "upstream_reuses", "requests sent over a kept connection")           \
+    M(UPSTREAM_FAILURES, "upstream_failures", "tries that failed")                          \
+    M(UPSTREAM_RETRIES, "upstream_retries", "tries repeated")                               \
+    M(UPSTREAM_ACTIVE, "upstream_active", "connections to upstreams open now")              \
+    M(UPSTREAM_IDLE, "upstream_idle", "kept connections to upstreams")                      \
+    M(UPSTREAM_REFUSED, "upstream_refused", "requests refused at upstream_max_connections") \
+    M(TIMEOUTS_CLIENT, "timeouts_client", "client connections ended by a time limit")       \
+    M(MEMORY_FAILURES, "memory_failures", "requests ended for want of memory")              \
+    M(BLOCKS_DRY, "blocks_dry", "receives that found no block")                             \
+    M(RECEIVE_BLOCKS_HELD, "receive_blocks_held", "receive blocks in use now")              \
+    M(LOG_DROPPED, "log_dropped", "access log records dropped")                             \
     M(SNAPSHOTS_ADOPTED, "snapshots_adopted", "snapshots taken up")
 
 enum metric {

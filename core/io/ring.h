@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A shard's io_uring: prepares operations, submits and waits in one system call per turn, and hands completions
- * to their ops. Completions never run inside a prepare. Needs Linux 6.1; what newer kernels offer is probed.
- * Owned and used by one thread. */
+/* A shard's io_uring: prepares operations, submits and waits in one system call per turn, and hands
+ * completions to their ops. Completions never run inside a prepare. Needs Linux 6.1; what newer kernels
+ * offer is probed. Owned and used by one thread. */
 #pragma once
 
 #include "core/base/error.h"
@@ -14,17 +14,17 @@ struct ring {
     uint64_t enter_count;
     uint64_t completion_count;
     uint64_t submission_full_count; /* prepares that had to submit first */
-    uint64_t overflow_count;        /* turns that found the completion queue overflown */
+    uint64_t overflow_count; /* turns that found the completion queue overflown */
 };
 
 /* What the running kernel offers, for `sluice version` and for choosing. */
 struct ring_features {
-    bool works;              /* everything this program needs (Linux 6.1) */
-    bool defer_taskrun;      /* else cooperative, slower */
-    bool no_sqarray;         /* 6.6 */
-    bool receive_bundle;     /* 6.10 */
+    bool works; /* everything this program needs (Linux 6.1) */
+    bool defer_taskrun; /* else cooperative, slower */
+    bool no_sqarray; /* 6.6 */
+    bool receive_bundle; /* 6.10 */
     bool incremental_blocks; /* 6.12 */
-    const char *missing;     /* what is missing when it does not work */
+    const char *missing; /* what is missing when it does not work */
 };
 
 struct ring_features ring_probe(void);

@@ -25,10 +25,10 @@ struct shard_options {
 struct shard {
     struct ring ring;
     struct block_store *blocks;
-    uint64_t now_ns;  /* monotonic, of this loop turn */
-    uint64_t now_ms;  /* the same in milliseconds */
+    uint64_t now_ns; /* monotonic, of this loop turn */
+    uint64_t now_ms; /* the same in milliseconds */
     uint64_t wall_ms; /* since 1970, UTC */
-    struct list_node tasks;   /* shard_task */
+    struct list_node tasks; /* shard_task */
     struct list_node starved; /* streams that found no receive block: core/io knows only the nodes */
     void (*feed_starved)(struct shard *shard);
     struct timer_wheel timers;
@@ -39,12 +39,12 @@ struct shard {
     bool stopping;
 };
 
-/* On the thread that will run it: pins it, opens the ring, the blocks and the clocks. The mailbox is opened by
- * whoever creates the shard, before. */
+/* On the thread that will run it: pins it, opens the ring, the blocks and the clocks. The mailbox is
+ * opened by whoever creates the shard, before. */
 enum error shard_open(struct shard *shard, const struct shard_options *options) MUST_CHECK;
 
-/* The ring goes first: after it the kernel touches nothing of the shard, and the owners of streams and operations
- * may free them; the blocks go last. */
+/* The ring goes first: after it the kernel touches nothing of the shard, and the owners of streams and
+ * operations may free them; the blocks go last. */
 void shard_disconnect(struct shard *shard);
 void shard_close(struct shard *shard);
 

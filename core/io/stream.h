@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes both ways, whoever carries them: TCP now, TLS over TCP, a loopback in tests. Received bytes are pushed as
- * chunks until the owner pauses; sent chunks queue inside, and `writable` tells whenever the queue has become
- * shorter. Embedded in its owner, which outlives it until `closed`. One shard. */
+/* Bytes both ways, whoever carries them: TCP now, TLS over TCP, a loopback in tests. Received bytes are
+ * pushed as chunks until the owner pauses; sent chunks queue inside, and `writable` tells whenever the
+ * queue has become shorter. Embedded in its owner, which outlives it until `closed`. One shard. */
 #pragma once
 
 #include "core/base/error.h"
@@ -9,7 +9,8 @@
 
 struct stream;
 
-/* What the owner of a stream is told; always from the shard's loop, never from inside a call to the stream. */
+/* What the owner of a stream is told; always from the shard's loop, never from inside a call to the
+ * stream. */
 struct stream_events {
     void (*opened)(struct stream *stream, enum error error); /* the end of a connect */
     /* The owner takes the chunk (releases or forwards it). size 0: the peer has finished sending. */
@@ -21,10 +22,10 @@ struct stream_events {
 
 struct stream_ops {
     void (*send)(struct stream *stream, struct chunk chunk); /* takes the reference */
-    void (*pause)(struct stream *stream);  /* at most a few more chunks may still arrive */
+    void (*pause)(struct stream *stream); /* at most a few more chunks may still arrive */
     void (*resume)(struct stream *stream);
     void (*finish)(struct stream *stream); /* half-close: FIN after what is queued */
-    void (*close)(struct stream *stream);  /* drops what is queued; `closed` follows */
+    void (*close)(struct stream *stream); /* drops what is queued; `closed` follows */
 };
 
 struct stream {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A wheel of timers embedded in their owners: arming never allocates and never fails. Moving a timer later costs
- * one store (it is looked at again when its old time comes). Resolution is one millisecond, firing is never
- * early. One wheel per shard. */
+/* A wheel of timers embedded in their owners: arming never allocates and never fails. Moving a timer later
+ * costs one store (it is looked at again when its old time comes). Resolution is one millisecond, firing
+ * is never early. One wheel per shard. */
 #pragma once
 
 #include "core/base/list.h"
@@ -13,7 +13,7 @@ typedef void timer_fire_fn(struct timer *timer);
 
 struct timer {
     struct list_node node;
-    uint64_t listed_ms;  /* the time it is listed under */
+    uint64_t listed_ms; /* the time it is listed under */
     uint64_t expires_ms; /* 0: not armed */
     timer_fire_fn *fire;
 };

@@ -21,7 +21,8 @@ static int open_path(const char *path)
 
 static void run_task(struct shard_task *task);
 
-enum error access_log_open(struct access_log *log, struct shard *shard, const struct access_log_options *options)
+enum error access_log_open(struct access_log *log, struct shard *shard,
+                           const struct access_log_options *options)
 {
     *log = (struct access_log){ .shard = shard, .format = options->format, .path = options->path, .fd = -1 };
     shard_task_init(&log->task, run_task);
@@ -119,7 +120,7 @@ void access_log_reopen(struct access_log *log)
         reopen_now(log);
 }
 
-/* --- lines ------------------------------------------------------------------------------------------------- */
+/* --- lines ---------------------------------------------------------------------------------------------- */
 
 /* Outside bytes may hold anything: quotes, controls and what is not ASCII become \xHH, as nginx does. */
 static void write_escaped(struct writer *out, struct slice text)
@@ -228,8 +229,8 @@ static void write_json(struct writer *out, const struct access_record *record)
     write_json_number(out, SLICE("received_bytes"), record->received_bytes);
     write_json_number(out, SLICE("duration_us"), record->duration_us);
     write_json_number(out, SLICE("upstream_us"), record->upstream_us);
-    write_json_member(out, SLICE("upstream"), record->upstream[0] ? slice_of(record->upstream)
-                                                                  : (struct slice){ NULL, 0 });
+    write_json_member(out, SLICE("upstream"),
+                      record->upstream[0] ? slice_of(record->upstream) : (struct slice){ NULL, 0 });
     write_json_member(out, SLICE("route"), record->route);
     write_json_member(out, SLICE("service"), record->service);
     write_json_member(out, SLICE("consumer"), record->consumer);

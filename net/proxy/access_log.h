@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The access log of one shard: lines are formatted into one of two buffers while the other is being written
- * through the ring, so that a slow disk or pipe never holds up a request: a full buffer drops lines and counts
- * them. Every line is written whole. One shard. */
+/* The access log of one shard: lines are formatted into one of two buffers while the other is being
+ * written through the ring, so that a slow disk or pipe never holds up a request: a full buffer drops
+ * lines and counts them. Every line is written whole. One shard. */
 #pragma once
 
-#include "core/io/shard.h"
 #include "core/base/slice.h"
+#include "core/io/shard.h"
 
 enum access_log_format { ACCESS_LOG_COMBINED, ACCESS_LOG_JSON };
 

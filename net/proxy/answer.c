@@ -25,8 +25,8 @@ static const struct {
     const char *type;
     enum error_format format;
 } accepted[] = {
-    { "application/json", FORMAT_JSON }, { "application/*", FORMAT_JSON }, { "*/*", FORMAT_JSON },
-    { "text/html", FORMAT_HTML },        { "text/plain", FORMAT_PLAIN },   { "text/*", FORMAT_PLAIN },
+    { "application/json", FORMAT_JSON }, { "application/*", FORMAT_JSON },    { "*/*", FORMAT_JSON },
+    { "text/html", FORMAT_HTML },        { "text/plain", FORMAT_PLAIN },      { "text/*", FORMAT_PLAIN },
     { "application/xml", FORMAT_XML },   { "application/grpc", FORMAT_GRPC },
 };
 

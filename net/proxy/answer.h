@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bodies of the gateway's own errors, in the media type that the client accepts (Kong's negotiated errors). */
+/* Bodies of the gateway's own errors, in the media type that the client accepts (Kong's negotiated
+ * errors). */
 #pragma once
 
 #include "net/proxy/exchange_state.h"

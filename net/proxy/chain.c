@@ -61,9 +61,10 @@ bool chain_source_init(struct chain_source *source, struct arena *arena, const s
         return false;
     for (uint32_t i = 0; i < model->plugins.count; i++) {
         const struct plugin_instance *instance = model->plugins.items[i];
-        struct chain_bucket *bucket = instance->route     ? &source->by_route[instance->route->entity.index]
-                                      : instance->service ? &source->by_service[instance->service->entity.index]
-                                                          : source->global;
+        struct chain_bucket *bucket = instance->route ? &source->by_route[instance->route->entity.index]
+                                      : instance->service
+                                          ? &source->by_service[instance->service->entity.index]
+                                          : source->global;
         if (instance->enabled && !bucket_add(source, bucket, instance))
             return false;
     }
@@ -122,8 +123,8 @@ static void consider(struct chain_slot *slot, const struct plugin_instance *inst
         slot->instance = better(slot->instance, instance);
 }
 
-static bool fill_slot(struct chain_source *source, struct chain_slot *slot, struct chain_bucket *const buckets[3],
-                      const struct service *service)
+static bool fill_slot(struct chain_source *source, struct chain_slot *slot,
+                      struct chain_bucket *const buckets[3], const struct service *service)
 {
     uint32_t most = 0;
     for (int b = 0; b < 3; b++)
@@ -172,7 +173,8 @@ const struct chain *chain_build(struct chain_source *source, const struct route 
     struct chain_bucket *const buckets[3] = { source->global, of_service, of_route };
     if (of_route && of_route->count > 0)
         return build(source, buckets, service);
-    struct chain **shared = &source->of_service[service ? service->entity.index : source->model->services.count];
+    struct chain **shared =
+        &source->of_service[service ? service->entity.index : source->model->services.count];
     if (*shared == NULL)
         *shared = build(source, buckets, service);
     return *shared;

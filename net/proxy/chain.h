@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plugins of one route in the order in which they run, with the configuration that applies: of several for
- * the same plugin the most specific (Kong's rule). Built with the snapshot and immutable; running a phase belongs
- * to the exchange's shard. */
+/* The plugins of one route in the order in which they run, with the configuration that applies: of several
+ * for the same plugin the most specific (Kong's rule). Built with the snapshot and immutable; running a
+ * phase belongs to the exchange's shard. */
 #pragma once
 
 #include "net/proxy/plugin.h"
@@ -13,9 +13,9 @@ struct chain_variant {
 
 struct chain_slot {
     const struct plugin *plugin;
-    uint32_t plugin_index;                  /* in the registry */
+    uint32_t plugin_index; /* in the registry */
     const struct plugin_instance *instance; /* without a known consumer; NULL: none */
-    struct chain_variant *variants;         /* by consumer, sorted by its index */
+    struct chain_variant *variants; /* by consumer, sorted by its index */
     uint32_t variant_count;
 };
 
@@ -34,7 +34,8 @@ struct chain_source {
     uint32_t *plugin_order; /* indexes into the registry by descending priority */
     uint32_t plugin_count;
     struct chain_bucket *global, *by_service, *by_route; /* the latter two by entity index */
-    struct chain **of_service; /* shared by its routes that have no plugins of their own; [count]: no service */
+    struct chain *
+        *of_service; /* shared by its routes that have no plugins of their own; [count]: no service */
 };
 
 /* False: out of memory. */

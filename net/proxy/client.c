@@ -18,7 +18,7 @@ static struct client *client_of(struct stream *stream)
     return CONTAINER_OF(stream, struct client, tcp.stream);
 }
 
-/* --- opening and closing ------------------------------------------------------------------------------------- */
+/* --- opening and closing -------------------------------------------------------------------------------- */
 
 static void update_listeners(struct proxy *proxy)
 {
@@ -55,7 +55,8 @@ static uint64_t limit_ms(const struct client *client)
     const struct proxy_options *options = client->proxy->options;
     const struct exchange *exchange = client->exchange;
     switch ((enum client_state)client->state) {
-    case CLIENT_IDLE: return client->request_count ? options->keepalive_timeout_ms : options->header_timeout_ms;
+    case CLIENT_IDLE:
+        return client->request_count ? options->keepalive_timeout_ms : options->header_timeout_ms;
     case CLIENT_HEAD: return options->header_timeout_ms;
     case CLIENT_LINGERING: return LINGER_MS;
     case CLIENT_CLOSING: return 0;
@@ -157,9 +158,10 @@ static void on_closed(struct stream *stream)
     update_listeners(proxy);
 }
 
-/* --- input ----------------------------------------------------------------------------------------------------- */
+/* --- input ---------------------------------------------------------------------------------------------- */
 
-/* The last word is said: half-close, then drain, so that the kernel does not answer late bytes with a reset. */
+/* The last word is said: half-close, then drain, so that the kernel does not answer late bytes with a
+ * reset. */
 static void linger(struct client *client)
 {
     if (client->ended && client->tcp.stream.queued_bytes == 0) {
@@ -209,8 +211,8 @@ static void refuse(struct client *client)
     exchange_refuse(exchange, status, message);
 }
 
-/* Parses one event out of the first chunk, or out of nothing: an end needs no more bytes. False: nothing more to
- * do now. */
+/* Parses one event out of the first chunk, or out of nothing: an end needs no more bytes. False: nothing
+ * more to do now. */
 static bool parse_some(struct client *client, bool *begun)
 {
     struct chunk none = { 0 };
@@ -318,7 +320,7 @@ static void on_received(struct stream *stream, struct chunk chunk)
         exchange_refuse(client->exchange, 408, (struct slice){ NULL, 0 });
 }
 
-/* --- output ---------------------------------------------------------------------------------------------------- */
+/* --- output --------------------------------------------------------------------------------------------- */
 
 void client_send(struct client *client, struct chunk chunk)
 {
@@ -328,7 +330,8 @@ void client_send(struct client *client, struct chunk chunk)
 bool client_is_congested(const struct client *client)
 {
     const struct stream *stream = &client->tcp.stream;
-    return stream->queued_bytes > client->proxy->options->stream_bytes || stream->queued_chunks > STREAM_CHUNKS_MAX;
+    return stream->queued_bytes > client->proxy->options->stream_bytes ||
+           stream->queued_chunks > STREAM_CHUNKS_MAX;
 }
 
 void client_pause(struct client *client)

@@ -7,9 +7,9 @@
 #include "net/transport/tcp_stream.h"
 
 enum client_state {
-    CLIENT_IDLE,      /* between requests */
-    CLIENT_HEAD,      /* a head is arriving */
-    CLIENT_BUSY,      /* an exchange is under way */
+    CLIENT_IDLE, /* between requests */
+    CLIENT_HEAD, /* a head is arriving */
+    CLIENT_BUSY, /* an exchange is under way */
     CLIENT_LINGERING, /* said its last word, drains what the client still sends */
     CLIENT_CLOSING
 };
@@ -26,7 +26,7 @@ struct client {
     struct address peer;
     char peer_text[ADDRESS_TEXT_SIZE];
     uint8_t peer_text_size;
-    uint64_t body_begin_ms;  /* when the body began to arrive */
+    uint64_t body_begin_ms; /* when the body began to arrive */
     uint64_t body_begin_bytes;
     uint32_t request_count;
     uint16_t port;

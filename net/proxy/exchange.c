@@ -8,7 +8,7 @@
 
 enum { SPARE_EXCHANGES = 1024 };
 
-/* --- the walk ------------------------------------------------------------------------------------------------ */
+/* --- the walk ------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -73,7 +73,7 @@ void exchange_resume(struct exchange *exchange, enum verdict verdict)
     exchange_run(exchange);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------------------------------------- */
 
 /* Unique, not secret: a sequence under a random key, mixed so that it looks like one (splitmix64). */
 static uint64_t mix(uint64_t value)

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request's way through the gateway, as plugins and steps see it. The exchange belongs to its client
- * connection on one shard; texts given to these functions must live as long as it (static, in its arena, or in
- * the snapshot it holds) unless said otherwise. */
+ * connection on one shard; texts given to these functions must live as long as it (static, in its arena,
+ * or in the snapshot it holds) unless said otherwise. */
 #pragma once
 
 #include "net/http/message.h"
 #include "net/proxy/plugin.h"
 
-/* --- what the client sent ---------------------------------------------------------------------------------- */
+/* --- what the client sent ------------------------------------------------------------------------------- */
 const struct message *exchange_request(const struct exchange *exchange);
 struct arena *exchange_arena(struct exchange *exchange);
 struct shard *exchange_shard(const struct exchange *exchange);
 const struct model *exchange_model(const struct exchange *exchange);
-struct slice exchange_path(const struct exchange *exchange);  /* normalised, without query */
-struct slice exchange_query(const struct exchange *exchange); /* raw, without the '?'; absent when there is none */
+struct slice exchange_path(const struct exchange *exchange); /* normalised, without query */
+struct slice exchange_query(
+    const struct exchange *exchange); /* raw, without the '?'; absent when there is none */
 struct slice exchange_client_ip(const struct exchange *exchange); /* text, after trusted proxies */
 struct slice exchange_request_id(const struct exchange *exchange);
-const struct route *exchange_route(const struct exchange *exchange);     /* NULL: none matched */
+const struct route *exchange_route(const struct exchange *exchange); /* NULL: none matched */
 const struct service *exchange_service(const struct exchange *exchange); /* NULL: none */
 
-/* --- who the client is ------------------------------------------------------------------------------------- */
-const struct consumer *exchange_consumer(const struct exchange *exchange);     /* NULL: not known */
+/* --- who the client is ---------------------------------------------------------------------------------- */
+const struct consumer *exchange_consumer(const struct exchange *exchange); /* NULL: not known */
 const struct credential *exchange_credential(const struct exchange *exchange); /* NULL: none */
 
 /* Sets or clears (consumer NULL) the authenticated consumer and the X-Consumer-ID, -Custom-ID, -Username,
@@ -29,13 +30,16 @@ const struct credential *exchange_credential(const struct exchange *exchange); /
 bool exchange_authenticate(struct exchange *exchange, const struct consumer *consumer,
                            const struct credential *credential, struct slice identifier) MUST_CHECK;
 
-/* --- what goes upstream (before PHASE_UPSTREAM_REQUEST ends) ------------------------------------------------- */
-bool exchange_set_upstream_header(struct exchange *exchange, struct slice name, struct slice value) MUST_CHECK;
+/* --- what goes upstream (before PHASE_UPSTREAM_REQUEST ends) -------------------------------------------- */
+bool exchange_set_upstream_header(struct exchange *exchange, struct slice name,
+                                  struct slice value) MUST_CHECK;
 void exchange_remove_upstream_header(struct exchange *exchange, struct slice name);
 
-/* --- what goes to the client --------------------------------------------------------------------------------- */
-/* Added to whatever response the client gets, the gateway's own included; replaces the upstream's of that name. */
-bool exchange_set_response_header(struct exchange *exchange, struct slice name, struct slice value) MUST_CHECK;
+/* --- what goes to the client ---------------------------------------------------------------------------- */
+/* Added to whatever response the client gets, the gateway's own included; replaces the upstream's of that
+ * name. */
+bool exchange_set_response_header(struct exchange *exchange, struct slice name,
+                                  struct slice value) MUST_CHECK;
 
 /* Kong's negotiated error: JSON, HTML, XML or plain text by Accept, with the request id. Returns RESPOND. */
 enum verdict exchange_respond_error(struct exchange *exchange, int status, struct slice message);
@@ -44,7 +48,7 @@ enum verdict exchange_respond_json(struct exchange *exchange, int status, struct
 /* 500 "An unexpected error occurred": a plugin could not do its work (memory ...). Returns RESPOND. */
 enum verdict exchange_respond_failure(struct exchange *exchange);
 
-/* --- waiting --------------------------------------------------------------------------------------------------- */
-/* Ends a VERDICT_WAIT with what the handler would have returned (not WAIT). The exchange lives until then even
- * when the client has gone. */
+/* --- waiting -------------------------------------------------------------------------------------------- */
+/* Ends a VERDICT_WAIT with what the handler would have returned (not WAIT). The exchange lives until then
+ * even when the client has gone. */
 void exchange_resume(struct exchange *exchange, enum verdict verdict);

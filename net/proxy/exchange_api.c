@@ -109,8 +109,7 @@ bool exchange_authenticate(struct exchange *exchange, const struct consumer *con
     exchange->credential = credential;
     remove_spellings(&exchange->request);
     bool anonymous = consumer && credential == NULL;
-    return set_or_remove(exchange, SLICE("X-Consumer-ID"),
-                         consumer ? slice_of(consumer->entity.id) : none) &&
+    return set_or_remove(exchange, SLICE("X-Consumer-ID"), consumer ? slice_of(consumer->entity.id) : none) &&
            set_or_remove(exchange, SLICE("X-Consumer-Custom-ID"), consumer ? consumer->custom_id : none) &&
            set_or_remove(exchange, SLICE("X-Consumer-Username"), consumer ? consumer->entity.name : none) &&
            set_or_remove(exchange, SLICE("X-Credential-Identifier"), credential ? identifier : none) &&

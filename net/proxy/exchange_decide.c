@@ -8,7 +8,7 @@
 
 #include "core/base/path.h"
 
-/* --- route ----------------------------------------------------------------------------------------------------- */
+/* --- route ---------------------------------------------------------------------------------------------- */
 
 /* Path and query; the fragment, which no client should send, ends the query as in Kong. */
 static void split_target(struct exchange *exchange)
@@ -72,6 +72,21 @@ static enum step_result require_https(struct exchange *exchange)
     return exchange_jump(exchange, STEP_RESPONSE_HEAD);
 }
 
+/* gRPC speaks HTTP/2 and nothing else. */
+static enum step_result refuse_grpc(struct exchange *exchange)
+{
+    if (!slice_starts_with(message_find(&exchange->request, HEADER_CONTENT_TYPE),
+                           SLICE("application/grpc"))) {
+        answer_error(exchange, 415, SLICE("Non-gRPC request matched gRPC route"), ANSWER_FROM_PLUGIN);
+        return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+    }
+    if (!exchange_set_response_header(exchange, SLICE("Connection"), SLICE("Upgrade")) ||
+        !exchange_set_response_header(exchange, SLICE("Upgrade"), SLICE("HTTP/2")))
+        return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
+    answer_error(exchange, 426, SLICE("Please use HTTP2 protocol"), ANSWER_FROM_PLUGIN);
+    return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+}
+
 static bool match_route(struct exchange *exchange)
 {
     struct router_request request = {
@@ -120,10 +135,12 @@ enum step_result step_route(struct exchange *exchange)
     if (!(protocols & PROTOCOL_BIT(PROTOCOL_HTTP)) && (protocols & PROTOCOL_BIT(PROTOCOL_HTTPS)) &&
         !is_https(exchange))
         return require_https(exchange);
+    if (protocols & (PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS)))
+        return refuse_grpc(exchange);
     return STEP_RESULT_NEXT;
 }
 
-/* --- plugins ----------------------------------------------------------------------------------------------------- */
+/* --- plugins -------------------------------------------------------------------------------------------- */
 
 static void *state_of(struct exchange *exchange, const struct chain_slot *slot, uint32_t index)
 {
@@ -206,7 +223,7 @@ void exchange_run_late_phase(struct exchange *exchange, enum phase phase)
     (void)run_phase(exchange, phase);
 }
 
-/* --- upstream -------------------------------------------------------------------------------------------------- */
+/* --- upstream ------------------------------------------------------------------------------------------- */
 
 enum step_result step_pick(struct exchange *exchange)
 {
@@ -268,7 +285,8 @@ enum step_result exchange_try_again(struct exchange *exchange, enum error error)
     metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_FAILURES, 1);
     if (exchange->upstream)
         upstream_detach(exchange->upstream, UPSTREAM_DROP);
-    /* A kept connection that the upstream had closed says nothing about the upstream: that try is not counted. */
+    /* A kept connection that the upstream had closed says nothing about the upstream: that try is not
+     * counted. */
     if (stale && !began && exchange->tries > 0)
         exchange->tries--;
     if (!began && error != ERROR_PROTOCOL && may_repeat(exchange) && rewind_body(exchange)) {
@@ -278,6 +296,8 @@ enum step_result exchange_try_again(struct exchange *exchange, enum error error)
     }
     if (exchange->tries == 0)
         exchange->tries = 1;
-    int status = error == ERROR_TIMEOUT ? 504 : error == ERROR_MEMORY || error == ERROR_DESCRIPTORS ? 503 : 502;
+    int status = error == ERROR_TIMEOUT                                ? 504
+                 : error == ERROR_MEMORY || error == ERROR_DESCRIPTORS ? 503
+                                                                       : 502;
     return exchange_answer_from_below(exchange, status, (struct slice){ NULL, 0 });
 }

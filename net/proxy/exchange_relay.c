@@ -7,7 +7,7 @@
 
 enum { INTERIM_MAX = 8 /* 1xx responses of one exchange */ };
 
-/* --- request body ------------------------------------------------------------------------------------------------ */
+/* --- request body --------------------------------------------------------------------------------------- */
 
 /* Keeps what is sent for another try, as long as it is little. */
 static void remember(struct exchange *exchange, const struct chunk *chunk)
@@ -97,7 +97,7 @@ void exchange_upstream_writable(struct exchange *exchange)
     client_timer_update(exchange->client);
 }
 
-/* --- connecting and sending ---------------------------------------------------------------------------------- */
+/* --- connecting and sending ----------------------------------------------------------------------------- */
 
 void exchange_upstream_opened(struct exchange *exchange, enum error error)
 {
@@ -155,7 +155,7 @@ enum step_result step_send(struct exchange *exchange)
     return STEP_RESULT_NEXT;
 }
 
-/* --- response -------------------------------------------------------------------------------------------------- */
+/* --- response ------------------------------------------------------------------------------------------- */
 
 void exchange_response_interim(struct exchange *exchange)
 {
@@ -290,7 +290,7 @@ enum step_result step_relay(struct exchange *exchange)
     return exchange->response_complete ? STEP_RESULT_NEXT : STEP_RESULT_WAIT;
 }
 
-/* --- end ------------------------------------------------------------------------------------------------------- */
+/* --- end ------------------------------------------------------------------------------------------------ */
 
 static struct slice name_or_id(const struct entity *entity)
 {
@@ -320,8 +320,9 @@ static void write_log(struct exchange *exchange)
         .received_bytes = exchange->body_bytes,
         .wall_ms = exchange->wall_ms,
         .duration_us = (now_ns - exchange->start_ns) / 1000,
-        .upstream_us = exchange->upstream_head_ns ? (exchange->upstream_head_ns - exchange->upstream_start_ns) / 1000
-                                                  : 0,
+        .upstream_us = exchange->upstream_head_ns
+                           ? (exchange->upstream_head_ns - exchange->upstream_start_ns) / 1000
+                           : 0,
     };
     char upstream[ADDRESS_TEXT_SIZE + 8];
     if (exchange->address && exchange->tries > 0) {

@@ -4,25 +4,25 @@
 #pragma once
 
 #include "core/io/chunk_queue.h"
+#include "net/http/http1_write.h"
 #include "net/proxy/exchange.h"
 #include "net/proxy/proxy.h"
-#include "net/http/http1_write.h"
 
 struct client;
 struct upstream;
 
 /* The order of the walk, declared once; each is a function in exchange.c. */
-#define EXCHANGE_STEPS(STEP)                                                                                 \
-    STEP(ROUTE, route)                                                                                       \
-    STEP(REWRITE, rewrite)                                                                                   \
-    STEP(ACCESS, access)                                                                                     \
-    STEP(PICK, pick)                                                                                         \
-    STEP(CONNECT, connect)                                                                                   \
-    STEP(UPSTREAM_REQUEST, upstream_request)                                                                 \
-    STEP(SEND, send)                                                                                         \
-    STEP(RESPONSE_HEAD, response_head)                                                                       \
-    STEP(RELAY, relay)                                                                                       \
-    STEP(LOG, log)                                                                                           \
+#define EXCHANGE_STEPS(STEP)                 \
+    STEP(ROUTE, route)                       \
+    STEP(REWRITE, rewrite)                   \
+    STEP(ACCESS, access)                     \
+    STEP(PICK, pick)                         \
+    STEP(CONNECT, connect)                   \
+    STEP(UPSTREAM_REQUEST, upstream_request) \
+    STEP(SEND, send)                         \
+    STEP(RESPONSE_HEAD, response_head)       \
+    STEP(RELAY, relay)                       \
+    STEP(LOG, log)                           \
     STEP(FINISH, finish)
 
 enum exchange_step {
@@ -54,18 +54,18 @@ struct exchange {
     struct snapshot *snapshot;
     struct exchange *next_spare;
     enum exchange_step step;
-    bool running;  /* inside exchange_run */
-    bool waiting;  /* for a plugin: exchange_resume is to come */
-    bool aborted;  /* the client is gone or of no more use: straight to LOG */
+    bool running; /* inside exchange_run */
+    bool waiting; /* for a plugin: exchange_resume is to come */
+    bool aborted; /* the client is gone or of no more use: straight to LOG */
 
     /* request */
     struct message request;
     struct chunk_queue body; /* arrived, not yet sent upstream */
-    uint64_t body_bytes;     /* arrived so far */
+    uint64_t body_bytes; /* arrived so far */
     bool request_complete;
     bool continue_sent;
     struct slice raw_path, path, query; /* query: absent without '?' */
-    struct slice host;                  /* lower case, without port */
+    struct slice host; /* lower case, without port */
     struct address client_address;
     struct slice client_ip, peer_ip;
     enum exchange_trust trust;
@@ -87,9 +87,9 @@ struct exchange {
     struct upstream *upstream; /* NULL: none now */
     const struct address *address;
     uint32_t tries;
-    bool upstream_chunked;    /* how the request body is framed toward the upstream */
-    bool upstream_sent;       /* the head of this try has gone out */
-    bool upstream_done;       /* all of the request has gone out */
+    bool upstream_chunked; /* how the request body is framed toward the upstream */
+    bool upstream_sent; /* the head of this try has gone out */
+    bool upstream_done; /* all of the request has gone out */
     struct chunk_queue replay; /* what has gone out of the body, for another try */
     bool replayable;
     uint64_t upstream_start_ns, upstream_head_ns;
@@ -101,9 +101,9 @@ struct exchange {
     uint32_t edit_count, edit_capacity;
     int status; /* sent to the client; 0: nothing yet */
     enum body_framing client_framing;
-    bool client_closes;  /* the connection ends with this response */
+    bool client_closes; /* the connection ends with this response */
     bool response_complete; /* the last byte is queued for the client */
-    bool truncated;      /* the upstream failed in the middle: the client's connection is cut */
+    bool truncated; /* the upstream failed in the middle: the client's connection is cut */
     uint64_t response_bytes;
     uint32_t interim_count;
 
@@ -127,8 +127,8 @@ void exchange_client_writable(struct exchange *exchange);
 /* The client's message turned out to be bad: answers with `status` when nothing was sent yet. */
 void exchange_refuse(struct exchange *exchange, int status, struct slice message);
 
-/* From the upstream: connected or not; a head (final or 1xx) in exchange->response; a part of the body (takes the
- * reference); the end with its trailers; failure before that. */
+/* From the upstream: connected or not; a head (final or 1xx) in exchange->response; a part of the body
+ * (takes the reference); the end with its trailers; failure before that. */
 void exchange_upstream_opened(struct exchange *exchange, enum error error);
 void exchange_response_head(struct exchange *exchange);
 void exchange_response_interim(struct exchange *exchange);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps of the walk and what they share; net/proxy only. A step does its part and says what follows: the next
- * one, a wait for an event, or a jump forward. */
+/* The steps of the walk and what they share; net/proxy only. A step does its part and says what follows:
+ * the next one, a wait for an event, or a jump forward. */
 #pragma once
 
 #include "net/proxy/exchange_state.h"

@@ -11,16 +11,17 @@ enum { HEAD_EXTRA_BYTES = 1536 }; /* what the gateway adds, but for values taken
 
 /* Written by the gateway itself, or meant for one hop only. */
 static const uint64_t request_dropped =
-    BIT(HOST) | BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY) | BIT(PROXY_CONNECTION) | BIT(TRANSFER_ENCODING) |
-    BIT(CONTENT_LENGTH) | BIT(EXPECT) | BIT(UPGRADE) | BIT(HTTP2_SETTINGS) | BIT(TE) | BIT(VIA) |
-    BIT(X_FORWARDED_FOR) | BIT(X_FORWARDED_HOST) | BIT(X_FORWARDED_PATH) | BIT(X_FORWARDED_PORT) |
-    BIT(X_FORWARDED_PREFIX) | BIT(X_FORWARDED_PROTO) | BIT(X_REAL_IP) | BIT(X_KONG_REQUEST_ID);
+    BIT(HOST) | BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY) | BIT(PROXY_CONNECTION) |
+    BIT(TRANSFER_ENCODING) | BIT(CONTENT_LENGTH) | BIT(EXPECT) | BIT(UPGRADE) | BIT(HTTP2_SETTINGS) |
+    BIT(TE) | BIT(VIA) | BIT(X_FORWARDED_FOR) | BIT(X_FORWARDED_HOST) | BIT(X_FORWARDED_PATH) |
+    BIT(X_FORWARDED_PORT) | BIT(X_FORWARDED_PREFIX) | BIT(X_FORWARDED_PROTO) | BIT(X_REAL_IP) |
+    BIT(X_KONG_REQUEST_ID);
 
 static const uint64_t response_dropped = BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY_CONNECTION) |
                                          BIT(TRANSFER_ENCODING) | BIT(CONTENT_LENGTH) | BIT(UPGRADE) |
                                          BIT(X_KONG_REQUEST_ID);
 
-/* --- common ------------------------------------------------------------------------------------------------ */
+/* --- common --------------------------------------------------------------------------------------------- */
 
 static struct block *head_block(struct exchange *exchange, const struct message *message, struct writer *out)
 {
@@ -30,7 +31,8 @@ static struct block *head_block(struct exchange *exchange, const struct message 
     for (uint32_t i = 0; i < exchange->edit_count; i++)
         size += exchange->edits[i].name.size + exchange->edits[i].value.size + 4;
     /* Values that may be written twice: forwarded from the request, path and prefix escaped. */
-    size += exchange->path.size * 3 + exchange->query.size + exchange->raw_path.size + exchange->host.size * 2;
+    size +=
+        exchange->path.size * 3 + exchange->query.size + exchange->raw_path.size + exchange->host.size * 2;
     if (exchange->service)
         size += exchange->service->authority.size + exchange->service->service->path.size * 3;
     struct block *block = block_open(exchange->proxy->shard->blocks, size);
@@ -96,13 +98,14 @@ static void write_date(struct proxy *proxy, struct writer *out)
         time_t now = (time_t)seconds;
         struct tm parts;
         gmtime_r(&now, &parts);
-        proxy->date_size = (uint8_t)strftime(proxy->date, sizeof(proxy->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+        proxy->date_size =
+            (uint8_t)strftime(proxy->date, sizeof(proxy->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
         proxy->date_s = seconds;
     }
     writer_header(out, SLICE("Date"), (struct slice){ proxy->date, proxy->date_size });
 }
 
-/* --- request --------------------------------------------------------------------------------------------------- */
+/* --- request -------------------------------------------------------------------------------------------- */
 
 static struct slice trusted_or(const struct exchange *exchange, enum header_id id, struct slice otherwise)
 {
@@ -121,7 +124,8 @@ static void write_forwarded(struct exchange *exchange, struct writer *out)
         writer_header(out, SLICE("X-Forwarded-For"), exchange->client_ip);
     struct slice scheme = exchange->tls ? SLICE("https") : SLICE("http");
     writer_header(out, SLICE("X-Forwarded-Proto"), trusted_or(exchange, HEADER_X_FORWARDED_PROTO, scheme));
-    writer_header(out, SLICE("X-Forwarded-Host"), trusted_or(exchange, HEADER_X_FORWARDED_HOST, exchange->host));
+    writer_header(out, SLICE("X-Forwarded-Host"),
+                  trusted_or(exchange, HEADER_X_FORWARDED_HOST, exchange->host));
     struct slice none = { NULL, 0 };
     struct slice port = trusted_or(exchange, HEADER_X_FORWARDED_PORT, none);
     if (port.data)
@@ -161,9 +165,8 @@ static bool write_request_line(struct exchange *exchange, struct writer *out)
                               .strip = route->strip_path,
                               .style = (enum path_join_style)route->path_handling };
     struct slice path = exchange->path;
-    if (!slice_equal(path, SLICE("*")) &&
-        (path_join_upstream(&exchange->arena, &join, &path) != ERROR_OK ||
-         path_escape(&exchange->arena, path, &path) != ERROR_OK))
+    if (!slice_equal(path, SLICE("*")) && (path_join_upstream(&exchange->arena, &join, &path) != ERROR_OK ||
+                                           path_escape(&exchange->arena, path, &path) != ERROR_OK))
         return false;
     writer_slice(out, exchange->request.method);
     writer_byte(out, ' ');
@@ -210,15 +213,17 @@ struct chunk forward_request_head(struct exchange *exchange)
     struct slice via = request->version_minor == 0 ? SLICE("1.0 sluice/" SLUICE_VERSION)
                                                    : SLICE("1.1 sluice/" SLUICE_VERSION);
     write_appended(&out, request, HEADER_VIA, SLICE("Via"), via);
-    if (message_has(request, HEADER_TE) && message_list_has(message_find(request, HEADER_TE), SLICE("trailers")))
+    if (message_has(request, HEADER_TE) &&
+        message_list_has(message_find(request, HEADER_TE), SLICE("trailers")))
         writer_text(&out, "TE: trailers\r\n");
     if (exchange->proxy->options->request_id_upstream)
-        writer_header(&out, SLICE("X-Kong-Request-Id"), (struct slice){ exchange->request_id, REQUEST_ID_SIZE });
+        writer_header(&out, SLICE("X-Kong-Request-Id"),
+                      (struct slice){ exchange->request_id, REQUEST_ID_SIZE });
     writer_text(&out, "\r\n");
     return finish_block(block, &out);
 }
 
-/* --- response ------------------------------------------------------------------------------------------------ */
+/* --- response ------------------------------------------------------------------------------------------- */
 
 static bool is_edited(const struct exchange *exchange, struct slice name)
 {
@@ -238,9 +243,10 @@ static void write_edits(const struct exchange *exchange, struct writer *out)
 /* nginx' `charset UTF-8`: text types that say no charset get it. */
 static bool lacks_charset(struct slice type)
 {
-    static const char *const types[] = { "text/html",         "text/plain",
-                                         "text/xml",          "text/vnd.wap.wml",
-                                         "application/javascript", "application/rss+xml" };
+    static const char *const types[] = {
+        "text/html",          "text/plain", "text/xml", "text/vnd.wap.wml", "application/javascript",
+        "application/rss+xml"
+    };
     for (size_t i = 0; i < COUNT_OF(types); i++)
         if (slice_equal_nocase(type, slice_of(types[i])))
             return true;
@@ -292,8 +298,8 @@ static void write_response_headers(struct exchange *exchange, struct writer *out
 static void decide_framing(struct exchange *exchange)
 {
     const struct message *request = &exchange->request, *response = &exchange->response;
-    bool no_body = response->status == 204 || response->status == 304 ||
-                   slice_equal(request->method, SLICE("HEAD"));
+    bool no_body =
+        response->status == 204 || response->status == 304 || slice_equal(request->method, SLICE("HEAD"));
     if (no_body || response->framing == BODY_NONE)
         exchange->client_framing = BODY_NONE;
     else if (response->framing == BODY_LENGTH)
@@ -326,7 +332,8 @@ static void write_response_framing(const struct exchange *exchange, struct write
 static void write_request_id(const struct exchange *exchange, struct writer *out)
 {
     if (exchange->proxy->options->headers & PROXY_HEADER_REQUEST_ID)
-        writer_header(out, SLICE("X-Kong-Request-Id"), (struct slice){ exchange->request_id, REQUEST_ID_SIZE });
+        writer_header(out, SLICE("X-Kong-Request-Id"),
+                      (struct slice){ exchange->request_id, REQUEST_ID_SIZE });
 }
 
 static void write_proxied_latencies(const struct exchange *exchange, struct writer *out)
@@ -392,8 +399,9 @@ struct chunk forward_answer(struct exchange *exchange)
     size_t edits = 0;
     for (uint32_t i = 0; i < exchange->edit_count; i++)
         edits += exchange->edits[i].name.size + exchange->edits[i].value.size + 4;
-    struct block *block = block_open(exchange->proxy->shard->blocks,
-                                     HEAD_EXTRA_BYTES + edits + answer->content_type.size + answer->body.size);
+    struct block *block =
+        block_open(exchange->proxy->shard->blocks,
+                   HEAD_EXTRA_BYTES + edits + answer->content_type.size + answer->body.size);
     if (block == NULL)
         return (struct chunk){ 0 };
     out = writer_of(block->data, block->capacity);
@@ -423,7 +431,7 @@ struct chunk forward_answer(struct exchange *exchange)
     return finish_block(block, &out);
 }
 
-/* --- chunks ------------------------------------------------------------------------------------------------------ */
+/* --- chunks --------------------------------------------------------------------------------------------- */
 
 struct chunk forward_text(struct exchange *exchange, struct slice text)
 {

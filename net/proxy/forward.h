@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Heads written afresh: the request toward the upstream and the response toward the client, from what was parsed
- * and what the gateway adds (Kong's forwarding rules; RFC 9110 section 7.6). Received head bytes are never
- * relayed. The functions return a chunk, empty when memory is short. */
+/* Heads written afresh: the request toward the upstream and the response toward the client, from what was
+ * parsed and what the gateway adds (Kong's forwarding rules; RFC 9110 section 7.6). Received head bytes
+ * are never relayed. The functions return a chunk, empty when memory is short. */
 #pragma once
 
 #include "net/proxy/exchange_state.h"
@@ -18,8 +18,8 @@ struct chunk forward_interim_head(struct exchange *exchange);
 /* The gateway's own answer, head and body. */
 struct chunk forward_answer(struct exchange *exchange);
 
-/* Around the data of a chunked body: the size line before it, a text (CRLF) behind it, and the end of the body
- * with its trailers (may be none). */
+/* Around the data of a chunked body: the size line before it, a text (CRLF) behind it, and the end of the
+ * body with its trailers (may be none). */
 struct chunk forward_chunk_line(struct exchange *exchange, uint64_t size_bytes);
 struct chunk forward_text(struct exchange *exchange, struct slice text);
 struct chunk forward_last_chunk(struct exchange *exchange, const struct header *trailers, uint32_t count);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a shard needs to serve: its listeners, client connections, upstream pools, plugin states and the snapshot
- * in force. One per shard, used on its thread only. struct proxy_options is shared and constant. */
+/* What a shard needs to serve: its listeners, client connections, upstream pools, plugin states and the
+ * snapshot in force. One per shard, used on its thread only. struct proxy_options is shared and constant. */
 #pragma once
 
 #include "core/base/regex.h"
@@ -33,21 +33,22 @@ struct proxy_options {
     struct address_ranges trusted;
     struct slice real_ip_header;
     bool real_ip_recursive;
-    unsigned headers;          /* PROXY_HEADER_ bits */
-    bool request_id_upstream;  /* X-Kong-Request-Id is sent upstream */
-    struct slice charset;      /* appended to text types without one; absent: nothing is */
+    unsigned headers; /* PROXY_HEADER_ bits */
+    bool request_id_upstream; /* X-Kong-Request-Id is sent upstream */
+    struct slice charset; /* appended to text types without one; absent: nothing is */
     struct slice default_type; /* of errors made below the plugins, when no Accept says otherwise */
-    uint64_t body_bytes_max;   /* 0: no limit */
-    uint32_t connections_max;  /* client connections of one shard */
-    uint32_t upstreams_max;    /* connections to upstreams of one shard */
+    uint64_t body_bytes_max; /* 0: no limit */
+    uint32_t connections_max; /* client connections of one shard */
+    uint32_t upstreams_max; /* connections to upstreams of one shard */
     uint32_t keepalive_requests;
     uint32_t pool_size, pool_requests;
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms, send_timeout_ms, pool_idle_ms;
-    uint64_t body_rate_bytes;  /* slowest upload, bytes per second, after a grace of body_rate_grace_ms; 0: none */
+    uint64_t
+        body_rate_bytes; /* slowest upload, bytes per second, after a grace of body_rate_grace_ms; 0: none */
     uint64_t body_rate_grace_ms;
-    uint64_t stream_bytes;     /* queued toward one peer before the other is paused */
-    uint64_t exchange_bytes;   /* most memory of one exchange */
-    uint64_t replay_bytes;     /* of a request body kept for another try */
+    uint64_t stream_bytes; /* queued toward one peer before the other is paused */
+    uint64_t exchange_bytes; /* most memory of one exchange */
+    uint64_t replay_bytes; /* of a request body kept for another try */
 };
 
 struct proxy {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names to addresses. The control thread resolves every name that a configuration mentions, from the hosts file
- * first and then through the system's resolver, and again now and then; shards only look into the immutable table
- * of their snapshot, so that no request ever waits for a name. */
+/* Names to addresses. The control thread resolves every name that a configuration mentions, from the hosts
+ * file first and then through the system's resolver, and again now and then; shards only look into the
+ * immutable table of their snapshot, so that no request ever waits for a name. */
 #pragma once
 
 #include "core/base/map.h"
@@ -23,7 +23,7 @@ struct name_table {
 
 struct resolver_options {
     const char *hosts_file; /* "" for none */
-    uint32_t timeout_ms;    /* for all names together */
+    uint32_t timeout_ms; /* for all names together */
 };
 
 void name_table_init(struct name_table *table, struct arena *arena);
@@ -31,15 +31,16 @@ void name_table_init(struct name_table *table, struct arena *arena);
 /* Notes that a name is needed (numeric addresses are not names and are left out). False: out of memory. */
 bool name_table_need(struct name_table *table, struct slice name) MUST_CHECK;
 
-/* Fills in all addresses. Blocks: control thread only. Names that do not resolve keep the addresses they had in
- * `before` (may be NULL). */
+/* Fills in all addresses. Blocks: control thread only. Names that do not resolve keep the addresses they
+ * had in `before` (may be NULL). */
 bool name_table_resolve(struct name_table *table, const struct resolver_options *options,
                         const struct name_table *before) MUST_CHECK;
 
 /* Do the two resolve to the same? */
 bool name_table_equal(const struct name_table *a, const struct name_table *b);
 
-/* The addresses of a name or numeric address, with that port: at most `most` go to `out`; returns how many. */
+/* The addresses of a name or numeric address, with that port: at most `most` go to `out`; returns how
+ * many. */
 uint32_t name_table_lookup(const struct name_table *table, struct slice name, uint16_t port,
                            struct address *out, uint32_t most);
 

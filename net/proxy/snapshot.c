@@ -16,8 +16,8 @@ static bool needs_names(struct snapshot *snapshot, const struct snapshot_options
             return false;
     for (uint32_t i = 0; i < model->plugins.count; i++) {
         const struct plugin_instance *instance = model->plugins.items[i];
-        struct slice host = instance->kind->host_of ? instance->kind->host_of(instance->config)
-                                                    : (struct slice){ NULL, 0 };
+        struct slice host =
+            instance->kind->host_of ? instance->kind->host_of(instance->config) : (struct slice){ NULL, 0 };
         if (!name_table_need(&snapshot->names, host))
             return false;
     }
@@ -41,8 +41,7 @@ static bool plan_service(struct snapshot *snapshot, const struct service *servic
                              ? "[%.*s]"
                              : "%.*s";
     struct slice host = arena_format(&snapshot->arena, format, SLICE_FORMAT(service->host));
-    plan->authority = is_default ? host
-                                 : arena_format(&snapshot->arena, "%.*s:%u", SLICE_FORMAT(host), port);
+    plan->authority = is_default ? host : arena_format(&snapshot->arena, "%.*s:%u", SLICE_FORMAT(host), port);
     return plan->authority.data != NULL;
 }
 
@@ -72,10 +71,11 @@ static bool build_parts(struct snapshot *snapshot, const struct snapshot_options
 {
     const struct model *model = snapshot->model;
     struct router_source source = { model->routes.items, model->routes.count, options->flavor };
-    snapshot->services = arena_array(&snapshot->arena, model->services.count + 1, sizeof(struct service_plan));
+    snapshot->services =
+        arena_array(&snapshot->arena, model->services.count + 1, sizeof(struct service_plan));
     snapshot->routes = arena_array(&snapshot->arena, model->routes.count + 1, sizeof(struct route_plan));
-    snapshot->uses = aligned_alloc(_Alignof(struct snapshot_use),
-                                   sizeof(struct snapshot_use) * options->shard_count);
+    snapshot->uses =
+        aligned_alloc(_Alignof(struct snapshot_use), sizeof(struct snapshot_use) * options->shard_count);
     if (!snapshot->services || !snapshot->routes || !snapshot->uses)
         return false;
     memset(snapshot->uses, 0, sizeof(struct snapshot_use) * options->shard_count);

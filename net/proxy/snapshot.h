@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything a request is decided by, frozen: the model, its router, the chains of plugins and the addresses of
- * services. Built and freed by the control thread, shared by pointer, read by all shards. A shard counts its
- * exchanges per snapshot in its own cell; one that was superseded and is used by none any more is released. */
+/* Everything a request is decided by, frozen: the model, its router, the chains of plugins and the
+ * addresses of services. Built and freed by the control thread, shared by pointer, read by all shards. A
+ * shard counts its exchanges per snapshot in its own cell; one that was superseded and is used by none any
+ * more is released. */
 #pragma once
 
 #include "net/proxy/chain.h"
@@ -32,8 +33,8 @@ struct snapshot {
     struct arena arena;
     struct router router;
     struct service_plan *services; /* by entity index */
-    struct route_plan *routes;     /* by entity index */
-    const struct chain *no_route;  /* the global plugins */
+    struct route_plan *routes; /* by entity index */
+    const struct chain *no_route; /* the global plugins */
     struct name_table names;
     struct snapshot_use *uses; /* per shard */
     unsigned shard_count;
@@ -48,8 +49,8 @@ struct snapshot_options {
     struct slices names; /* further names to resolve (redis_host ...) */
 };
 
-/* Takes the model, also when it fails (NULL; the report says why). `before`, the snapshot it will replace, may be
- * NULL. */
+/* Takes the model, also when it fails (NULL; the report says why). `before`, the snapshot it will replace,
+ * may be NULL. */
 struct snapshot *snapshot_build(struct model *model, const struct snapshot_options *options,
                                 const struct snapshot *before, struct report *report);
 void snapshot_free(struct snapshot *snapshot);

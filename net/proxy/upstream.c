@@ -15,7 +15,7 @@ static struct upstream *upstream_of(struct stream *stream)
     return CONTAINER_OF(stream, struct upstream, tcp.stream);
 }
 
-/* --- pools ------------------------------------------------------------------------------------------------- */
+/* --- pools ---------------------------------------------------------------------------------------------- */
 
 enum error upstream_pools_open(struct proxy *proxy)
 {
@@ -71,7 +71,7 @@ static void leave_pool(struct upstream *upstream)
     metric_add(&upstream->proxy->shard->metrics, METRIC_UPSTREAM_IDLE, -1);
 }
 
-/* --- connections -------------------------------------------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------------------------------------- */
 
 static void close_now(struct upstream *upstream)
 {
@@ -109,7 +109,8 @@ static struct upstream *open_new(struct exchange *exchange, struct upstream_pool
     proxy->upstream_count++;
     metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_CONNECTS, 1);
     metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_ACTIVE, 1);
-    tcp_stream_connect(&upstream->tcp, proxy->shard, &upstream_events, &pool->address.any, pool->address.size);
+    tcp_stream_connect(&upstream->tcp, proxy->shard, &upstream_events, &pool->address.any,
+                       pool->address.size);
     return upstream;
 }
 
@@ -191,7 +192,8 @@ void upstream_send(struct upstream *upstream, struct chunk chunk)
 bool upstream_is_congested(const struct upstream *upstream)
 {
     const struct stream *stream = &upstream->tcp.stream;
-    return stream->queued_bytes > upstream->proxy->options->stream_bytes || stream->queued_chunks > STREAM_CHUNKS_MAX;
+    return stream->queued_bytes > upstream->proxy->options->stream_bytes ||
+           stream->queued_chunks > STREAM_CHUNKS_MAX;
 }
 
 void upstream_pause(struct upstream *upstream)
@@ -221,7 +223,7 @@ void upstream_pools_drain(struct proxy *proxy)
     }
 }
 
-/* --- events --------------------------------------------------------------------------------------------------- */
+/* --- events --------------------------------------------------------------------------------------------- */
 
 static void on_opened(struct stream *stream, enum error error)
 {

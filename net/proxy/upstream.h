@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections to upstreams and their pools, one pool per address and shard. A connection serves one exchange at a
- * time; between two it waits in its pool, receiving, so that a close by the upstream is seen at once. */
+/* Connections to upstreams and their pools, one pool per address and shard. A connection serves one
+ * exchange at a time; between two it waits in its pool, receiving, so that a close by the upstream is seen
+ * at once. */
 #pragma once
 
 #include "net/proxy/exchange_state.h"
@@ -23,8 +24,8 @@ struct upstream {
     struct exchange *exchange; /* NULL: idle or closing */
     struct timer timer;
     uint32_t request_count;
-    bool reused;  /* carries not its first request */
-    bool open;    /* connected */
+    bool reused; /* carries not its first request */
+    bool open; /* connected */
     bool closing;
     bool head_seen; /* a byte of the response has arrived */
     bool paused;

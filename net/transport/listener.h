@@ -15,7 +15,7 @@ struct listener {
     int fd;
     uint16_t port;
     bool stopped; /* for good: draining */
-    bool paused;  /* at a limit */
+    bool paused; /* at a limit */
     struct op accept_op;
     struct timer retry_timer;
     listener_accepted_fn *accepted; /* takes the descriptor */

@@ -26,7 +26,7 @@ static struct tcp_stream *tcp_of(struct stream *stream)
     return CONTAINER_OF(stream, struct tcp_stream, stream);
 }
 
-/* --- closing ------------------------------------------------------------------------------------------------- */
+/* --- closing -------------------------------------------------------------------------------------------- */
 
 static void close_done(struct op *op, int32_t result, uint32_t cqe_flags)
 {
@@ -89,7 +89,7 @@ static void fail(struct tcp_stream *tcp, enum error error)
     tcp->stream.events->failed(&tcp->stream, error);
 }
 
-/* --- receiving ------------------------------------------------------------------------------------------------- */
+/* --- receiving ------------------------------------------------------------------------------------------ */
 
 static void receive_start(struct tcp_stream *tcp);
 
@@ -175,7 +175,7 @@ static void tcp_resume(struct stream *stream)
         receive_start(tcp);
 }
 
-/* --- sending ----------------------------------------------------------------------------------------------------- */
+/* --- sending -------------------------------------------------------------------------------------------- */
 
 static void flush(struct tcp_stream *tcp);
 
@@ -327,7 +327,7 @@ static void run_task(struct shard_task *task)
     finish_when_sent(tcp);
 }
 
-/* --- opening ------------------------------------------------------------------------------------------------------- */
+/* --- opening -------------------------------------------------------------------------------------------- */
 
 static void init(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events)
 {
@@ -338,7 +338,8 @@ static void init(struct tcp_stream *tcp, struct shard *shard, const struct strea
     shard->feed_starved = feed_starved;
 }
 
-void tcp_stream_accepted(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events, int fd)
+void tcp_stream_accepted(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events,
+                         int fd)
 {
     init(tcp, shard, events);
     tcp->fd = fd;
@@ -391,7 +392,8 @@ bool tcp_stream_progressed(struct tcp_stream *tcp)
     int unsent = 0;
     if (tcp->fd < 0 || ioctl(tcp->fd, SIOCOUTQ, &unsent) != 0)
         return false;
-    /* Acknowledged = handed over by completed sends or taken by the kernel meanwhile, less what it still holds. */
+    /* Acknowledged = handed over by completed sends or taken by the kernel meanwhile, less what it still
+     * holds. */
     uint64_t position = tcp->stream.sent_bytes * 2 - (uint64_t)(unsigned)unsent;
     bool progressed = position != tcp->progress_bytes;
     tcp->progress_bytes = position;

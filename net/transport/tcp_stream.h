@@ -23,15 +23,15 @@ struct tcp_stream {
     struct list_node starved_node;
     struct chunk_queue queue;
     struct send_vector *vector; /* while more than one chunk is sent at once */
-    uint64_t progress_bytes;    /* see tcp_stream_progressed */
+    uint64_t progress_bytes; /* see tcp_stream_progressed */
 };
 
 /* An accepted socket; starts receiving. */
 void tcp_stream_accepted(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events,
                          int fd);
 
-/* Starts a connect; `opened` tells its end, then it is receiving. `address` must live until then. After a failed
- * connect the owner calls stream_close like after any other failure. */
+/* Starts a connect; `opened` tells its end, then it is receiving. `address` must live until then. After a
+ * failed connect the owner calls stream_close like after any other failure. */
 void tcp_stream_connect(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events,
                         const struct sockaddr *address, socklen_t size);
 

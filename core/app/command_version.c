@@ -3,7 +3,6 @@
 #include "core/base/slice.h"
 #include "core/io/ring.h"
 
-#include <hiredis/hiredis.h>
 #include <jansson.h>
 #include <llhttp.h>
 #include <openssl/crypto.h>
@@ -28,7 +27,6 @@ static void print_libraries(void)
     printf("  PCRE2      %s\n", pcre2);
     printf("  libyaml    %s\n", yaml_get_version_string());
     printf("  jansson    %s\n", JANSSON_VERSION);
-    printf("  hiredis    %d.%d.%d\n", HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
 }
 
 /* What kernel TLS needs: the "tls" upper layer protocol. It shows up once its module is loaded. */

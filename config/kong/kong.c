@@ -273,6 +273,7 @@ static void read_document(struct kong_reader *reader, const struct node *documen
     schema_read(&schema, document, &place, &top);
     if (document->kind != NODE_MAPPING)
         return;
+    reader->form = top.transform ? SECRET_PLAIN : SECRET_STORED;
     reader->old_format = top.version == 0 || top.version == 1;
     for (uint32_t i = 0; i < document->count; i++)
         if (is_collection(reader, document->entries[i].key))
@@ -291,12 +292,15 @@ bool kong_read_all(const struct documents *documents, const struct plugin_kind *
     *reader = (struct kong_reader){ .model = model, .report = report, .plugins = plugins };
     reader->reference_end = &reader->references;
     reader->scoped_end = &reader->scoped;
+    reader->owned_end = &reader->owned;
     reader->now_s = time(NULL);
     arena_init(&reader->scratch, NULL, 0, scratch_limit_bytes);
     if (start(reader)) {
         for (uint32_t i = 0; i < documents->count && !reader->out_of_memory; i++)
             read_document(reader, documents->items[i]);
         kong_resolve(reader);
+        kong_complete_credentials(reader);
+        kong_check_routes(reader);
         kong_check_plugins(reader);
     } else {
         kong_fail_memory(reader);

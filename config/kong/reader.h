@@ -39,6 +39,16 @@ struct kong_scoped {
     unsigned scope_count; /* references written; fewer found ones were reported */
 };
 
+/* A credential to be completed when its consumer is known. */
+struct kong_owned {
+    struct kong_owned *next;
+    struct kong_credential_kind *kind;
+    struct credential *credential;
+    const struct node *node;
+    const char *path;
+    enum secret_form form;
+};
+
 struct kong_reader {
     struct model *model;
     struct report *report;
@@ -50,9 +60,11 @@ struct kong_reader {
     const char *const *top_keys, *const *consumer_keys; /* collections a mapping may hold */
     struct kong_reference *references, **reference_end;
     struct kong_scoped *scoped, **scoped_end;
+    struct kong_owned *owned, **owned_end;
     struct random_pool random;
     const char *file; /* of the document being read, in the model's arena */
     int64_t now_s;
+    enum secret_form form; /* of the document being read */
     bool old_format, out_of_memory;
 };
 
@@ -105,6 +117,9 @@ void kong_refuse_collection(struct kong_reader *reader, const struct node *node,
 struct config_place kong_place(struct kong_reader *reader, const struct config_place *place,
                                const char *name);
 
+/* route.c: rules over routes and their services, when all is known. */
+void kong_check_routes(struct kong_reader *reader);
+
 /* plugin.c: rules over plugins and what they are attached to, when all is known. */
 void kong_check_plugins(struct kong_reader *reader);
 
@@ -112,6 +127,7 @@ void kong_check_plugins(struct kong_reader *reader);
 bool kong_credential_init(struct kong_reader *reader, struct kong_credential_kind *one,
                           const struct credential_kind *kind);
 struct kong_credential_kind *kong_find_credential(struct kong_reader *reader, struct slice name);
+void kong_complete_credentials(struct kong_reader *reader); /* when references are resolved */
 
 /* path.c: the path of a route as it stands in the model; absent when it was reported. */
 struct slice kong_route_path(struct kong_reader *reader, const struct node *node,

@@ -13,7 +13,8 @@ static const char *const path_handlings[] = { "v0", "v1", NULL };
 static const struct field fields[] = {
     { "name", FIELD_STRING, AT(route.entity.name), .check = kong_check_name, .help = "unique" },
     { "protocols", FIELD_CHOICES, AT(route.protocols), .min = 1, .fallback = "http,https",
-      .choices = kong_protocol_choices, .help = "http and https are supported so far" },
+      .choices = kong_protocol_choices,
+      .help = "http and https, or grpc and grpcs; the others are not supported yet" },
     { "methods", FIELD_STRINGS, AT(route.methods), .check = kong_check_method },
     { "hosts", FIELD_STRINGS, AT(route.hosts), .check = kong_check_route_host,
       .help = "names, or *.name or name.*, each with an optional :port" },
@@ -31,7 +32,7 @@ static const struct field fields[] = {
     { "regex_priority", FIELD_INTEGER, AT(route.regex_priority), .fallback = "0",
       .help = "among regular expressions the highest is tried first" },
     { "strip_path", FIELD_BOOLEAN, AT(route.strip_path), .fallback = "true",
-      .help = "take the matched prefix off the upstream's path" },
+      .help = "take the matched prefix off the upstream's path; never done for grpc" },
     { "preserve_host", FIELD_BOOLEAN, AT(route.preserve_host), .fallback = "false",
       .help = "send the client's Host to the upstream" },
     { "request_buffering", FIELD_BOOLEAN, AT(route.request_buffering), .fallback = "true" },
@@ -53,6 +54,7 @@ const struct schema kong_route_schema = {
 };
 
 #define HTTP_BITS (PROTOCOL_BIT(PROTOCOL_HTTP) | PROTOCOL_BIT(PROTOCOL_HTTPS))
+#define GRPC_BITS (PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS))
 
 static const struct {
     uint64_t bits;
@@ -62,7 +64,7 @@ static const struct {
     { PROTOCOL_BIT(PROTOCOL_TCP) | PROTOCOL_BIT(PROTOCOL_TLS) | PROTOCOL_BIT(PROTOCOL_UDP),
       "('tcp', 'tls', 'udp')" },
     { PROTOCOL_BIT(PROTOCOL_TLS_PASSTHROUGH), "('tls_passthrough')" },
-    { PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS), "('grpc', 'grpcs')" },
+    { GRPC_BITS, "('grpc', 'grpcs')" },
 };
 
 /* Members of one family only; true when they are. */
@@ -93,7 +95,8 @@ static void refuse_protocols(const struct node *node, const struct config_place 
                !slice_equal(item->text, slice_of(kong_protocol_choices[choice])))
             choice++;
         /* What is no protocol at all was reported. */
-        if (kong_protocol_choices[choice] == NULL || (PROTOCOL_BIT(kong_protocol_of(choice)) & HTTP_BITS))
+        if (kong_protocol_choices[choice] == NULL ||
+            (PROTOCOL_BIT(kong_protocol_of(choice)) & (HTTP_BITS | GRPC_BITS)))
             continue;
         report_add(place->report, REPORT_ERROR, &item->position, schema_element(&deeper, i).path,
                    "'%.*s': not supported yet", SLICE_FORMAT(item->text));
@@ -107,21 +110,45 @@ static bool is_given(const struct node *node, const char *name)
            ((value->kind != NODE_SEQUENCE && value->kind != NODE_MAPPING) || value->count > 0);
 }
 
+static void check_snis(const struct route *route, const struct node *node, const struct config_place *place)
+{
+    const uint64_t secure = PROTOCOL_BIT(PROTOCOL_HTTPS) | PROTOCOL_BIT(PROTOCOL_GRPCS);
+    if (is_given(node, "snis") && !(route->protocols & secure))
+        schema_error(
+            place, node, "snis",
+            "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'");
+}
+
 static void check_matchers(const struct route *route, const struct node *node,
                            const struct config_place *place)
 {
     bool https = route->protocols & PROTOCOL_BIT(PROTOCOL_HTTPS);
     bool any = is_given(node, "methods") || is_given(node, "hosts") || is_given(node, "headers") ||
                is_given(node, "paths");
-    if (is_given(node, "snis") && !https)
-        schema_error(
-            place, node, "snis",
-            "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'");
+    check_snis(route, node, place);
     if (any || (https && is_given(node, "snis")))
         return;
     schema_error(place, node, "",
                  "must set one of 'methods', 'hosts', 'headers', 'paths'%s when 'protocols' is '%s'",
                  https ? ", 'snis'" : "", https ? "https" : "http");
+}
+
+/* The method of a gRPC call is always POST, and its path names what is called. */
+static void check_grpc(struct route *route, const struct node *node, const struct config_place *place)
+{
+    bool secure = route->protocols & PROTOCOL_BIT(PROTOCOL_GRPCS);
+    bool any = is_given(node, "hosts") || is_given(node, "headers") || is_given(node, "paths");
+    check_snis(route, node, place);
+    if (is_given(node, "methods"))
+        schema_error(place, node, "methods", "cannot set 'methods' when 'protocols' is 'grpc' or 'grpcs'");
+    if (route->strip_path && is_given(node, "strip_path"))
+        schema_error(place, node, "strip_path",
+                     "cannot set 'strip_path' when 'protocols' is 'grpc' or 'grpcs'");
+    route->strip_path = false;
+    if (!any && !(secure && is_given(node, "snis")))
+        schema_error(place, node, "",
+                     "must set one of 'hosts', 'headers', 'paths'%s when 'protocols' is '%s'",
+                     secure ? ", 'snis'" : "", secure ? "grpcs" : "grpc");
 }
 
 static void check_redirect(int64_t status, const struct node *node, const struct config_place *place)
@@ -159,6 +186,8 @@ static void finish(struct kong_reader *reader, struct route *route, const struct
     refuse_protocols(node, place);
     if (chosen & HTTP_BITS)
         check_matchers(route, node, place);
+    if (chosen & GRPC_BITS)
+        check_grpc(route, node, place);
 }
 
 void kong_read_route(struct kong_reader *reader, const struct node *node, const struct config_place *place,
@@ -192,4 +221,17 @@ void kong_read_route(struct kong_reader *reader, const struct node *node, const 
     kong_read_array(reader, node_find(node, "plugins"), &deeper, kong_read_plugin, &inner);
     deeper = kong_place(reader, place, "filter_chains");
     kong_refuse_collection(reader, node_find(node, "filter_chains"), &deeper);
+}
+
+void kong_check_routes(struct kong_reader *reader)
+{
+    for (uint32_t i = 0; i < reader->model->routes.count; i++) {
+        const struct route *route = reader->model->routes.items[i];
+        if (route->service == NULL || !(route->protocols & HTTP_BITS) ||
+            !(PROTOCOL_BIT(route->service->protocol) & GRPC_BITS))
+            continue;
+        report_add(reader->report, REPORT_ERROR, &route->entity.position, "routes",
+                   "a service of protocol 'grpc' or 'grpcs' behind a route for 'http' or 'https': "
+                   "not supported yet");
+    }
 }

@@ -225,6 +225,19 @@ Test(kong, warnings)
     }
 }
 
+Test(kong, grpc)
+{
+    read_good("_format_version: '3.0'\n"
+              "services:\n"
+              "- {name: a, host: h, protocol: grpc, routes: [{paths: [/], protocols: [grpc]}]}\n"
+              "- {name: b, url: 'grpcs://h:1', routes: [{snis: [s.test], protocols: [grpcs, grpc]}]}\n");
+    cr_assert_eq(setup.model->services.items[0]->protocol, PROTOCOL_GRPC);
+    cr_assert_eq(setup.model->services.items[1]->protocol, PROTOCOL_GRPCS);
+    cr_assert_not(setup.model->routes.items[0]->strip_path);
+    cr_assert_eq(setup.model->routes.items[1]->protocols,
+                 PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS));
+}
+
 Test(kong, several_documents_are_one_configuration)
 {
     read_good("{_format_version: '3.0', services: [{name: s1, host: h}]}\n"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/model.h"
 
+#include "core/crypto/uuid.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +17,8 @@ struct model *model_open(void)
     model->holder_count = 1;
     arena_init(&model->arena, NULL, 0, model_limit_bytes);
     map_init(&model->credentials, &model->arena);
+    map_init(&model->consumers_by_id, &model->arena);
+    map_init(&model->consumers_by_name, &model->arena);
     memset(model->hash, '0', sizeof(model->hash) - 1);
     return model;
 }
@@ -45,6 +49,35 @@ void *model_reserve(struct model *model, void *items, uint32_t count, uint32_t *
         memcpy(grown, items, count * sizeof(void *));
     *capacity = larger;
     return grown;
+}
+
+bool model_index_consumer(struct model *model, struct consumer *consumer)
+{
+    struct slice name = consumer->entity.name;
+    return map_add(&model->consumers_by_id, slice_of(consumer->entity.id), consumer, NULL) &&
+           (name.data == NULL || map_add(&model->consumers_by_name, name, consumer, NULL));
+}
+
+struct consumer *model_consumer(const struct model *model, struct slice id_or_username)
+{
+    unsigned char bytes[UUID_BYTES];
+    char id[UUID_TEXT_SIZE];
+    struct consumer *found = NULL;
+    if (uuid_read(id_or_username, bytes)) {
+        uuid_write(bytes, id);
+        found = map_find(&model->consumers_by_id, slice_of(id));
+    }
+    return found ? found : map_find(&model->consumers_by_name, id_or_username);
+}
+
+void model_attach_credential(struct credential *credential)
+{
+    struct consumer *consumer = credential->consumer;
+    if (consumer->last_credential)
+        consumer->last_credential->next = credential;
+    else
+        consumer->credentials = credential;
+    consumer->last_credential = credential;
 }
 
 struct slice model_credential_key(struct arena *arena, const struct credential_kind *kind, struct slice key)

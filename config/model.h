@@ -3,7 +3,7 @@
  * Built by a front-end on the control thread in one arena, then only read: the snapshot keeps it alive. */
 #pragma once
 
-#include "config/schema.h"
+#include "config/plugin_kind.h"
 #include "core/base/map.h"
 
 enum protocol {
@@ -59,34 +59,15 @@ struct route {
 struct consumer {
     struct entity entity; /* name = username */
     struct slice custom_id;
+    struct credential *credentials, *last_credential; /* of the kinds that are `per_consumer` */
 };
 
 /* A credential of a plugin: its own struct begins with this one. */
 struct credential {
     struct entity entity;
     struct consumer *consumer;
-};
-
-/* A kind of credential, declared by its plugin (e.g. jwt_secrets). The struct described by `schema` begins
- * with struct credential; the schema's rows start after it. `key_offset`: the unique struct slice it is found
- * by. */
-struct credential_kind {
-    const char *name;
-    const struct schema *schema;
-    size_t key_offset;
-    const char *key_name; /* the field's name, e.g. "key" */
-    bool generate_key; /* a missing key is drawn at random */
-    const char *const *aliases; /* other names of the collection when nested, ends with NULL; may be NULL */
-};
-
-/* What a front-end has to know of a plugin; the descriptor in net/proxy/plugin.h begins with it. */
-struct plugin_kind {
-    const char *name;
-    int priority;
-    struct schema config;
-    const struct credential_kind *credentials; /* NULL: none */
-    bool forbids_consumer; /* an instance may not be attached to a consumer */
-    struct slice (*host_of)(const void *config); /* a host name its work needs resolved, or NULL */
+    const struct credential_kind *kind;
+    struct credential *next; /* of the same consumer, in the order of declaration */
 };
 
 /* One configuration of a plugin, attached to the most specific of its scopes. */
@@ -116,6 +97,7 @@ struct model {
     MODEL_VECTOR(consumer, consumers);
     MODEL_VECTOR(plugin_instance, plugins);
     struct map credentials; /* "<kind name>:<key>" -> struct credential, see model_credential */
+    struct map consumers_by_id, consumers_by_name; /* see model_consumer */
     char hash[33]; /* lower-case hex MD5 of the text, 32 zeros when empty */
 };
 
@@ -130,6 +112,15 @@ void model_close(struct model *model);
 /* Room for one more item behind `count` in a MODEL_VECTOR: its items, moved when they had to grow. NULL when
  * memory is exhausted, and then nothing has changed. */
 void *model_reserve(struct model *model, void *items, uint32_t count, uint32_t *capacity);
+
+/* Makes a consumer that has its id and name known to model_consumer. False when memory is exhausted. */
+bool model_index_consumer(struct model *model, struct consumer *consumer) MUST_CHECK;
+
+/* The consumer of that id, in any case, else of that username, or NULL. Any thread once the model is built. */
+struct consumer *model_consumer(const struct model *model, struct slice id_or_username);
+
+/* Puts a credential into the list of its consumer. */
+void model_attach_credential(struct credential *credential);
 
 /* The name of a credential in model->credentials; absent when memory is exhausted. */
 struct slice model_credential_key(struct arena *arena, const struct credential_kind *kind, struct slice key);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks of single texts for the tables of fields, with Kong's messages. Private to config/kong. */
+/* Checks of single texts for the tables of fields, with Kong's messages. For config/kong and the
+ * plugins. */
 #pragma once
 
 #include "config/schema.h"

@@ -88,6 +88,8 @@ void kong_read_consumer(struct kong_reader *reader, const struct node *node, con
     struct kong_identity identity = { &reader->consumers, &consumer->entity, &wide->common,
                                       consumer->entity.name, "username" };
     kong_identify(reader, &identity, node, place);
+    if (!model_index_consumer(reader->model, consumer))
+        kong_fail_memory(reader);
     struct kong_unique custom_id = { &reader->custom_ids.names, "consumers", "custom_id", NULL,
                                      consumer->custom_id,       consumer };
     kong_unique(reader, &custom_id, node, place);

@@ -76,34 +76,108 @@ static void add_to_model(struct kong_reader *reader, const struct credential_kin
         kong_fail_memory(reader);
 }
 
+/* A key that other consumers may have too names one entity only beside its consumer. */
+static struct slice id_key(struct kong_reader *reader, const struct kong_owned *one, struct slice given)
+{
+    const struct credential *credential = one->credential;
+    if (given.data == NULL || !credential->kind->per_consumer)
+        return given;
+    struct slice consumer = credential->consumer ? slice_of(credential->consumer->entity.id)
+                                                 : kong_reference_text(node_find(one->node, "consumer"));
+    return arena_format(&reader->scratch, "%s:%.*s:%.*s", credential->kind->name, SLICE_FORMAT(consumer),
+                        SLICE_FORMAT(given));
+}
+
+static struct slice choose_key(struct kong_reader *reader, const struct kong_owned *one)
+{
+    const struct credential_kind *kind = one->credential->kind;
+    struct slice *key = key_of(kind, one->credential), given = *key;
+    const struct node *node = node_find(one->node, kind->key_name);
+    if (given.data == NULL && kind->generate_key && (node == NULL || node->kind == NODE_NULL))
+        *key = generate_key(reader);
+    return id_key(reader, one, given);
+}
+
+static void keep(struct kong_reader *reader, const struct kong_owned *one)
+{
+    struct kong_owned *kept = kong_take(reader, &reader->scratch, sizeof(*kept));
+    if (kept == NULL)
+        return;
+    *kept = *one;
+    *reader->owned_end = kept;
+    reader->owned_end = &kept->next;
+}
+
+static void add(struct kong_reader *reader, const struct kong_owned *one, const struct config_place *place)
+{
+    struct credential *credential = one->credential;
+    const struct credential_kind *kind = credential->kind;
+    struct kong_index *index = &one->kind->index;
+    const struct kong_common *common = (const void *)((const char *)credential + one->kind->common_offset);
+    struct kong_identity identity = { index, &credential->entity, common, choose_key(reader, one), NULL };
+    struct slice key = *key_of(kind, credential);
+    struct kong_unique unique = { &index->names, kind->name, kind->key_name, NULL, key, credential };
+    if (!kind->per_consumer && !kong_unique(reader, &unique, one->node, place))
+        return;
+    identity.shares_id = kind->per_consumer && common->id.data == NULL;
+    kong_identify(reader, &identity, one->node, place);
+    if (key.data == NULL)
+        return;
+    if (!kind->per_consumer)
+        add_to_model(reader, kind, credential, key);
+    if (kind->per_consumer || kind->complete)
+        keep(reader, one);
+}
+
 void kong_read_credential(struct kong_reader *reader, const struct node *node,
                           const struct config_place *place, const struct kong_parent *parent)
 {
-    struct kong_credential_kind *one = parent->credential;
-    const struct credential_kind *kind = one->kind;
-    struct credential *credential = kong_take(reader, &reader->model->arena, one->schema.struct_size);
+    struct kong_credential_kind *kind = parent->credential;
+    struct credential *credential = kong_take(reader, &reader->model->arena, kind->schema.struct_size);
     if (credential == NULL)
         return;
-    schema_read(&one->schema, node, place, credential);
+    schema_read(&kind->schema, node, place, credential);
+    credential->kind = kind->kind;
     credential->consumer = parent->consumer;
+    credential->entity.index = kind->index.ids.count;
     struct kong_foreign foreign = { &reader->consumers, "consumer", &credential->consumer };
     kong_refer(reader, &foreign, node, place);
     const struct node *consumer = node_find(node, "consumer");
     if (parent->consumer == NULL && (consumer == NULL || consumer->kind == NODE_NULL))
         schema_error(place, node, "consumer", "required field missing");
+    struct kong_owned one = { NULL, kind, credential, node, place->path, reader->form };
+    add(reader, &one, place);
+}
 
-    struct slice *key = key_of(kind, credential);
-    struct slice given = *key;
-    const struct node *key_node = node_find(node, kind->key_name);
-    if (key->data == NULL && kind->generate_key && (key_node == NULL || key_node->kind == NODE_NULL))
-        *key = generate_key(reader);
-    credential->entity.index = one->index.ids.count;
-    struct kong_unique unique = { &one->index.names, kind->name, kind->key_name, NULL, *key, credential };
-    const struct kong_common *common = (const void *)((const char *)credential + one->common_offset);
-    struct kong_identity identity = { &one->index, &credential->entity, common, given, NULL };
-    if (!kong_unique(reader, &unique, node, place))
-        return;
-    kong_identify(reader, &identity, node, place);
-    if (key->data != NULL)
-        add_to_model(reader, kind, credential, *key);
+static bool is_only_one(struct kong_reader *reader, const struct kong_owned *one,
+                        const struct config_place *place)
+{
+    const struct credential *credential = one->credential;
+    const struct credential_kind *kind = credential->kind;
+    struct slice key = *key_of(kind, one->credential);
+    struct slice name =
+        arena_format(&reader->scratch, "%s:%.*s", credential->consumer->entity.id, SLICE_FORMAT(key));
+    void *existing;
+    if (name.data == NULL || !map_add(&one->kind->index.names, name, one->credential, &existing))
+        return kong_fail_memory(reader);
+    if (existing != NULL)
+        schema_error(place, one->node, kind->key_name,
+                     "uniqueness violation: '%s' entity with consumer, %s set to '%.*s' already declared",
+                     kind->name, kind->key_name, SLICE_FORMAT(name));
+    return existing == NULL;
+}
+
+void kong_complete_credentials(struct kong_reader *reader)
+{
+    for (const struct kong_owned *one = reader->owned; one; one = one->next) {
+        struct credential *credential = one->credential;
+        const struct credential_kind *kind = credential->kind;
+        struct config_place place = { reader->report, &reader->scratch, one->path, NULL };
+        if (credential->consumer == NULL)
+            continue; /* reported as a missing or unknown reference */
+        if (kind->complete && !kind->complete(credential, one->form))
+            schema_error(&place, one->node, "", "cannot be prepared: out of memory, or SHA-1 is not allowed");
+        if (kind->per_consumer && is_only_one(reader, one, &place))
+            model_attach_credential(credential);
+    }
 }

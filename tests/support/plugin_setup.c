@@ -34,6 +34,7 @@ struct consumer *plugin_setup_consumer(struct plugin_setup *setup, const char *u
                  model->consumers.count);
     model->consumers.items = items;
     items[model->consumers.count++] = consumer;
+    CHECK(model_index_consumer(model, consumer));
     return consumer;
 }
 
@@ -66,6 +67,12 @@ struct credential *plugin_setup_credential(struct plugin_setup *setup, const str
     struct slice key = *(struct slice *)(void *)((char *)credential + kind->key_offset);
     struct slice name = model_credential_key(&setup->model->arena, kind, key);
     credential->consumer = consumer;
+    credential->kind = kind;
+    CHECK(kind->complete == NULL || kind->complete(credential, SECRET_PLAIN));
+    if (kind->per_consumer) {
+        model_attach_credential(credential);
+        return credential;
+    }
     CHECK(name.data != NULL && map_add(&setup->model->credentials, name, credential, NULL));
     return credential;
 }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a plugin declares to the front-ends: its options and its kind of credential. Constant, with the plugin;
+ * any thread. */
+#pragma once
+
+#include "config/schema.h"
+
+struct credential;
+
+/* How the secrets of a configuration are written: as they are, or as they are stored. */
+enum secret_form { SECRET_PLAIN, SECRET_STORED };
+
+/* A kind of credential, declared by its plugin (e.g. jwt_secrets). The struct described by `schema` begins
+ * with struct credential; the schema's rows start after it. `key_offset`: the struct slice it is found by. */
+struct credential_kind {
+    const char *name;
+    const struct schema *schema;
+    size_t key_offset;
+    const char *key_name; /* the field's name, e.g. "key" */
+    bool generate_key; /* a missing key is drawn at random */
+    bool per_consumer; /* the key is unique for one consumer, and is found in its list only */
+    /* Called when the consumer is known; false: it could not be done. May be NULL. */
+    bool (*complete)(struct credential *credential, enum secret_form form);
+    const char *const *aliases; /* other names of the collection when nested, ends with NULL; may be NULL */
+};
+
+/* What a front-end has to know of a plugin; the descriptor in net/proxy/plugin.h begins with it. */
+struct plugin_kind {
+    const char *name;
+    int priority;
+    struct schema config;
+    const struct credential_kind *credentials; /* NULL: none */
+    bool forbids_consumer; /* an instance may not be attached to a consumer */
+    struct slice (*host_of)(const void *config); /* a host name its work needs resolved, or NULL */
+};

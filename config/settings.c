@@ -46,7 +46,8 @@ static const struct field fields[] = {
       .fallback = "64k" },
 
     { "receive_memory_bytes", FIELD_SIZE, AT(receive_memory_bytes), .min = 1048576, .max = 1099511627776,
-      .fallback = "512m", .help = "most memory of a shard in received bytes that slow peers have not taken yet" },
+      .fallback = "512m",
+      .help = "most memory of a shard in received bytes that slow peers have not taken yet" },
     { "write_memory_bytes", FIELD_SIZE, AT(write_memory_bytes), .min = 1048576, .max = 1099511627776,
       .fallback = "512m", .help = "most memory of a shard in heads and answers on their way" },
 
@@ -92,7 +93,7 @@ static const struct field fields[] = {
     { "upstream_keepalive_idle_timeout", FIELD_DURATION, AT(upstream_keepalive_idle_timeout_ms), K,
       .max = 86400000, .fallback = "60" },
     { "upstream_max_connections", FIELD_INTEGER, AT(upstream_max_connections), .max = 4294967295,
-      .fallback = "0", .help = "of one shard; 0: as many as clients" },
+      .fallback = "0", .help = "of one shard; 0: as many as the descriptors allow" },
     { "dns_hostsfile", FIELD_STRING, AT(dns_hostsfile), K, .check = settings_check_path,
       .fallback = "/etc/hosts", .help = "asked before the resolver; off: not asked" },
     { "dns_timeout", FIELD_DURATION, AT(dns_timeout_ms), .min = 1, .max = 60000, .fallback = "5" },

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_MS = 20, IDLE_TICK_MS = 1000, RETIRED_MAX = 16 };
+enum { TICK_MS = 20, IDLE_TICK_MS = 1000 };
 
 struct control {
     const struct config_sources *sources;
@@ -24,8 +24,7 @@ struct control {
     void **plugin_states; /* of the process, by index in the registry */
     struct sockets sockets;
     struct snapshot *snapshot; /* in force */
-    struct snapshot *retired[RETIRED_MAX];
-    unsigned retired_count;
+    struct snapshot *retired; /* superseded, but not yet released by all shards */
     struct admin *admin;
     struct admin_source admin_source;
     const struct metrics **metrics;
@@ -54,14 +53,16 @@ static void pause_ms(long milliseconds)
 
 static void free_released(struct control *control)
 {
-    unsigned kept = 0;
-    for (unsigned i = 0; i < control->retired_count; i++) {
-        if (snapshot_is_released(control->retired[i]))
-            snapshot_free(control->retired[i]);
-        else
-            control->retired[kept++] = control->retired[i];
+    struct snapshot **at = &control->retired;
+    while (*at) {
+        struct snapshot *snapshot = *at;
+        if (!snapshot_is_released(snapshot)) {
+            at = &snapshot->next_retired;
+            continue;
+        }
+        *at = snapshot->next_retired;
+        snapshot_free(snapshot);
     }
-    control->retired_count = kept;
 }
 
 static void post_all(struct control *control, enum worker_mail mail, void *pointer)
@@ -83,10 +84,10 @@ static void tell_configuration(struct control *control)
 
 static void publish(struct control *control, struct snapshot *snapshot)
 {
-    /* Old ones are held by their slowest request; more than a few of them wait here, not in memory. */
-    for (free_released(control); control->retired_count == RETIRED_MAX; free_released(control))
-        pause_ms(TICK_MS);
-    control->retired[control->retired_count++] = control->snapshot;
+    /* An old one is held by its slowest request, as long as that takes. */
+    free_released(control);
+    control->snapshot->next_retired = control->retired;
+    control->retired = control->snapshot;
     control->snapshot = snapshot;
     tell_configuration(control);
     post_all(control, MAIL_SNAPSHOT, snapshot);
@@ -311,7 +312,7 @@ static void serve(struct control *control, const sigset_t *signals)
 {
     bool running = true;
     while (running) {
-        long tick_ms = control->retired_count > 0 ? TICK_MS : IDLE_TICK_MS;
+        long tick_ms = control->retired ? TICK_MS : IDLE_TICK_MS;
         struct timespec tick = { .tv_sec = tick_ms / 1000, .tv_nsec = tick_ms % 1000 * 1000000 };
         int signal = sigtimedwait(signals, NULL, &tick);
         if (signal > 0)
@@ -331,8 +332,11 @@ static void stop(struct control *control)
         worker_join(&control->workers[i]);
     sockets_close(&control->sockets);
     close_plugins(control);
-    for (unsigned i = 0; i < control->retired_count; i++)
-        snapshot_free(control->retired[i]);
+    while (control->retired) {
+        struct snapshot *next = control->retired->next_retired;
+        snapshot_free(control->retired);
+        control->retired = next;
+    }
     snapshot_free(control->snapshot);
     free(control->workers);
     free(control->metrics);

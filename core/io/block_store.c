@@ -28,7 +28,6 @@ struct block_store {
     struct block_slab *slabs;
     uint32_t receive_total, lent_count, held_count;
     uint64_t write_bytes;
-    bool ran_dry;
 };
 
 static void lend(struct block_store *store, struct block *block)
@@ -143,17 +142,7 @@ struct chunk block_store_received(struct block_store *store, uint32_t cqe_flags,
     store->lent_count--;
     store->held_count++;
     refill(store);
-    if (store->lent_count == 0)
-        store->ran_dry = true;
     return (struct chunk){ block, 0, size };
-}
-
-bool block_store_refilled(struct block_store *store)
-{
-    bool refilled = store->ran_dry && store->lent_count > 0;
-    if (refilled)
-        store->ran_dry = false;
-    return refilled;
 }
 
 struct block_counts block_store_counts(const struct block_store *store)
@@ -198,6 +187,18 @@ static void give_back(struct block *block, struct block **list)
     *list = block;
 }
 
+/* Kept for the next use, but not more of them than a quarter of what may be: a burst is not paid for ever. */
+static void keep_or_free(struct block *block, struct block **list)
+{
+    struct block_store *store = block->store;
+    if (store->write_bytes <= store->limits.write_bytes / 4) {
+        give_back(block, list);
+        return;
+    }
+    store->write_bytes -= block->capacity;
+    free(block);
+}
+
 void block_release(struct block *block)
 {
     struct block_store *store = block->store;
@@ -205,8 +206,8 @@ void block_release(struct block *block)
     if (--block->references > 0)
         return;
     switch ((enum block_kind)block->kind) {
-    case BLOCK_SMALL: give_back(block, &store->free_small); break;
-    case BLOCK_LARGE: give_back(block, &store->free_large); break;
+    case BLOCK_SMALL: keep_or_free(block, &store->free_small); break;
+    case BLOCK_LARGE: keep_or_free(block, &store->free_large); break;
     case BLOCK_OWN_SIZE:
         store->write_bytes -= block->capacity;
         free(block);

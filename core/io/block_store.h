@@ -30,6 +30,4 @@ void block_store_close(struct block_store *store);
 /* The chunk of a completion that carries a buffer. Takes it out of the ring and refills. */
 struct chunk block_store_received(struct block_store *store, uint32_t cqe_flags, uint32_t size);
 
-/* Have blocks come back since the ring ran dry? True once per time that it did. */
-bool block_store_refilled(struct block_store *store);
 struct block_counts block_store_counts(const struct block_store *store);

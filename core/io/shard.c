@@ -85,7 +85,7 @@ void shard_turn(struct shard *shard)
     ring_dispatch(&shard->ring);
     timer_wheel_advance(&shard->timers, shard->now_ms);
     metric_set(&shard->metrics, METRIC_RECEIVE_BLOCKS_HELD, block_store_counts(shard->blocks).receive_held);
-    if (shard->feed_starved && block_store_refilled(shard->blocks))
+    if (!list_is_empty(&shard->starved) && block_store_counts(shard->blocks).lent > 0)
         shard->feed_starved(shard);
 }
 

@@ -204,3 +204,20 @@ bool message_list_has(struct slice list, struct slice token)
     }
     return false;
 }
+
+bool message_connection_names_fields(const struct message *message)
+{
+    if (!message_has(message, HEADER_CONNECTION))
+        return false;
+    struct slice value = message_find(message, HEADER_CONNECTION);
+    return !slice_equal_nocase(value, SLICE("keep-alive")) && !slice_equal_nocase(value, SLICE("close"));
+}
+
+bool message_is_named_by_connection(const struct message *message, struct slice name)
+{
+    for (uint32_t i = 0; i < message->header_count; i++)
+        if (message->headers[i].id == HEADER_CONNECTION && message->headers[i].name.data &&
+            message_list_has(message->headers[i].value, name))
+            return true;
+    return false;
+}

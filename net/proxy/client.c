@@ -36,9 +36,20 @@ static void close_now(struct client *client)
     if (client->state == CLIENT_CLOSING)
         return;
     client->state = CLIENT_CLOSING;
+    list_remove(&client->task.node);
     timer_disarm(&client->proxy->shard->timers, &client->timer);
     chunk_queue_clear(&client->input);
     stream_close(&client->tcp.stream);
+}
+
+/* The peer must not take what it has for the whole of a body that ends with the connection. */
+static void close_with_reset(struct client *client)
+{
+    client->state = CLIENT_CLOSING;
+    list_remove(&client->task.node);
+    timer_disarm(&client->proxy->shard->timers, &client->timer);
+    chunk_queue_clear(&client->input);
+    tcp_stream_reset(&client->tcp);
 }
 
 static void abort_exchange(struct client *client)
@@ -54,6 +65,8 @@ static uint64_t limit_ms(const struct client *client)
 {
     const struct proxy_options *options = client->proxy->options;
     const struct exchange *exchange = client->exchange;
+    if (client->tcp.stream.queued_bytes > 0 && client->state != CLIENT_HEAD && client->state != CLIENT_CLOSING)
+        return options->send_timeout_ms;
     switch ((enum client_state)client->state) {
     case CLIENT_IDLE:
         return client->request_count ? options->keepalive_timeout_ms : options->header_timeout_ms;
@@ -62,8 +75,6 @@ static uint64_t limit_ms(const struct client *client)
     case CLIENT_CLOSING: return 0;
     case CLIENT_BUSY: break;
     }
-    if (client->tcp.stream.queued_bytes > 0)
-        return options->send_timeout_ms;
     if (exchange && !exchange->request_complete && !client->paused)
         return options->body_timeout_ms;
     return 0; /* waiting for the upstream, which has its own limits */
@@ -95,7 +106,7 @@ static void on_timer(struct timer *timer)
     struct client *client = CONTAINER_OF(timer, struct client, timer);
     struct exchange *exchange = client->exchange;
     metric_add(&client->proxy->shard->metrics, METRIC_TIMEOUTS_CLIENT, client->state != CLIENT_IDLE);
-    if (client->state == CLIENT_BUSY && client->tcp.stream.queued_bytes > 0) {
+    if (client->state != CLIENT_HEAD && client->tcp.stream.queued_bytes > 0) {
         if (tcp_stream_progressed(&client->tcp))
             client_timer_update(client);
         else
@@ -109,18 +120,22 @@ static void on_timer(struct timer *timer)
         abort_exchange(client);
 }
 
+static void parse_on(struct shard_task *task);
+static void update_reading(struct client *client);
+
 void client_accepted(struct listener *listener, int fd)
 {
     struct proxy *proxy = listener->owner;
-    struct client *client = proxy->spare_clients;
+    bool room = proxy->client_count < proxy->options->connections_max;
+    struct client *client = room ? proxy->spare_clients : NULL;
     if (client) {
         proxy->spare_clients = client->next_spare;
         proxy->spare_client_count--;
-    } else {
+    } else if (room) {
         client = malloc(sizeof(*client));
     }
-    if (client == NULL || proxy->draining) {
-        free(client);
+    if (client == NULL) { /* the accepts of one batch may go past the limit */
+        metric_add(&proxy->shard->metrics, METRIC_CONNECTIONS_SHED, 1);
         close(fd);
         return;
     }
@@ -131,6 +146,7 @@ void client_accepted(struct listener *listener, int fd)
     client->peer_text_size = (uint8_t)address_text(&client->peer, client->peer_text);
     chunk_queue_init(&client->input);
     timer_init(&client->timer, on_timer);
+    shard_task_init(&client->task, parse_on);
     http1_parser_init(&client->parser, HTTP1_REQUEST, &proxy->options->limits);
     list_append(&proxy->clients, &client->node);
     proxy->client_count++;
@@ -234,7 +250,7 @@ static bool parse_some(struct client *client, bool *begun)
         client->body_begin_bytes = client->tcp.stream.received_bytes;
         *begun = true;
         return true;
-    case HTTP1_BODY: exchange_request_body(exchange, part); return client->exchange == exchange;
+    case HTTP1_BODY: exchange_request_body(exchange, part); return client->exchange == exchange && !client->paused;
     case HTTP1_END: exchange_request_end(exchange); return false;
     case HTTP1_REFUSED: refuse(client); return false;
     }
@@ -245,7 +261,11 @@ static bool can_parse(const struct client *client)
 {
     if (client->state != CLIENT_IDLE && client->state != CLIENT_HEAD && client->state != CLIENT_BUSY)
         return false;
-    return client->input.count > 0 && (client->exchange == NULL || !client->exchange->request_complete);
+    if (client->input.count == 0)
+        return false;
+    if (client->exchange == NULL) /* a client that does not read its answers gets no further ones */
+        return !client_is_congested(client);
+    return !client->exchange->request_complete && !client->paused;
 }
 
 static void on_end(struct client *client);
@@ -269,8 +289,25 @@ static void client_process(struct client *client)
             break;
     }
     client->processing = false;
+    update_reading(client);
     if (client->ended && client->input.count == 0 && client->exchange && !client->exchange->request_complete)
         on_end(client);
+}
+
+static void parse_on(struct shard_task *task)
+{
+    struct client *client = CONTAINER_OF(task, struct client, task);
+    if (client->state != CLIENT_CLOSING && client->state != CLIENT_LINGERING)
+        client_process(client);
+}
+
+/* What is queued still goes out. */
+static void linger_or_close(struct client *client)
+{
+    if (client->tcp.stream.queued_bytes > 0)
+        linger(client);
+    else
+        close_now(client);
 }
 
 static void on_end(struct client *client)
@@ -283,7 +320,10 @@ static void on_end(struct client *client)
         exchange_refuse(exchange, 400, (struct slice){ NULL, 0 });
         return;
     }
-    abort_exchange(client);
+    if (exchange)
+        abort_exchange(client);
+    else
+        linger_or_close(client);
 }
 
 static void on_received(struct stream *stream, struct chunk chunk)
@@ -291,10 +331,12 @@ static void on_received(struct stream *stream, struct chunk chunk)
     struct client *client = client_of(stream);
     if (client->state == CLIENT_LINGERING) {
         bool enough = chunk.size == 0 || stream->received_bytes - client->body_begin_bytes > LINGER_BYTES;
-        client->ended |= chunk.size == 0;
+        client->ended |= enough;
         chunk_release(&chunk);
-        if (enough && (stream->queued_bytes == 0 || !client->ended))
+        if (enough && stream->queued_bytes == 0)
             close_now(client);
+        else if (enough)
+            client_pause(client);
         return;
     }
     if (chunk.size == 0) {
@@ -311,8 +353,6 @@ static void on_received(struct stream *stream, struct chunk chunk)
     client_process(client);
     if (client->state == CLIENT_CLOSING || client->state == CLIENT_LINGERING)
         return;
-    if (client->input.count > INPUT_CHUNKS)
-        client_pause(client);
     if (client->state == CLIENT_BUSY)
         client_timer_update(client);
     if (client->state == CLIENT_BUSY && client->exchange && !client->exchange->request_complete &&
@@ -334,18 +374,38 @@ bool client_is_congested(const struct client *client)
            stream->queued_chunks > STREAM_CHUNKS_MAX;
 }
 
+/* Reads on only when everything that was read is parsed: each time the kernel hands over all it has. */
+static void update_reading(struct client *client)
+{
+    if (client->state == CLIENT_CLOSING)
+        return;
+    bool stop = client->paused || client->input.count > INPUT_CHUNKS;
+    if (stop && !client->stopped) {
+        client->stopped = true;
+        stream_pause(&client->tcp.stream);
+    } else if (!stop && client->stopped && client->input.count == 0) {
+        client->stopped = false;
+        stream_resume(&client->tcp.stream);
+    }
+}
+
 void client_pause(struct client *client)
 {
-    if (!client->paused)
-        stream_pause(&client->tcp.stream);
     client->paused = true;
+    update_reading(client);
 }
 
 void client_resume(struct client *client)
 {
-    if (client->paused)
-        stream_resume(&client->tcp.stream);
+    if (client->paused) { /* the pause was not the client's */
+        client->body_begin_ms = client->proxy->shard->now_ms;
+        client->body_begin_bytes = client->tcp.stream.received_bytes;
+    }
     client->paused = false;
+    if (client->input.count > 0)
+        shard_defer(client->proxy->shard, &client->task);
+    else
+        update_reading(client);
 }
 
 static void on_writable(struct stream *stream)
@@ -354,11 +414,15 @@ static void on_writable(struct stream *stream)
     if (client->state == CLIENT_LINGERING) {
         if (client->ended && stream->queued_bytes == 0)
             close_now(client);
+        else
+            client_timer_update(client);
         return;
     }
     if (client->exchange)
         exchange_client_writable(client->exchange);
-    if (client->state == CLIENT_BUSY)
+    else if (client->input.count > 0 && !client_is_congested(client))
+        client_process(client);
+    if (client->state == CLIENT_BUSY || client->state == CLIENT_IDLE)
         client_timer_update(client);
 }
 
@@ -374,7 +438,7 @@ void client_exchange_done(struct client *client, enum client_keep keep)
     if (client->state == CLIENT_CLOSING)
         return;
     if (keep == CLIENT_CUT) {
-        close_now(client);
+        close_with_reset(client);
         return;
     }
     if (keep == CLIENT_CLOSE || client->proxy->draining) {
@@ -390,16 +454,16 @@ void client_exchange_done(struct client *client, enum client_keep keep)
     } else if (!client->processing) {
         client_process(client);
     }
-    if (client->state == CLIENT_IDLE && client->exchange == NULL) {
-        client_timer_update(client);
-        client_resume(client);
-    }
+    if (client->state == CLIENT_CLOSING || client->state == CLIENT_LINGERING)
+        return;
+    client_timer_update(client);
+    client_resume(client);
 }
 
 void client_drain(struct client *client)
 {
     if (client->state == CLIENT_IDLE)
-        close_now(client);
+        linger_or_close(client);
 }
 
 void client_abort(struct client *client)

@@ -33,7 +33,9 @@ struct client {
     uint8_t state; /* enum client_state */
     bool tls;
     bool processing; /* inside client_process */
-    bool paused;
+    bool paused;  /* the exchange cannot take more of the body */
+    bool stopped; /* reading is paused */
+    struct shard_task task; /* parses on, when reading has been resumed */
     bool ended; /* the client has finished sending */
 };
 
@@ -46,7 +48,7 @@ bool client_is_congested(const struct client *client);
 
 /* Reading on or not, as the upstream takes what arrives. */
 void client_pause(struct client *client);
-void client_resume(struct client *client);
+void client_resume(struct client *client); /* parses on in a task, not inside this call */
 
 /* The exchange is over; `keep`: the connection may take another request. */
 enum client_keep { CLIENT_CLOSE, CLIENT_KEEP, CLIENT_CUT };

@@ -57,7 +57,8 @@ void client_address_determine(struct exchange *exchange)
 {
     const struct proxy_options *options = exchange->proxy->options;
     const struct client *client = exchange->client;
-    exchange->peer_ip = (struct slice){ client->peer_text, client->peer_text_size };
+    /* A copy: the exchange may outlive its client. */
+    exchange->peer_ip = arena_copy(&exchange->arena, (struct slice){ client->peer_text, client->peer_text_size });
     exchange->client_ip = exchange->peer_ip;
     exchange->client_address = client->peer;
     exchange->trust = PEER_UNTRUSTED;

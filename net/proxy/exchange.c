@@ -60,6 +60,17 @@ enum step_result exchange_answer_from_below(struct exchange *exchange, int statu
     return exchange_jump(exchange, STEP_RESPONSE_HEAD);
 }
 
+/* It is the plugin's answer, so nothing is told of an upstream that may have been chosen already. */
+enum step_result exchange_answer_long_body(struct exchange *exchange)
+{
+    if (exchange->upstream)
+        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+    exchange->tries = 0;
+    exchange->client_closes = true;
+    answer_error(exchange, 413, exchange->body_limit_message, ANSWER_FROM_PLUGIN);
+    return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+}
+
 void exchange_resume(struct exchange *exchange, enum verdict verdict)
 {
     CHECK(exchange->waiting);

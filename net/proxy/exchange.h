@@ -34,6 +34,12 @@ bool exchange_authenticate(struct exchange *exchange, const struct consumer *con
 bool exchange_set_upstream_header(struct exchange *exchange, struct slice name,
                                   struct slice value) MUST_CHECK;
 void exchange_remove_upstream_header(struct exchange *exchange, struct slice name);
+/* As exchange_query gives it, and will from now on. */
+void exchange_set_upstream_query(struct exchange *exchange, struct slice query);
+
+/* A body that turns out longer than `bytes` is refused with 413 and this message while it arrives, as long as no
+ * response has begun. False: longer already. */
+bool exchange_limit_body(struct exchange *exchange, uint64_t bytes, struct slice message) MUST_CHECK;
 
 /* --- what goes to the client ---------------------------------------------------------------------------- */
 /* Added to whatever response the client gets, the gateway's own included; replaces the upstream's of that
@@ -45,6 +51,9 @@ bool exchange_set_response_header(struct exchange *exchange, struct slice name,
 enum verdict exchange_respond_error(struct exchange *exchange, int status, struct slice message);
 /* A JSON text as it is, application/json; charset=utf-8. Returns RESPOND. */
 enum verdict exchange_respond_json(struct exchange *exchange, int status, struct slice json);
+/* A body as it is; content_type absent: no such header. Returns RESPOND. */
+enum verdict exchange_respond_body(struct exchange *exchange, int status, struct slice content_type,
+                                   struct slice body);
 /* 500 "An unexpected error occurred": a plugin could not do its work (memory ...). Returns RESPOND. */
 enum verdict exchange_respond_failure(struct exchange *exchange);
 

@@ -72,6 +72,18 @@ void exchange_remove_upstream_header(struct exchange *exchange, struct slice nam
     message_remove(&exchange->request, name);
 }
 
+void exchange_set_upstream_query(struct exchange *exchange, struct slice query)
+{
+    exchange->query = query;
+}
+
+bool exchange_limit_body(struct exchange *exchange, uint64_t bytes, struct slice message)
+{
+    exchange->body_limit_bytes = bytes;
+    exchange->body_limit_message = message;
+    return !exchange_body_is_too_long(exchange);
+}
+
 static bool set_or_remove(struct exchange *exchange, struct slice name, struct slice value)
 {
     if (value.size > 0)
@@ -80,34 +92,12 @@ static bool set_or_remove(struct exchange *exchange, struct slice name, struct s
     return true;
 }
 
-/* Kong reads `_` as `-` in these names: no spelling of the client's may reach the upstream. */
-static void remove_spellings(struct message *request)
-{
-    static const char *const names[] = { "x-consumer-id", "x-consumer-custom-id", "x-consumer-username",
-                                         "x-credential-identifier", "x-anonymous-consumer" };
-    for (uint32_t i = 0; i < request->header_count; i++) {
-        struct header *header = &request->headers[i];
-        if (header->name.data == NULL || header->id != HEADER_OTHER || header->name.size < 13 ||
-            slice_lower(header->name.data[0]) != 'x')
-            continue;
-        char folded[24];
-        if (header->name.size > sizeof(folded))
-            continue;
-        for (size_t j = 0; j < header->name.size; j++)
-            folded[j] = header->name.data[j] == '_' ? '-' : slice_lower(header->name.data[j]);
-        for (size_t j = 0; j < COUNT_OF(names); j++)
-            if (slice_equal((struct slice){ folded, header->name.size }, slice_of(names[j])))
-                header->name.data = NULL;
-    }
-}
-
 bool exchange_authenticate(struct exchange *exchange, const struct consumer *consumer,
                            const struct credential *credential, struct slice identifier)
 {
     static const struct slice none = { NULL, 0 };
     exchange->consumer = consumer;
     exchange->credential = credential;
-    remove_spellings(&exchange->request);
     bool anonymous = consumer && credential == NULL;
     return set_or_remove(exchange, SLICE("X-Consumer-ID"), consumer ? slice_of(consumer->entity.id) : none) &&
            set_or_remove(exchange, SLICE("X-Consumer-Custom-ID"), consumer ? consumer->custom_id : none) &&
@@ -147,6 +137,13 @@ enum verdict exchange_respond_error(struct exchange *exchange, int status, struc
 enum verdict exchange_respond_json(struct exchange *exchange, int status, struct slice json)
 {
     answer_json(exchange, status, json);
+    return VERDICT_RESPOND;
+}
+
+enum verdict exchange_respond_body(struct exchange *exchange, int status, struct slice content_type,
+                                   struct slice body)
+{
+    exchange->answer = (struct answer){ status, content_type, body };
     return VERDICT_RESPOND;
 }
 

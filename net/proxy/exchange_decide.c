@@ -4,6 +4,7 @@
 #include "net/proxy/client.h"
 #include "net/proxy/client_address.h"
 #include "net/proxy/exchange_steps.h"
+#include "net/proxy/sanitise.h"
 #include "net/proxy/upstream.h"
 
 #include "core/base/path.h"
@@ -111,6 +112,7 @@ enum step_result step_route(struct exchange *exchange)
     if (most && exchange->request.framing == BODY_LENGTH && exchange->request.body_bytes > most)
         return exchange_answer_from_below(exchange, 413, none);
     split_target(exchange);
+    sanitise_request(exchange);
     client_address_determine(exchange);
     enum error error = ERROR_OK;
     if (slice_equal(exchange->raw_path, SLICE("*"))) /* OPTIONS * is about the server, not a path */

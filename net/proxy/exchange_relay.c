@@ -7,6 +7,22 @@
 
 enum { INTERIM_MAX = 8 /* 1xx responses of one exchange */ };
 
+/* What the upstream is waited for now: that it takes the request, or that it answers. While the client has yet to
+ * send its body, the client's own limits apply. */
+static void limit_upstream_time(struct exchange *exchange)
+{
+    const struct service *service = exchange->service->service;
+    struct upstream *upstream = exchange->upstream;
+    uint64_t timeout_ms = (uint64_t)service->read_timeout_ms;
+    if (upstream->paused)
+        timeout_ms = 0;
+    else if (upstream->tcp.stream.queued_bytes > 0)
+        timeout_ms = (uint64_t)service->write_timeout_ms;
+    else if (!exchange->upstream_done && exchange->upstream_head_ns == 0)
+        timeout_ms = 0;
+    upstream_limit_time(upstream, timeout_ms);
+}
+
 /* --- request body --------------------------------------------------------------------------------------- */
 
 /* Keeps what is sent for another try, as long as it is little. */
@@ -65,7 +81,7 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
         chunk_release(&chunk);
         return;
     }
-    if (!chunk_queue_push(&exchange->body, chunk)) {
+    if (!chunk_queue_append(&exchange->body, chunk, exchange->proxy->shard->blocks, 0)) {
         fail_memory(exchange);
         return;
     }
@@ -73,10 +89,19 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
         exchange_refuse(exchange, 413, (struct slice){ NULL, 0 });
         return;
     }
+    if (exchange_body_is_too_long(exchange) && !exchange->waiting && exchange->status == 0) {
+        (void)exchange_answer_long_body(exchange);
+        exchange_run(exchange);
+        return;
+    }
     bool flows = exchange->upstream_sent && exchange->upstream;
-    if (flows && !exchange_flush_body(exchange))
+    if (flows && !exchange_flush_body(exchange)) {
         fail_memory(exchange);
-    else if (flows ? upstream_is_congested(exchange->upstream)
+        return;
+    }
+    if (flows)
+        limit_upstream_time(exchange);
+    if (flows ? upstream_is_congested(exchange->upstream)
                    : exchange->body.bytes > options->stream_bytes || exchange->body.count > STREAM_CHUNKS_MAX)
         client_pause(exchange->client);
 }
@@ -84,13 +109,19 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
 void exchange_request_end(struct exchange *exchange)
 {
     exchange->request_complete = true;
-    if (exchange->upstream_sent && exchange->upstream && !exchange_flush_body(exchange))
+    if (!exchange->upstream_sent || exchange->upstream == NULL)
+        return;
+    if (exchange_flush_body(exchange))
+        limit_upstream_time(exchange);
+    else
         fail_memory(exchange);
 }
 
 void exchange_upstream_writable(struct exchange *exchange)
 {
     struct upstream *upstream = exchange->upstream;
+    if (exchange->upstream_sent)
+        limit_upstream_time(exchange);
     if (exchange->client == NULL || exchange->request_complete || upstream_is_congested(upstream))
         return;
     client_resume(exchange->client);
@@ -119,11 +150,6 @@ void exchange_upstream_failed(struct exchange *exchange, enum error error)
     exchange_run(exchange);
 }
 
-static void limit_response_time(struct exchange *exchange)
-{
-    upstream_limit_time(exchange->upstream, (uint64_t)exchange->service->service->read_timeout_ms);
-}
-
 /* The client waits to be told before it sends its body: it is wanted now. */
 static void send_continue(struct exchange *exchange)
 {
@@ -139,6 +165,8 @@ static void send_continue(struct exchange *exchange)
 enum step_result step_send(struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
+    if (exchange_body_is_too_long(exchange)) /* it came while a plugin waited */
+        return exchange_answer_long_body(exchange);
     exchange->upstream_chunked = request->framing == BODY_CHUNKED && !exchange->request_complete;
     struct chunk head = forward_request_head(exchange);
     if (head.block == NULL)
@@ -151,7 +179,7 @@ enum step_result step_send(struct exchange *exchange)
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     if (!exchange->request_complete && !upstream_is_congested(exchange->upstream))
         client_resume(exchange->client);
-    limit_response_time(exchange);
+    limit_upstream_time(exchange);
     return STEP_RESULT_NEXT;
 }
 
@@ -164,7 +192,7 @@ void exchange_response_interim(struct exchange *exchange)
         exchange_upstream_failed(exchange, ERROR_PROTOCOL);
         return;
     }
-    limit_response_time(exchange);
+    limit_upstream_time(exchange);
     if (status == 100 || exchange->request.version_minor == 0)
         return; /* Expect was answered by the gateway itself */
     struct chunk head = forward_interim_head(exchange);
@@ -177,6 +205,7 @@ void exchange_response_interim(struct exchange *exchange)
 void exchange_response_head(struct exchange *exchange)
 {
     exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
+    limit_upstream_time(exchange);
     exchange_run(exchange);
 }
 
@@ -198,6 +227,7 @@ static bool client_must_close(const struct exchange *exchange)
 {
     const struct proxy *proxy = exchange->proxy;
     return !exchange->request.keep_alive || proxy->draining || exchange->client->ended ||
+           proxy->options->keepalive_timeout_ms == 0 ||
            exchange->client->request_count >= proxy->options->keepalive_requests;
 }
 
@@ -251,11 +281,9 @@ void exchange_response_body(struct exchange *exchange, struct chunk chunk)
     }
     if (client_is_congested(exchange->client)) {
         upstream_pause(exchange->upstream);
-        upstream_limit_time(exchange->upstream, 0);
         client_timer_update(exchange->client);
-    } else {
-        limit_response_time(exchange);
     }
+    limit_upstream_time(exchange);
 }
 
 void exchange_client_writable(struct exchange *exchange)
@@ -265,7 +293,7 @@ void exchange_client_writable(struct exchange *exchange)
         stream->queued_bytes * 2 > exchange->proxy->options->stream_bytes)
         return;
     upstream_resume(exchange->upstream);
-    limit_response_time(exchange);
+    limit_upstream_time(exchange);
 }
 
 void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count)
@@ -280,7 +308,8 @@ void exchange_response_end(struct exchange *exchange, const struct header *trail
             exchange->truncated = true;
     }
     exchange->response_complete = true;
-    bool reusable = exchange->upstream_done && upstream->open && exchange->response.keep_alive;
+    bool reusable = exchange->upstream_done && upstream->tcp.stream.queued_bytes == 0 && upstream->open &&
+                    exchange->response.keep_alive;
     upstream_detach(upstream, reusable ? UPSTREAM_REUSE : UPSTREAM_DROP);
     exchange_run(exchange);
 }

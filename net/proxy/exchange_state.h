@@ -62,6 +62,8 @@ struct exchange {
     struct message request;
     struct chunk_queue body; /* arrived, not yet sent upstream */
     uint64_t body_bytes; /* arrived so far */
+    uint64_t body_limit_bytes;       /* a plugin's limit, when there is a message */
+    struct slice body_limit_message; /* absent: no limit */
     bool request_complete;
     bool continue_sent;
     struct slice raw_path, path, query; /* query: absent without '?' */
@@ -123,6 +125,12 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk);
 void exchange_request_end(struct exchange *exchange);
 void exchange_client_gone(struct exchange *exchange);
 void exchange_client_writable(struct exchange *exchange);
+
+/* Is more of the body here than a plugin allows? */
+static inline bool exchange_body_is_too_long(const struct exchange *exchange)
+{
+    return exchange->body_limit_message.data && exchange->body_bytes > exchange->body_limit_bytes;
+}
 
 /* The client's message turned out to be bad: answers with `status` when nothing was sent yet. */
 void exchange_refuse(struct exchange *exchange, int status, struct slice message);

@@ -14,6 +14,9 @@ enum step_result exchange_jump(struct exchange *exchange, enum exchange_step ste
 /* Drops the upstream, if any, and goes to the response with an error of the gateway's own. */
 enum step_result exchange_answer_from_below(struct exchange *exchange, int status, struct slice message);
 
+/* The same for a body beyond exchange_limit_body. */
+enum step_result exchange_answer_long_body(struct exchange *exchange);
+
 /* Gives everything back. */
 void exchange_close(struct exchange *exchange);
 

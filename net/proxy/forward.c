@@ -26,8 +26,11 @@ static const uint64_t response_dropped = BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT
 static struct block *head_block(struct exchange *exchange, const struct message *message, struct writer *out)
 {
     size_t size = HEAD_EXTRA_BYTES + message->method.size + message->reason.size;
-    for (uint32_t i = 0; i < message->header_count; i++)
+    for (uint32_t i = 0; i < message->header_count; i++) {
         size += message->headers[i].name.size + message->headers[i].value.size + 4;
+        if (message->headers[i].id == HEADER_CONTENT_TYPE)
+            size += exchange->proxy->options->charset.size + 16;
+    }
     for (uint32_t i = 0; i < exchange->edit_count; i++)
         size += exchange->edits[i].name.size + exchange->edits[i].value.size + 4;
     /* Values that may be written twice: forwarded from the request, path and prefix escaped. */
@@ -43,28 +46,12 @@ static struct block *head_block(struct exchange *exchange, const struct message 
 
 static struct chunk finish_block(struct block *block, const struct writer *out)
 {
-    CHECK(!out->overflow); /* the size was computed from everything that is written */
+    if (out->overflow) { /* the size was computed from everything that is written, or this is a bug */
+        block_release(block);
+        return (struct chunk){ 0 };
+    }
     block->used = (uint32_t)(out->next - block->data);
     return (struct chunk){ block, 0, block->used };
-}
-
-/* Does the Connection header name that field (RFC 9110 section 7.6.1)? */
-static bool named_by_connection(const struct message *message, struct slice name)
-{
-    for (uint32_t i = 0; i < message->header_count; i++)
-        if (message->headers[i].id == HEADER_CONNECTION && message->headers[i].name.data &&
-            message_list_has(message->headers[i].value, name))
-            return true;
-    return false;
-}
-
-/* A Connection of "close" or "keep-alive" alone names no field; the common case is found without a search. */
-static bool connection_names_fields(const struct message *message)
-{
-    if (!message_has(message, HEADER_CONNECTION))
-        return false;
-    struct slice value = message_find(message, HEADER_CONNECTION);
-    return !slice_equal_nocase(value, SLICE("keep-alive")) && !slice_equal_nocase(value, SLICE("close"));
 }
 
 static struct slice product(void)
@@ -182,12 +169,9 @@ static bool write_request_line(struct exchange *exchange, struct writer *out)
 static void write_request_headers(struct exchange *exchange, struct writer *out)
 {
     const struct message *request = &exchange->request;
-    bool names = connection_names_fields(request);
     for (uint32_t i = 0; i < request->header_count; i++) {
         const struct header *header = &request->headers[i];
-        if (header->name.data == NULL || (header->id && (request_dropped >> header->id & 1)))
-            continue;
-        if (!names || !named_by_connection(request, header->name))
+        if (header->name.data && !(header->id && (request_dropped >> header->id & 1)))
             writer_header(out, header->name, header->value);
     }
 }
@@ -253,24 +237,24 @@ static bool lacks_charset(struct slice type)
     return false;
 }
 
-static void write_response_header(struct exchange *exchange, const struct header *header, struct writer *out)
+static void write_content_type(const struct exchange *exchange, struct slice name, struct slice value,
+                               struct writer *out)
 {
     struct slice charset = exchange->proxy->options->charset;
-    if (header->id == HEADER_CONTENT_TYPE && charset.data && lacks_charset(header->value)) {
-        writer_text(out, "Content-Type: ");
-        writer_slice(out, header->value);
+    writer_slice(out, name);
+    writer_text(out, ": ");
+    writer_slice(out, value);
+    if (charset.data && lacks_charset(value)) {
         writer_text(out, "; charset=");
         writer_slice(out, charset);
-        writer_text(out, "\r\n");
-        return;
     }
-    writer_header(out, header->name, header->value);
+    writer_text(out, "\r\n");
 }
 
 static void write_response_headers(struct exchange *exchange, struct writer *out)
 {
     const struct message *response = &exchange->response;
-    bool names = connection_names_fields(response);
+    bool names = message_connection_names_fields(response);
     uint64_t dropped = response_dropped;
     unsigned added = exchange->proxy->options->headers;
     if (added & PROXY_HEADER_VIA)
@@ -282,7 +266,7 @@ static void write_response_headers(struct exchange *exchange, struct writer *out
         const struct header *header = &response->headers[i];
         if (header->name.data == NULL || (header->id && (dropped >> header->id & 1)))
             continue;
-        if (names && named_by_connection(response, header->name))
+        if (names && message_is_named_by_connection(response, header->name))
             continue;
         if (exchange->edit_count && is_edited(exchange, header->name))
             continue;
@@ -291,15 +275,24 @@ static void write_response_headers(struct exchange *exchange, struct writer *out
             (slice_equal_nocase(header->name, SLICE("X-Kong-Upstream-Latency")) ||
              slice_equal_nocase(header->name, SLICE("X-Kong-Proxy-Latency"))))
             continue;
-        write_response_header(exchange, header, out);
+        if (header->id == HEADER_CONTENT_TYPE)
+            write_content_type(exchange, header->name, header->value, out);
+        else
+            writer_header(out, header->name, header->value);
     }
+}
+
+/* RFC 9110 sections 15.2, 15.3.5, 15.4.5. */
+static bool has_body(int status)
+{
+    return status >= 200 && status != 204 && status != 304;
 }
 
 static void decide_framing(struct exchange *exchange)
 {
     const struct message *request = &exchange->request, *response = &exchange->response;
     bool no_body =
-        response->status == 204 || response->status == 304 || slice_equal(request->method, SLICE("HEAD"));
+        !has_body(response->status) || response->status == 205 || slice_equal(request->method, SLICE("HEAD"));
     if (no_body || response->framing == BODY_NONE)
         exchange->client_framing = BODY_NONE;
     else if (response->framing == BODY_LENGTH)
@@ -321,7 +314,9 @@ static void write_connection(const struct exchange *exchange, struct writer *out
 static void write_response_framing(const struct exchange *exchange, struct writer *out)
 {
     const struct message *response = &exchange->response;
-    if (exchange->client_framing == BODY_CHUNKED)
+    if (response->status == 205)
+        writer_text(out, "Content-Length: 0\r\n");
+    else if (exchange->client_framing == BODY_CHUNKED)
         writer_text(out, "Transfer-Encoding: chunked\r\n");
     else if (response->status != 204 && message_has(response, HEADER_CONTENT_LENGTH))
         writer_header(out, SLICE("Content-Length"), message_find(response, HEADER_CONTENT_LENGTH));
@@ -408,8 +403,8 @@ struct chunk forward_answer(struct exchange *exchange)
     http1_write_status_line(&out, answer->status, (struct slice){ NULL, 0 });
     write_date(exchange->proxy, &out);
     if (answer->content_type.size && !is_edited(exchange, SLICE("Content-Type")))
-        writer_header(&out, SLICE("Content-Type"), answer->content_type);
-    if (answer->status != 204 && answer->status != 304)
+        write_content_type(exchange, SLICE("Content-Type"), answer->content_type, &out);
+    if (has_body(answer->status))
         writer_header_u64(&out, SLICE("Content-Length"), answer->body.size);
     write_connection(exchange, &out);
     write_edits(exchange, &out);
@@ -426,7 +421,7 @@ struct chunk forward_answer(struct exchange *exchange)
     }
     write_request_id(exchange, &out);
     writer_text(&out, "\r\n");
-    if (!slice_equal(exchange->request.method, SLICE("HEAD")))
+    if (!slice_equal(exchange->request.method, SLICE("HEAD")) && has_body(answer->status))
         writer_slice(&out, answer->body);
     return finish_block(block, &out);
 }

@@ -68,6 +68,7 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     *proxy = (struct proxy){ .shard = shard, .options = start->options, .snapshot = start->snapshot };
     proxy->log.fd = -1;
     list_init(&proxy->clients);
+    list_init(&proxy->idle_upstreams);
     shard->proxy = proxy;
     if (getrandom(proxy->request_id, sizeof(proxy->request_id), 0) != (ssize_t)sizeof(proxy->request_id))
         return ERROR_KERNEL;

@@ -62,6 +62,7 @@ struct proxy {
     bool draining;
     struct upstream_pool **pools; /* a hash table of chains */
     uint32_t upstream_count;
+    struct list_node idle_upstreams;
     uint32_t pick_count; /* round robin */
     struct exchange *spare_exchanges;
     uint32_t spare_exchange_count;

@@ -32,6 +32,14 @@ bool name_table_need(struct name_table *table, struct slice name)
     return entry->name.data && map_add(&table->names, entry->name, entry, NULL);
 }
 
+static bool has_address(const struct resolved_name *entry, const struct address *address)
+{
+    for (uint32_t i = 0; i < entry->count; i++)
+        if (address_equal(&entry->addresses[i], address))
+            return true;
+    return false;
+}
+
 static bool add_address(struct name_table *table, struct resolved_name *entry, const struct address *address)
 {
     if (entry->count == RESOLVER_ADDRESSES_MAX)
@@ -40,9 +48,8 @@ static bool add_address(struct name_table *table, struct resolved_name *entry, c
         entry->addresses = arena_array(table->arena, RESOLVER_ADDRESSES_MAX, sizeof(*address));
     if (entry->addresses == NULL)
         return false;
-    for (uint32_t i = 0; i < entry->count; i++)
-        if (address_equal(&entry->addresses[i], address))
-            return true;
+    if (has_address(entry, address))
+        return true;
     entry->addresses[entry->count++] = *address;
     return true;
 }
@@ -87,6 +94,7 @@ static bool read_hosts_file(struct name_table *table, const char *path)
 
 struct lookup {
     struct gaicb request;
+    char *name;
     struct resolved_name *entry;
 };
 
@@ -133,7 +141,10 @@ static uint32_t collect_unresolved(struct name_table *table, struct lookup *look
         if (entry == NULL || entry->count > 0)
             continue;
         lookups[count].entry = entry;
-        lookups[count].request = (struct gaicb){ .ar_name = entry->name.data, .ar_request = &hints };
+        lookups[count].name = strdup(entry->name.data); /* a lookup may outlive the table */
+        if (lookups[count].name == NULL)
+            continue;
+        lookups[count].request = (struct gaicb){ .ar_name = lookups[count].name, .ar_request = &hints };
         requests[count] = &lookups[count].request;
         count++;
     }
@@ -157,6 +168,8 @@ static bool ask_system(struct name_table *table, uint32_t timeout_ms)
         }
     }
     if (!running) {
+        for (uint32_t i = 0; i < count; i++)
+            free(lookups[i].name);
         free(lookups);
         free(requests);
     }
@@ -182,6 +195,7 @@ bool name_table_resolve(struct name_table *table, const struct resolver_options 
     return true;
 }
 
+/* In any order: servers rotate their answers. */
 bool name_table_equal(const struct name_table *a, const struct name_table *b)
 {
     if (a->names.count != b->names.count)
@@ -194,7 +208,7 @@ bool name_table_equal(const struct name_table *a, const struct name_table *b)
         if (right == NULL || left->count != right->count)
             return false;
         for (uint32_t j = 0; j < left->count; j++)
-            if (!address_equal(&left->addresses[j], &right->addresses[j]))
+            if (!has_address(right, &left->addresses[j]))
                 return false;
     }
     return true;

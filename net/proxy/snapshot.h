@@ -37,6 +37,7 @@ struct snapshot {
     const struct chain *no_route; /* the global plugins */
     struct name_table names;
     struct snapshot_use *uses; /* per shard */
+    struct snapshot *next_retired; /* the control thread's */
     unsigned shard_count;
     unsigned released_count; /* atomic: shards that have let go */
 };

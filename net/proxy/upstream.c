@@ -67,6 +67,7 @@ static struct upstream_pool *pool_of(struct proxy *proxy, const struct address *
 static void leave_pool(struct upstream *upstream)
 {
     list_remove(&upstream->node);
+    list_remove(&upstream->age_node);
     upstream->pool->idle_count--;
     metric_add(&upstream->proxy->shard->metrics, METRIC_UPSTREAM_IDLE, -1);
 }
@@ -103,6 +104,7 @@ static struct upstream *open_new(struct exchange *exchange, struct upstream_pool
         return NULL;
     *upstream = (struct upstream){ .proxy = proxy, .pool = pool };
     list_init(&upstream->node);
+    list_init(&upstream->age_node);
     timer_init(&upstream->timer, on_timer);
     http1_parser_init(&upstream->parser, HTTP1_RESPONSE, &proxy->options->limits);
     pool->open_count++;
@@ -136,7 +138,11 @@ enum error upstream_take(struct exchange *exchange, const struct address *addres
         join_exchange(kept, exchange);
         return ERROR_OK;
     }
-    if (proxy->upstream_count >= proxy->options->upstreams_max) {
+    if (proxy->upstream_count >= proxy->options->upstreams_max && !list_is_empty(&proxy->idle_upstreams)) {
+        struct upstream *oldest = CONTAINER_OF(proxy->idle_upstreams.next, struct upstream, age_node);
+        leave_pool(oldest);
+        close_now(oldest);
+    } else if (proxy->upstream_count >= proxy->options->upstreams_max) {
         metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_REFUSED, 1);
         return ERROR_LIMIT;
     }
@@ -162,7 +168,7 @@ void upstream_detach(struct upstream *upstream, enum upstream_fate fate)
     upstream->exchange->upstream = NULL;
     upstream->exchange = NULL;
     bool keep = fate == UPSTREAM_REUSE && !upstream->closing && upstream->open && !proxy->draining &&
-                upstream->request_count < options->pool_requests &&
+                (options->pool_requests == 0 || upstream->request_count < options->pool_requests) &&
                 upstream->pool->idle_count < options->pool_size;
     if (!keep) {
         close_now(upstream);
@@ -170,6 +176,7 @@ void upstream_detach(struct upstream *upstream, enum upstream_fate fate)
     }
     upstream_resume(upstream);
     list_prepend(&upstream->pool->idle, &upstream->node);
+    list_append(&proxy->idle_upstreams, &upstream->age_node);
     upstream->pool->idle_count++;
     metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_IDLE, 1);
     upstream_limit_time(upstream, options->pool_idle_ms);
@@ -269,7 +276,9 @@ static bool handle(struct upstream *upstream, enum http1_event event, const stru
 static void on_received(struct stream *stream, struct chunk chunk)
 {
     struct upstream *upstream = upstream_of(stream);
-    if (upstream->exchange == NULL || !upstream->exchange->upstream_sent) {
+    bool unasked = upstream->exchange == NULL || !upstream->exchange->upstream_sent ||
+                   (!upstream->head_seen && tcp_stream_is_unsent(&upstream->tcp));
+    if (unasked) {
         /* Nothing was asked: a close, or bytes that must not become somebody's answer. */
         chunk_release(&chunk);
         if (upstream->exchange)

@@ -19,7 +19,8 @@ struct upstream {
     struct tcp_stream tcp;
     struct proxy *proxy;
     struct upstream_pool *pool;
-    struct list_node node; /* pool->idle */
+    struct list_node node;     /* pool->idle */
+    struct list_node age_node; /* proxy->idle_upstreams, longest idle first */
     struct http1_parser parser;
     struct exchange *exchange; /* NULL: idle or closing */
     struct timer timer;

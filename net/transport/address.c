@@ -64,6 +64,15 @@ bool address_parse_range(struct slice text, struct address_range *range)
     return true;
 }
 
+struct address_range address_single(const struct address *address)
+{
+    bool is_v6;
+    const uint8_t *bytes = bytes_of(address, &is_v6);
+    struct address_range range = { .is_v6 = is_v6, .prefix_bits = is_v6 ? 128 : 32 };
+    memcpy(range.bytes, bytes, is_v6 ? 16 : 4);
+    return range;
+}
+
 uint16_t address_port(const struct address *address)
 {
     return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port);

@@ -33,6 +33,7 @@ struct address_ranges {
 /* A numeric address without port ("1.2.3.4", "::1", "[::1]"); false for anything else. */
 bool address_parse(struct slice text, uint16_t port, struct address *address);
 bool address_parse_range(struct slice text, struct address_range *range);
+struct address_range address_single(const struct address *address); /* the range of that one */
 uint16_t address_port(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b); /* port included */
 

@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 enum {
-    SEND_CHUNKS = 16, /* chunks given to the kernel at once */
-    JOIN_BYTES = 2048 /* a chunk up to this size is copied behind the one before it */
+    SEND_CHUNKS = 16 /* given to the kernel at once */
 };
 
 struct send_vector {
@@ -210,6 +209,7 @@ static void send_done(struct op *op, int32_t result, uint32_t cqe_flags)
         return;
     }
     tcp->stream.sent_bytes += (uint32_t)result;
+    tcp->sending_count = 0;
     chunk_queue_consume(&tcp->queue, (uint32_t)result);
     if (tcp->queue.count == 0 && tcp->vector)
         drop_queue(tcp);
@@ -245,37 +245,8 @@ static void flush(struct tcp_stream *tcp)
         io_uring_prep_sendmsg(sqe, tcp->fd, &tcp->vector->header, MSG_NOSIGNAL | MSG_WAITALL);
     else
         io_uring_prep_send(sqe, tcp->fd, first.data, first.size, MSG_NOSIGNAL | MSG_WAITALL);
+    tcp->sending_count = vector ? (uint32_t)tcp->vector->header.msg_iovlen : 1;
     ring_arm(sqe, &tcp->send_op, send_done);
-}
-
-/* Copies a small chunk behind the last queued one when that is a block being written into by this gateway. */
-static bool join(struct tcp_stream *tcp, const struct chunk *chunk)
-{
-    if (tcp->queue.count == 0 || chunk->size > JOIN_BYTES || tcp->send_op.armed)
-        return false;
-    struct chunk *last = chunk_queue_at(&tcp->queue, tcp->queue.count - 1);
-    struct block *block = last->block;
-    if (block->references != 1 || block->used != last->offset + last->size ||
-        block->capacity - block->used < chunk->size)
-        return false;
-    memcpy(block->data + block->used, chunk->block->data + chunk->offset, chunk->size);
-    block->used += chunk->size;
-    last->size += chunk->size;
-    tcp->queue.bytes += chunk->size;
-    return true;
-}
-
-/* A small piece would pin a whole receive block behind what is still to be sent: it moves into a block of its
- * own, which the next small pieces join. */
-static void unpin(struct shard *shard, struct chunk *chunk)
-{
-    struct block *block = chunk->size <= JOIN_BYTES ? block_open(shard->blocks, BLOCK_SMALL_BYTES) : NULL;
-    if (block == NULL)
-        return;
-    memcpy(block->data, chunk->block->data + chunk->offset, chunk->size);
-    block->used = chunk->size;
-    chunk_release(chunk);
-    *chunk = (struct chunk){ block, 0, block->used };
 }
 
 static void tcp_send(struct stream *stream, struct chunk chunk)
@@ -286,12 +257,7 @@ static void tcp_send(struct stream *stream, struct chunk chunk)
         chunk_release(&chunk);
         return;
     }
-    bool joined = join(tcp, &chunk);
-    if (!joined && tcp->queue.count > 0 && chunk.block->used == 0)
-        unpin(stream->shard, &chunk);
-    if (joined)
-        chunk_release(&chunk);
-    else if (!chunk_queue_push(&tcp->queue, chunk))
+    if (!chunk_queue_append(&tcp->queue, chunk, stream->shard->blocks, tcp->sending_count))
         tcp->failure = ERROR_MEMORY;
     count_queue(tcp);
     if (!tcp->send_op.armed)
@@ -385,6 +351,14 @@ void tcp_stream_connect(struct tcp_stream *tcp, struct shard *shard, const struc
     struct io_uring_sqe *sqe = ring_prepare(&shard->ring);
     io_uring_prep_connect(sqe, tcp->fd, address, size);
     ring_arm(sqe, &tcp->other_op, connect_done);
+}
+
+void tcp_stream_reset(struct tcp_stream *tcp)
+{
+    struct linger now = { .l_onoff = 1 };
+    if (tcp->fd >= 0)
+        (void)setsockopt(tcp->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    stream_close(&tcp->stream);
 }
 
 bool tcp_stream_progressed(struct tcp_stream *tcp)

@@ -22,6 +22,7 @@ struct tcp_stream {
     struct shard_task task;
     struct list_node starved_node;
     struct chunk_queue queue;
+    uint32_t sending_count; /* the first chunks of the queue, while a send is in flight */
     struct send_vector *vector; /* while more than one chunk is sent at once */
     uint64_t progress_bytes; /* see tcp_stream_progressed */
 };
@@ -34,6 +35,15 @@ void tcp_stream_accepted(struct tcp_stream *tcp, struct shard *shard, const stru
  * failed connect the owner calls stream_close like after any other failure. */
 void tcp_stream_connect(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events,
                         const struct sockaddr *address, socklen_t size);
+
+/* Nothing of what is queued has been given to the kernel yet. */
+static inline bool tcp_stream_is_unsent(const struct tcp_stream *tcp)
+{
+    return tcp->queue.count > 0 && !tcp->send_op.armed && !list_is_empty(&tcp->task.node);
+}
+
+/* Closes with a reset: the peer must not take what it has for the whole. */
+void tcp_stream_reset(struct tcp_stream *tcp);
 
 /* Has the peer's kernel acknowledged anything of what is queued since the last call? For send time limits. */
 bool tcp_stream_progressed(struct tcp_stream *tcp);

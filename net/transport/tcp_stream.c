@@ -330,7 +330,7 @@ static void connect_done(struct op *op, int32_t result, uint32_t cqe_flags)
     tcp->reading = true;
     if (!tcp->paused)
         receive_start(tcp);
-    if (tcp->queue.count > 0)
+    if (tcp->queue.count > 0 || tcp->finishing)
         shard_defer(tcp->stream.shard, &tcp->task);
     tcp->stream.events->opened(&tcp->stream, ERROR_OK);
 }

@@ -52,6 +52,23 @@ bool shard_setup_turn_until(struct shard *shard, bool (*is_true)(void *pointer),
     return turn(shard, shard->now_ms + LONGEST_MS, is_true, pointer);
 }
 
+struct counting {
+    const uint64_t *counter;
+    uint64_t wanted;
+};
+
+static bool is_reached(void *pointer)
+{
+    const struct counting *counting = pointer;
+    return *counting->counter >= counting->wanted;
+}
+
+bool shard_setup_turn_until_count(struct shard *shard, const uint64_t *counter, uint64_t wanted)
+{
+    struct counting counting = { counter, wanted };
+    return shard_setup_turn_until(shard, is_reached, &counting);
+}
+
 void shard_setup_turn_for(struct shard *shard, uint64_t time_ms)
 {
     shard_update_clock(shard);

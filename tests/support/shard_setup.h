@@ -18,6 +18,9 @@ void shard_setup_close(struct shard *shard);
 /* Is it true within ten seconds? */
 bool shard_setup_turn_until(struct shard *shard, bool (*is_true)(void *pointer), void *pointer) MUST_CHECK;
 
+/* Has the counter reached that number within ten seconds? */
+bool shard_setup_turn_until_count(struct shard *shard, const uint64_t *counter, uint64_t wanted) MUST_CHECK;
+
 /* Turns until `time_ms` have passed on the shard's clock: for what must not happen. */
 void shard_setup_turn_for(struct shard *shard, uint64_t time_ms);
 

@@ -8,7 +8,7 @@
 /* Until hash_start the key is zero: values of another SipHash-1-3 with that key (CPython's, PYTHONHASHSEED=0). */
 Test(hash, is_siphash_1_3)
 {
-    static const struct {
+    const struct {
         struct slice bytes;
         uint64_t hash;
     } cases[] = {
@@ -26,7 +26,7 @@ Test(hash, is_siphash_1_3)
 
 Test(hash, depends_on_the_bytes_and_their_number)
 {
-    static const struct slice texts[] = {
+    const struct slice texts[] = {
         SLICE(""),
         SLICE("\0"),
         SLICE("\0\0"),

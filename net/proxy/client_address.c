@@ -3,8 +3,11 @@
 
 #include "net/proxy/client.h"
 
+/* Commas with nothing behind them are passed over (RFC 9110 section 5.6.1, and nginx does). */
 static struct slice last_element(struct slice list, struct slice *before)
 {
+    while (list.size > 0 && memchr(", \t", list.data[list.size - 1], 3))
+        list.size--;
     size_t at = list.size;
     while (at > 0 && list.data[at - 1] != ',')
         at--;
@@ -58,7 +61,8 @@ void client_address_determine(struct exchange *exchange)
     const struct proxy_options *options = exchange->proxy->options;
     const struct client *client = exchange->client;
     /* A copy: the exchange may outlive its client. */
-    exchange->peer_ip = arena_copy(&exchange->arena, (struct slice){ client->peer_text, client->peer_text_size });
+    exchange->peer_ip =
+        arena_copy(&exchange->arena, (struct slice){ client->peer_text, client->peer_text_size });
     exchange->client_ip = exchange->peer_ip;
     exchange->client_address = client->peer;
     exchange->trust = PEER_UNTRUSTED;

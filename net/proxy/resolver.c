@@ -59,7 +59,7 @@ static bool read_hosts_line(struct name_table *table, char *line)
     char *comment = strchr(line, '#');
     if (comment)
         *comment = '\0';
-    char *rest = line, *word = strsep(&rest, " \t\r\n");
+    char *rest = line + strspn(line, " \t"), *word = strsep(&rest, " \t\r\n");
     struct address address;
     if (word == NULL || !address_parse(slice_of(word), 0, &address))
         return true;

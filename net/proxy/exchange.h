@@ -6,6 +6,7 @@
 
 #include "net/http/message.h"
 #include "net/proxy/plugin.h"
+#include "net/transport/address.h"
 
 /* --- what the client sent ------------------------------------------------------------------------------- */
 const struct message *exchange_request(const struct exchange *exchange);
@@ -19,6 +20,15 @@ struct slice exchange_client_ip(const struct exchange *exchange); /* text, after
 struct slice exchange_request_id(const struct exchange *exchange);
 const struct route *exchange_route(const struct exchange *exchange); /* NULL: none matched */
 const struct service *exchange_service(const struct exchange *exchange); /* NULL: none */
+
+/* How the request came in: the address it was sent to, the number of its connection (of those open now in
+ * this process), and which one on it this request is, from 1. Asks the kernel: not for every request. */
+struct arrival {
+    struct address address; /* size 0: not known */
+    unsigned connection, request;
+    bool tls;
+};
+struct arrival exchange_arrival(const struct exchange *exchange);
 
 /* --- who the client is ---------------------------------------------------------------------------------- */
 const struct consumer *exchange_consumer(const struct exchange *exchange); /* NULL: not known */
@@ -37,8 +47,8 @@ void exchange_remove_upstream_header(struct exchange *exchange, struct slice nam
 /* As exchange_query gives it, and will from now on. */
 void exchange_set_upstream_query(struct exchange *exchange, struct slice query);
 
-/* A body that turns out longer than `bytes` is refused with 413 and this message while it arrives, as long as no
- * response has begun. False: longer already. */
+/* A body that turns out longer than `bytes` is refused with 413 and this message while it arrives, as long as
+ * no response has begun. False: longer already. */
 bool exchange_limit_body(struct exchange *exchange, uint64_t bytes, struct slice message) MUST_CHECK;
 
 /* --- what goes to the client ---------------------------------------------------------------------------- */

@@ -52,6 +52,20 @@ const struct service *exchange_service(const struct exchange *exchange)
     return exchange->service ? exchange->service->service : NULL;
 }
 
+struct arrival exchange_arrival(const struct exchange *exchange)
+{
+    const struct client *client = exchange->client;
+    struct arrival arrival = { .tls = exchange->tls };
+    if (client == NULL)
+        return arrival;
+    arrival.address.size = sizeof(arrival.address.v6);
+    if (getsockname(client->tcp.fd, &arrival.address.any, &arrival.address.size) != 0)
+        arrival.address = (struct address){ 0 };
+    arrival.connection = (unsigned)client->tcp.fd;
+    arrival.request = client->request_count;
+    return arrival;
+}
+
 const struct consumer *exchange_consumer(const struct exchange *exchange)
 {
     return exchange->consumer;

@@ -34,7 +34,8 @@ static uint64_t ones(unsigned bits)
 static struct address_span span_of(const struct address_range *range)
 {
     unsigned free_bits = (range->is_v6 ? 128u : 32u) - range->prefix_bits;
-    struct address_number mask = { ones(free_bits > 64 ? free_bits - 64 : 0), ones(free_bits > 64 ? 64 : free_bits) };
+    struct address_number mask = { ones(free_bits > 64 ? free_bits - 64 : 0),
+                                   ones(free_bits > 64 ? 64 : free_bits) };
     struct address_number number = number_of(range->bytes, range->is_v6 ? 16 : 4);
     return (struct address_span){
         { number.high & ~mask.high, number.low & ~mask.low },

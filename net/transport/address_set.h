@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many address ranges as one set: overlaps are merged when it is built, and the question whether an address is
- * in it costs a binary search. Built by one thread in an arena that keeps it; then only read, by any thread. */
+/* Many address ranges as one set: overlaps are merged when it is built, and the question whether an address
+ * is in it costs a binary search. Built by one thread in an arena that keeps it; then only read, by any. */
 #pragma once
 
 #include "core/base/arena.h"

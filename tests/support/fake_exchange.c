@@ -118,6 +118,11 @@ const struct service *exchange_service(const struct exchange *exchange)
     return exchange->service;
 }
 
+struct arrival exchange_arrival(const struct exchange *exchange)
+{
+    return exchange->arrival;
+}
+
 const struct consumer *exchange_consumer(const struct exchange *exchange)
 {
     return exchange->consumer;
@@ -150,9 +155,21 @@ void exchange_remove_upstream_header(struct exchange *exchange, struct slice nam
     message_remove(&exchange->upstream, name);
 }
 
+void exchange_set_upstream_query(struct exchange *exchange, struct slice query)
+{
+    exchange->query = query;
+}
+
 bool exchange_set_response_header(struct exchange *exchange, struct slice name, struct slice value)
 {
     return grant(exchange) && message_set(&exchange->response, name, value);
+}
+
+bool exchange_limit_body(struct exchange *exchange, uint64_t bytes, struct slice message)
+{
+    exchange->body_limit_bytes = bytes;
+    exchange->body_limit_message = message;
+    return exchange->body_bytes <= bytes;
 }
 
 static enum verdict respond(struct exchange *exchange, enum fake_body kind, int status, struct slice body)
@@ -172,6 +189,13 @@ enum verdict exchange_respond_error(struct exchange *exchange, int status, struc
 enum verdict exchange_respond_json(struct exchange *exchange, int status, struct slice json)
 {
     return respond(exchange, FAKE_BODY_JSON, status, json);
+}
+
+enum verdict exchange_respond_body(struct exchange *exchange, int status, struct slice content_type,
+                                   struct slice body)
+{
+    exchange->content_type = content_type;
+    return respond(exchange, FAKE_BODY_PLAIN, status, body);
 }
 
 enum verdict exchange_respond_failure(struct exchange *exchange)

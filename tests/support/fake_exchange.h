@@ -7,7 +7,7 @@
 
 #include "net/proxy/exchange.h"
 
-enum fake_body { FAKE_BODY_NONE, FAKE_BODY_ERROR, FAKE_BODY_JSON, FAKE_BODY_FAILURE };
+enum fake_body { FAKE_BODY_NONE, FAKE_BODY_ERROR, FAKE_BODY_JSON, FAKE_BODY_PLAIN, FAKE_BODY_FAILURE };
 
 struct exchange {
     /* What the plugin is told; everything may be changed before a phase is run. */
@@ -17,8 +17,10 @@ struct exchange {
     struct shard *shard;
     struct slice path, query; /* derived from the target */
     struct slice client_ip, request_id;
+    struct arrival arrival;
     const struct route *route;
     const struct service *service;
+    uint64_t body_bytes; /* of the request, arrived so far */
     int grants_left; /* setters succeed this often, then memory is exhausted; negative: always */
 
     /* What it did. */
@@ -30,7 +32,10 @@ struct exchange {
     struct message response; /* headers set for the client */
     enum fake_body body_kind;
     int status;
-    struct slice body; /* the JSON text, or the error's message */
+    struct slice body; /* the text, or the error's message */
+    struct slice content_type; /* of FAKE_BODY_PLAIN */
+    uint64_t body_limit_bytes;
+    struct slice body_limit_message; /* absent: no limit was set */
     unsigned respond_count, resume_count;
     enum verdict resumed;
 };

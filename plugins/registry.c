@@ -2,4 +2,9 @@
 /* A plugin that is not listed here is not part of the gateway. */
 #include "plugins/plugins.h"
 
-const struct plugin *const plugin_registry[] = { &jwt_plugin, &rate_limiting_plugin, NULL };
+const struct plugin *const plugin_registry[] = {
+    &ip_restriction_plugin,
+    &jwt_plugin,
+    &rate_limiting_plugin,
+    NULL,
+};

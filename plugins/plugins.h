@@ -7,3 +7,4 @@
 extern const struct plugin ip_restriction_plugin;
 extern const struct plugin jwt_plugin;
 extern const struct plugin rate_limiting_plugin;
+extern const struct plugin request_size_limiting_plugin;

@@ -6,5 +6,6 @@ const struct plugin *const plugin_registry[] = {
     &ip_restriction_plugin,
     &jwt_plugin,
     &rate_limiting_plugin,
+    &request_size_limiting_plugin,
     NULL,
 };

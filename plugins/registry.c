@@ -3,6 +3,7 @@
 #include "plugins/plugins.h"
 
 const struct plugin *const plugin_registry[] = {
+    &bot_detection_plugin,
     &ip_restriction_plugin,
     &jwt_plugin,
     &rate_limiting_plugin,

@@ -5,6 +5,7 @@
 #include "net/proxy/plugin.h"
 
 extern const struct plugin bot_detection_plugin;
+extern const struct plugin correlation_id_plugin;
 extern const struct plugin ip_restriction_plugin;
 extern const struct plugin jwt_plugin;
 extern const struct plugin rate_limiting_plugin;

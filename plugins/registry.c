@@ -4,6 +4,7 @@
 
 const struct plugin *const plugin_registry[] = {
     &bot_detection_plugin,
+    &correlation_id_plugin,
     &ip_restriction_plugin,
     &jwt_plugin,
     &rate_limiting_plugin,

@@ -85,7 +85,7 @@ static bool add_page(struct arena *arena, size_t need)
         size = arena->limit_bytes - arena->used_bytes;
     if (size < need)
         size = need;
-    if (size > arena->limit_bytes - arena->used_bytes)
+    if (size > arena->limit_bytes - arena->used_bytes || size > SIZE_MAX - sizeof(struct arena_page))
         return false;
     struct arena_page *page = malloc(sizeof(*page) + size);
     if (page == NULL)

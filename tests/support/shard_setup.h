@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A shard with a real ring for unit tests, small so that its limits are within reach; turned on the test's own
- * thread until something has come true, for a bounded time. The test owns it; one thread. */
+/* A shard with a real ring for unit tests, small so that its limits are within reach; turned on the test's
+ * own thread until something has come true, for a bounded time. The test owns it; one thread. */
 #pragma once
 
 #include "core/io/shard.h"

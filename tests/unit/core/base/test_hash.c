@@ -5,7 +5,8 @@
 
 #include <criterion/criterion.h>
 
-/* Until hash_start the key is zero: values of another SipHash-1-3 with that key (CPython's, PYTHONHASHSEED=0). */
+/* Until hash_start the key is zero: values of another SipHash-1-3 with that key, CPython's with
+ * PYTHONHASHSEED=0. */
 Test(hash, is_siphash_1_3)
 {
     const struct {

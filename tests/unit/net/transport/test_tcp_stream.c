@@ -223,10 +223,12 @@ Test(tcp_stream, progress_is_seen_while_the_peer_reads_only)
 {
     stream_pause(&server.tcp.stream);
     tcp_peers_send_pattern(&client, 64u << 20);
-    shard_setup_turn_for(&shard, 100);
-    (void)tcp_stream_progressed(&client.tcp);
-    shard_setup_turn_for(&shard, 20);
-    cr_assert_not(tcp_stream_progressed(&client.tcp));
+    unsigned looks = 0;
+    do
+        shard_setup_turn_for(&shard, 20);
+    while (tcp_stream_progressed(&client.tcp) && ++looks < 200);
+    cr_assert_lt(looks, 200);
+    cr_assert_lt(client.sent, client.to_send);
     stream_resume(&server.tcp.stream);
     turn_until(&server.received, 1 << 20);
     cr_assert(tcp_stream_progressed(&client.tcp));

@@ -116,7 +116,8 @@ void *model_reserve(struct model *model, void *items, uint32_t count, uint32_t *
 /* Makes a consumer that has its id and name known to model_consumer. False when memory is exhausted. */
 bool model_index_consumer(struct model *model, struct consumer *consumer) MUST_CHECK;
 
-/* The consumer of that id, in any case, else of that username, or NULL. Any thread once the model is built. */
+/* The consumer of that id, in any case, else of that username, or NULL. Any thread once the model is
+ * built. */
 struct consumer *model_consumer(const struct model *model, struct slice id_or_username);
 
 /* Puts a credential into the list of its consumer. */

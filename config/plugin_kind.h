@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a plugin declares to the front-ends: its options and its kind of credential. Constant, with the plugin;
- * any thread. */
+/* What a plugin declares to the front-ends: its options and its kind of credential. Constant, with the
+ * plugin; any thread. */
 #pragma once
 
 #include "config/schema.h"

@@ -6,6 +6,7 @@
 #include "core/crypto/hmac.h"
 #include "core/crypto/random.h"
 #include "core/crypto/signature.h"
+#include "plugins/authentication.h"
 #include "plugins/jwt_find.h"
 #include "plugins/jwt_token.h"
 #include "plugins/plugins.h"
@@ -213,19 +214,9 @@ struct jwt_config {
     /* Prepared: WWW-Authenticate without and with a token in the request, and bodies that name the claim. */
     struct slice challenge, challenge_invalid;
     struct slice claim_missing, claim_empty, key_unknown;
-    struct slice anonymous_missing;
 };
 
 static const char *const claim_names[] = { [CLAIM_EXP] = "exp", [CLAIM_NBF] = "nbf", NULL };
-
-/* What ends up in a response header may hold no line end. */
-static const char *check_realm(struct slice text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f)
-            return "invalid value: control characters are not allowed";
-    return NULL;
-}
 
 static const struct field config_fields[] = {
     { .name = "uri_param_names",
@@ -276,15 +267,13 @@ static const struct field config_fields[] = {
     { .name = "realm",
       .type = FIELD_STRING,
       .offset = offsetof(struct jwt_config, realm),
-      .check = check_realm,
+      .check = authentication_check_realm,
       .help = "the realm in WWW-Authenticate" },
 };
 
-enum quoting { QUOTE_HEADER, QUOTE_JSON };
-
-/* The text as the inside of a quoted string: of a header (RFC 9110 section 5.6.4), or of JSON as Kong
- * writes it, which escapes slashes too. Absent when memory is exhausted. */
-static struct slice quote(struct arena *arena, enum quoting quoting, struct slice text)
+/* The text as the inside of a JSON string as Kong writes it, which escapes slashes too. Absent when memory is
+ * exhausted. */
+static struct slice quote(struct arena *arena, struct slice text)
 {
     enum { LONGEST_ESCAPE = 6 };
     static const char digits[] = "0123456789abcdef";
@@ -295,9 +284,9 @@ static struct slice quote(struct arena *arena, enum quoting quoting, struct slic
     char *to = out;
     for (size_t i = 0; out != NULL && i < text.size; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        if (c == '"' || c == '\\' || (c == '/' && quoting == QUOTE_JSON))
+        if (c == '"' || c == '\\' || c == '/')
             *to++ = '\\';
-        if (quoting == QUOTE_JSON && (c < 0x20 || c == 0x7f)) {
+        if (c < 0x20 || c == 0x7f) {
             memcpy(to, "\\u00", 4);
             to[4] = digits[c >> 4];
             to[5] = digits[c & 15];
@@ -310,27 +299,20 @@ static struct slice quote(struct arena *arena, enum quoting quoting, struct slic
 
 static bool prepare_answers(struct jwt_config *config, struct arena *arena)
 {
-    struct slice claim = quote(arena, QUOTE_JSON, config->key_claim_name);
-    struct slice realm = quote(arena, QUOTE_HEADER, config->realm);
-    if (claim.data == NULL || realm.data == NULL)
+    struct slice claim = quote(arena, config->key_claim_name);
+    config->challenge = authentication_challenge(arena, "Bearer", config->realm);
+    if (claim.data == NULL || config->challenge.data == NULL)
         return false;
-    config->challenge = SLICE("Bearer");
-    config->challenge_invalid = SLICE("Bearer error=\"invalid_token\"");
-    if (config->realm.data != NULL) {
-        config->challenge = arena_format(arena, "Bearer realm=\"%.*s\"", SLICE_FORMAT(realm));
-        config->challenge_invalid =
-            arena_format(arena, "Bearer realm=\"%.*s\" error=\"invalid_token\"", SLICE_FORMAT(realm));
-    }
+    config->challenge_invalid =
+        arena_format(arena, "%.*s error=\"invalid_token\"", SLICE_FORMAT(config->challenge));
     config->claim_missing =
         arena_format(arena, "{\"message\":\"No mandatory '%.*s' in claims\"}", SLICE_FORMAT(claim));
     config->claim_empty =
         arena_format(arena, "{\"message\":\"Invalid '%.*s' in claims\"}", SLICE_FORMAT(claim));
     config->key_unknown =
         arena_format(arena, "{\"message\":\"No credentials found for given '%.*s'\"}", SLICE_FORMAT(claim));
-    config->anonymous_missing = arena_format(arena, "anonymous consumer %.*s is configured but doesn't exist",
-                                             SLICE_FORMAT(config->anonymous));
-    return config->challenge.data && config->challenge_invalid.data && config->claim_missing.data &&
-           config->claim_empty.data && config->key_unknown.data && config->anonymous_missing.data;
+    return config->challenge_invalid.data && config->claim_missing.data && config->claim_empty.data &&
+           config->key_unknown.data;
 }
 
 static void check_config(void *value, const struct node *node, const struct config_place *place)
@@ -461,39 +443,6 @@ static struct outcome judge_request(const struct jwt_config *config, struct exch
     return (struct outcome){ .result = RESULT_FAILED };
 }
 
-/* By id, then by username, as in Kong. */
-static const struct consumer *find_consumer(const struct model *model, struct slice id_or_name)
-{
-    const struct consumer *named = NULL;
-    for (uint32_t i = 0; i < model->consumers.count; i++) {
-        const struct consumer *consumer = model->consumers.items[i];
-        if (slice_equal(slice_of(consumer->entity.id), id_or_name))
-            return consumer;
-        if (consumer->entity.name.data != NULL && slice_equal(consumer->entity.name, id_or_name))
-            named = consumer;
-    }
-    return named;
-}
-
-static enum verdict pass(struct exchange *exchange, const struct consumer *consumer,
-                         const struct jwt_secret *secret)
-{
-    CHECK(consumer != NULL); /* a credential without one never gets into a model */
-    const struct credential *credential = secret ? &secret->credential : NULL;
-    struct slice identifier = secret ? secret->key : (struct slice){ NULL, 0 };
-    if (!exchange_authenticate(exchange, consumer, credential, identifier))
-        return exchange_respond_failure(exchange);
-    return VERDICT_CONTINUE;
-}
-
-static enum verdict pass_as_anonymous(const struct jwt_config *config, struct exchange *exchange)
-{
-    const struct consumer *consumer = find_consumer(exchange_model(exchange), config->anonymous);
-    if (consumer == NULL)
-        return exchange_respond_error(exchange, 500, config->anonymous_missing);
-    return pass(exchange, consumer, NULL);
-}
-
 static enum verdict answer(struct exchange *exchange, const struct outcome *outcome)
 {
     if (!exchange_set_response_header(exchange, SLICE("WWW-Authenticate"), outcome->challenge))
@@ -507,15 +456,15 @@ static enum verdict jwt_access(const struct plugin_call *call)
     struct exchange *exchange = call->exchange;
     if (!config->run_on_preflight && slice_equal(exchange_request(exchange)->method, SLICE("OPTIONS")))
         return VERDICT_CONTINUE;
-    /* With `anonymous`, whoever an earlier plugin has authenticated stays so. */
-    bool or_anonymous = config->anonymous.data != NULL;
-    if (or_anonymous && exchange_credential(exchange) != NULL)
+    if (authentication_is_done(exchange, config->anonymous))
         return VERDICT_CONTINUE;
     struct outcome outcome = judge_request(config, exchange);
     switch (outcome.result) {
-    case RESULT_VERIFIED: return pass(exchange, outcome.secret->credential.consumer, outcome.secret);
+    case RESULT_VERIFIED:
+        return authentication_pass(exchange, &outcome.secret->credential, outcome.secret->key);
     case RESULT_REFUSED:
-        return or_anonymous ? pass_as_anonymous(config, exchange) : answer(exchange, &outcome);
+        return config->anonymous.data ? authentication_pass_anonymous(exchange, config->anonymous)
+                                      : answer(exchange, &outcome);
     case RESULT_FAILED: break;
     }
     return exchange_respond_failure(exchange);

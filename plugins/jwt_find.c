@@ -2,6 +2,7 @@
 #include "plugins/jwt_find.h"
 
 #include "plugins/jwt_token.h"
+#include "plugins/query.h"
 
 struct findings {
     struct arena *arena;
@@ -84,54 +85,15 @@ static void look_in_cookies(struct findings *found, const struct message *reques
 
 /* --- query parameters ----------------------------------------------------------------------------------- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = slice_lower(c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* The next character of a query's text; an escape that is broken stands for itself. */
-static char next_character(struct slice *text)
-{
-    char c = text->data[0];
-    int high = text->size >= 3 ? hex_value(text->data[1]) : -1;
-    int low = text->size >= 3 ? hex_value(text->data[2]) : -1;
-    if (c == '%' && high >= 0 && low >= 0) {
-        *text = slice_from(*text, 3);
-        return (char)(high << 4 | low);
-    }
-    *text = slice_from(*text, 1);
-    return c == '+' ? ' ' : c;
-}
-
-static bool names_it(struct slice text, struct slice name)
-{
-    size_t i = 0;
-    while (text.size > 0 && i < name.size)
-        if (next_character(&text) != name.data[i++])
-            return false;
-    return text.size == 0 && i == name.size;
-}
-
 static void add_escaped(struct findings *found, struct slice text)
 {
-    bool escaped = text.size > 0 && (memchr(text.data, '%', text.size) || memchr(text.data, '+', text.size));
-    /* Too long to be a token, whatever it stands for: refused as it is. */
-    if (!escaped || text.size > 3 * JWT_TOKEN_MAX) {
-        add(found, text);
-        return;
-    }
-    char *plain = arena_alloc(found->arena, text.size);
-    size_t size = 0;
-    if (plain == NULL) {
+    /* What is too long to be a token, whatever it stands for, is refused as it is. */
+    if (text.size <= 3 * JWT_TOKEN_MAX)
+        text = query_unescape(found->arena, text);
+    if (text.data == NULL)
         found->presence = JWT_OUT_OF_MEMORY;
-        return;
-    }
-    while (text.size > 0)
-        plain[size++] = next_character(&text);
-    add(found, (struct slice){ plain, size });
+    else
+        add(found, text);
 }
 
 static void add_valueless(struct findings *found)
@@ -150,7 +112,7 @@ static void look_in_query(struct findings *found, struct slice query, const stru
         struct slice value, pair = slice_split(query, '&', &query);
         struct slice key = slice_split(pair, '=', &value);
         for (uint32_t i = 0; i < names->count; i++) {
-            if (key.size == 0 || !names_it(key, names->items[i]))
+            if (key.size == 0 || !query_names(key, names->items[i]))
                 continue;
             if (value.data == NULL)
                 add_valueless(found);

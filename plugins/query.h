@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parameters of a query (name=value&...) as forms write them: "+" is a space, %XX a byte, and an escape that
+ * is broken stands for itself. Works on views; any thread. */
+#pragma once
+
+#include "core/base/arena.h"
+
+/* Does the escaped text say `name`? */
+bool query_names(struct slice escaped, struct slice name);
+
+/* What the escaped text says: itself when nothing is escaped, else a copy in the arena. Absent when memory is
+ * exhausted. */
+struct slice query_unescape(struct arena *arena, struct slice escaped) MUST_CHECK;
+
+/* The query without the parameters whose name is spelled exactly so, escapes not read; present even when
+ * nothing is left. Absent when memory is exhausted. */
+struct slice query_without(struct arena *arena, struct slice query, struct slice name) MUST_CHECK;

@@ -7,6 +7,7 @@ const struct plugin *const plugin_registry[] = {
     &correlation_id_plugin,
     &ip_restriction_plugin,
     &jwt_plugin,
+    &key_auth_plugin,
     &rate_limiting_plugin,
     &request_size_limiting_plugin,
     NULL,

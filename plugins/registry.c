@@ -3,6 +3,7 @@
 #include "plugins/plugins.h"
 
 const struct plugin *const plugin_registry[] = {
+    &acl_plugin,
     &basic_auth_plugin,
     &bot_detection_plugin,
     &correlation_id_plugin,

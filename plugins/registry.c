@@ -12,5 +12,6 @@ const struct plugin *const plugin_registry[] = {
     &key_auth_plugin,
     &rate_limiting_plugin,
     &request_size_limiting_plugin,
+    &request_termination_plugin,
     NULL,
 };

@@ -125,6 +125,38 @@ Test(chunk_queue, many_chunks)
     chunk_release(&chunk);
 }
 
+static void append(struct chunk chunk, uint32_t fixed_count)
+{
+    cr_assert(chunk_queue_append(&queue, chunk, shard.blocks, fixed_count));
+}
+
+Test(chunk_queue, small_pieces_join_behind_what_is_not_being_sent)
+{
+    append(shard_setup_chunk(&shard, SLICE("a")), 0);
+    append(shard_setup_chunk(&shard, SLICE("b")), 0);
+    cr_assert_eq(queue.count, 1);
+    append(shard_setup_chunk(&shard, SLICE("c")), 1);
+    cr_assert_eq(queue.count, 2);
+    append(shard_setup_chunk(&shard, SLICE("d")), 1);
+    cr_assert_eq(queue.count, 2);
+    check("abcd");
+}
+
+/* As received blocks are: `used` is 0. */
+Test(chunk_queue, small_pieces_of_received_blocks_let_them_go)
+{
+    struct chunk whole = shard_setup_chunk(&shard, SLICE("abcdef"));
+    whole.block->used = 0;
+    append(chunk_part(&whole, 0, 2), 0); /* the first may leave at once */
+    cr_assert_eq(whole.block->references, 2);
+    append(chunk_part(&whole, 2, 2), 0);
+    append(chunk_part(&whole, 4, 2), 0);
+    cr_assert_eq(whole.block->references, 2);
+    cr_assert_eq(queue.count, 2);
+    check("abcdef");
+    chunk_release(&whole);
+}
+
 Test(chunk_queue, nothing_can_be_taken_from_an_empty_one, .signal = SIGABRT)
 {
     (void)chunk_queue_pop(&queue);

@@ -3,6 +3,7 @@
 #include "plugins/request_termination.h"
 
 #include "plugins/plugins.h"
+#include "plugins/query.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -87,7 +88,7 @@ static bool is_triggered(const struct exchange *exchange, struct slice trigger)
     struct slice rest = exchange_query(exchange);
     while (rest.data) {
         struct slice value;
-        if (slice_equal(slice_split(slice_split(rest, '&', &rest), '=', &value), trigger))
+        if (query_names(slice_split(slice_split(rest, '&', &rest), '=', &value), trigger))
             return true;
     }
     return false;

@@ -76,7 +76,7 @@ Test(request_termination, trigger)
         { "/x?y=1", NULL, VERDICT_CONTINUE },      { "/", "X-Stop", VERDICT_RESPOND },
         { "/", "x-stop", VERDICT_RESPOND },        { "/?x-stop", NULL, VERDICT_RESPOND },
         { "/?a&x-stop=1", NULL, VERDICT_RESPOND }, { "/?X-Stop", NULL, VERDICT_CONTINUE },
-        { "/?x-stop=", NULL, VERDICT_RESPOND },    { "/x-stop", NULL, VERDICT_CONTINUE },
+        { "/?x%2Dstop=", NULL, VERDICT_RESPOND },  { "/x-stop", NULL, VERDICT_CONTINUE },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct exchange *exchange = fake_exchange_open("GET", cases[i].target);

@@ -49,10 +49,9 @@ static void share_descriptors(struct options *options, const struct settings *se
     uint64_t reserved = RESERVED_DESCRIPTORS + listeners + 4ull * options->shard_count;
     uint64_t usable = all > reserved + 16 ? all - reserved : 16;
     uint64_t clients = settings->connections_max ? settings->connections_max : usable * 3 / 4;
-    uint64_t upstreams =
-        settings->upstream_max_connections > 0
-            ? (uint64_t)settings->upstream_max_connections * options->shard_count
-            : UINT32_MAX;
+    uint64_t upstreams = settings->upstream_max_connections > 0
+                             ? (uint64_t)settings->upstream_max_connections * options->shard_count
+                             : UINT32_MAX;
     if (clients > usable * 3 / 4)
         clients = usable * 3 / 4;
     if (upstreams > usable - clients)

@@ -30,9 +30,9 @@ static inline struct chunk *chunk_queue_at(struct chunk_queue *queue, uint32_t i
 /* Takes the reference, also when it fails for want of memory or at the limit of a queue. */
 bool chunk_queue_push(struct chunk_queue *queue, struct chunk chunk) MUST_CHECK;
 
-/* The same for a queue that waits: a small piece is copied behind the one before it, or into a block of its own,
- * for it would pin a whole receive block. The first `fixed_count` chunks are left as they are (the kernel sends
- * from them). */
+/* The same for a queue that waits: a small piece is copied behind the one before it, or into a block of
+ * its own, for it would pin a whole receive block. The first `fixed_count` chunks are left as they are
+ * (the kernel sends from them). */
 bool chunk_queue_append(struct chunk_queue *queue, struct chunk chunk, struct block_store *store,
                         uint32_t fixed_count) MUST_CHECK;
 

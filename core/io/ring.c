@@ -50,7 +50,10 @@ static bool incremental_blocks_work(struct io_uring *uring)
         return false;
     struct io_uring_buf_reg registration = { .ring_addr = (uint64_t)(uintptr_t)memory,
                                              .ring_entries = ENTRIES };
-    registration.pad = IOU_PBUF_RING_INC;
+    /* The 16 bits behind bgid are named `pad` in liburing 2.3 and `flags` in 2.9. */
+    uint16_t flags = IOU_PBUF_RING_INC;
+    memcpy((char *)&registration + offsetof(struct io_uring_buf_reg, bgid) + sizeof(registration.bgid),
+           &flags, sizeof(flags));
     bool works = io_uring_register_buf_ring(uring, &registration, 0) == 0;
     if (works)
         io_uring_unregister_buf_ring(uring, 0);

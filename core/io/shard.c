@@ -80,13 +80,13 @@ static uint64_t wait_ns(struct shard *shard)
 void shard_turn(struct shard *shard)
 {
     run_tasks(shard);
+    if (!list_is_empty(&shard->starved) && block_store_counts(shard->blocks).lent > 0)
+        shard->feed_starved(shard);
     ring_wait(&shard->ring, wait_ns(shard));
     shard_update_clock(shard);
     ring_dispatch(&shard->ring);
     timer_wheel_advance(&shard->timers, shard->now_ms);
     metric_set(&shard->metrics, METRIC_RECEIVE_BLOCKS_HELD, block_store_counts(shard->blocks).receive_held);
-    if (!list_is_empty(&shard->starved) && block_store_counts(shard->blocks).lent > 0)
-        shard->feed_starved(shard);
 }
 
 void shard_run(struct shard *shard)

@@ -104,7 +104,7 @@ void message_remove_id(struct message *message, enum header_id id);
 /* Does a comma-separated list (RFC 9110 section 5.6.1) hold the token, in any case? */
 bool message_list_has(struct slice list, struct slice token);
 
-/* Does Connection name fields at all, other than `close` and `keep-alive` alone; does it name this one (RFC 9110
- * section 7.6.1)? */
+/* Does Connection name fields at all, other than `close` and `keep-alive` alone; does it name this one
+ * (RFC 9110 section 7.6.1)? */
 bool message_connection_names_fields(const struct message *message);
 bool message_is_named_by_connection(const struct message *message, struct slice name);

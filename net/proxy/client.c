@@ -65,7 +65,8 @@ static uint64_t limit_ms(const struct client *client)
 {
     const struct proxy_options *options = client->proxy->options;
     const struct exchange *exchange = client->exchange;
-    if (client->tcp.stream.queued_bytes > 0 && client->state != CLIENT_HEAD && client->state != CLIENT_CLOSING)
+    if (client->tcp.stream.queued_bytes > 0 && client->state != CLIENT_HEAD &&
+        client->state != CLIENT_CLOSING)
         return options->send_timeout_ms;
     switch ((enum client_state)client->state) {
     case CLIENT_IDLE:
@@ -250,7 +251,9 @@ static bool parse_some(struct client *client, bool *begun)
         client->body_begin_bytes = client->tcp.stream.received_bytes;
         *begun = true;
         return true;
-    case HTTP1_BODY: exchange_request_body(exchange, part); return client->exchange == exchange && !client->paused;
+    case HTTP1_BODY:
+        exchange_request_body(exchange, part);
+        return client->exchange == exchange && !client->paused;
     case HTTP1_END: exchange_request_end(exchange); return false;
     case HTTP1_REFUSED: refuse(client); return false;
     }

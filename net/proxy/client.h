@@ -33,7 +33,7 @@ struct client {
     uint8_t state; /* enum client_state */
     bool tls;
     bool processing; /* inside client_process */
-    bool paused;  /* the exchange cannot take more of the body */
+    bool paused; /* the exchange cannot take more of the body */
     bool stopped; /* reading is paused */
     struct shard_task task; /* parses on, when reading has been resumed */
     bool ended; /* the client has finished sending */

@@ -7,8 +7,8 @@
 
 enum { INTERIM_MAX = 8 /* 1xx responses of one exchange */ };
 
-/* What the upstream is waited for now: that it takes the request, or that it answers. While the client has yet to
- * send its body, the client's own limits apply. */
+/* What the upstream is waited for now: that it takes the request, or that it answers. While the client has
+ * yet to send its body, the client's own limits apply. */
 static void limit_upstream_time(struct exchange *exchange)
 {
     const struct service *service = exchange->service->service;
@@ -102,7 +102,7 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
     if (flows)
         limit_upstream_time(exchange);
     if (flows ? upstream_is_congested(exchange->upstream)
-                   : exchange->body.bytes > options->stream_bytes || exchange->body.count > STREAM_CHUNKS_MAX)
+              : exchange->body.bytes > options->stream_bytes || exchange->body.count > STREAM_CHUNKS_MAX)
         client_pause(exchange->client);
 }
 

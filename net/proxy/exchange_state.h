@@ -62,7 +62,7 @@ struct exchange {
     struct message request;
     struct chunk_queue body; /* arrived, not yet sent upstream */
     uint64_t body_bytes; /* arrived so far */
-    uint64_t body_limit_bytes;       /* a plugin's limit, when there is a message */
+    uint64_t body_limit_bytes; /* a plugin's limit, when there is a message */
     struct slice body_limit_message; /* absent: no limit */
     bool request_complete;
     bool continue_sent;

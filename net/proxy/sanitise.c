@@ -55,7 +55,8 @@ void sanitise_request(struct exchange *exchange)
             continue;
         if (names && !is_needed(header->id) && message_is_named_by_connection(request, header->name))
             message_remove(request, header->name);
-        else if (header->id == HEADER_OTHER && slice_lower(header->name.data[0]) == 'x' && vouches(header->name))
+        else if (header->id == HEADER_OTHER && slice_lower(header->name.data[0]) == 'x' &&
+                 vouches(header->name))
             remove_one(header);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a client may not say to an upstream: fields that it declares to be for this hop only, and names by which
- * this gateway vouches for somebody or something. Done once, before any plugin runs, so that nothing which is set
- * later can be taken away or forged. */
+/* What a client may not say to an upstream: fields that it declares to be for this hop only, and names by
+ * which this gateway vouches for somebody or something. Done once, before any plugin runs, so that nothing
+ * which is set later can be taken away or forged. */
 #pragma once
 
 #include "net/proxy/exchange_state.h"

@@ -40,6 +40,7 @@ void scripted_redis_open(struct scripted_redis *redis)
 void scripted_redis_close(struct scripted_redis *redis)
 {
     redis_pool_close(&redis->pool);
+    shard_disconnect(&redis->shard);
     shard_close(&redis->shard);
 }
 

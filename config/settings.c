@@ -39,7 +39,6 @@ static const struct field fields[] = {
       .help = "the cores the shards are pinned to, in turn: 0,2-4" },
     { "ring_entries", FIELD_INTEGER, AT(ring_entries), .min = 64, .max = 32768, .fallback = "1024",
       .help = "submission queue of each shard" },
-    { "mailbox_entries", FIELD_INTEGER, AT(mailbox_entries), .min = 16, .max = 65536, .fallback = "1024" },
     { "receive_blocks", FIELD_INTEGER, AT(receive_blocks), .min = 16, .max = 32768, .fallback = "256",
       .help = "receive buffers of each shard, a power of two" },
     { "receive_block_bytes", FIELD_SIZE, AT(receive_block_bytes), .min = 4096, .max = 1048576,
@@ -255,8 +254,10 @@ static bool check_numbers(const struct settings *settings, struct report *report
 {
     if (!is_power_of_two(settings->ring_entries))
         return refuse(report, "ring_entries", "must be a power of two");
-    if (!is_power_of_two(settings->mailbox_entries))
-        return refuse(report, "mailbox_entries", "must be a power of two");
+    if (!slice_equal(settings->error_log, SLICE("/dev/stderr")))
+        return refuse(report, "error_log", "not supported yet, but /dev/stderr");
+    if (settings->allow_debug_header)
+        return refuse(report, "allow_debug_header", "not supported yet");
     if (!is_power_of_two(settings->receive_blocks))
         return refuse(report, "receive_blocks", "must be a power of two");
     if (settings->max_target_bytes > settings->max_header_bytes)

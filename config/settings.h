@@ -72,7 +72,7 @@ struct settings {
     struct settings_port_maps port_map;
 
     /* Engine. */
-    int64_t ring_entries, mailbox_entries, receive_blocks, receive_block_bytes;
+    int64_t ring_entries, receive_blocks, receive_block_bytes;
     int64_t receive_memory_bytes, write_memory_bytes;
 
     /* Limits. */

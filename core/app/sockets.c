@@ -68,6 +68,17 @@ static bool open_all(struct sockets *sockets, const struct listener_setting *con
     return true;
 }
 
+/* What clients see instead of a listener's own port (port_maps). */
+static void map_ports(struct sockets *sockets, const struct settings *settings)
+{
+    for (uint32_t i = 0; i < sockets->per_shard; i++) {
+        uint16_t own = sockets->ports[i];
+        for (uint32_t j = 0; j < settings->port_map.count; j++)
+            if (settings->port_map.items[j].to == own)
+                sockets->ports[i] = settings->port_map.items[j].from;
+    }
+}
+
 bool sockets_open(struct sockets *sockets, const struct settings *settings, unsigned shard_count,
                   struct report *report)
 {
@@ -79,6 +90,7 @@ bool sockets_open(struct sockets *sockets, const struct settings *settings, unsi
     if (opened) {
         sockets->per_shard = choose(all, chosen);
         opened = open_all(sockets, chosen, shard_count, report);
+        map_ports(sockets, settings);
     }
     free(chosen);
     if (!opened)

@@ -31,24 +31,26 @@ static void update_listeners(struct proxy *proxy)
     }
 }
 
-static void close_now(struct client *client)
+static void leave(struct client *client)
 {
-    if (client->state == CLIENT_CLOSING)
-        return;
     client->state = CLIENT_CLOSING;
     list_remove(&client->task.node);
     timer_disarm(&client->proxy->shard->timers, &client->timer);
     chunk_queue_clear(&client->input);
+}
+
+static void close_now(struct client *client)
+{
+    if (client->state == CLIENT_CLOSING)
+        return;
+    leave(client);
     stream_close(&client->tcp.stream);
 }
 
 /* The peer must not take what it has for the whole of a body that ends with the connection. */
 static void close_with_reset(struct client *client)
 {
-    client->state = CLIENT_CLOSING;
-    list_remove(&client->task.node);
-    timer_disarm(&client->proxy->shard->timers, &client->timer);
-    chunk_queue_clear(&client->input);
+    leave(client);
     tcp_stream_reset(&client->tcp);
 }
 

@@ -24,8 +24,6 @@ enum proxy_header {
     PROXY_HEADER_UPSTREAM_STATUS = 64
 };
 
-enum client_address_source { CLIENT_FROM_REAL_IP, CLIENT_FROM_FORWARDED_FOR, CLIENT_FROM_OTHER };
-
 struct proxy_options {
     const struct settings *settings;
     const struct plugin *const *registry;

@@ -2,7 +2,7 @@
 #include "net/proxy/answer.h"
 #include "net/proxy/client.h"
 #include "net/proxy/exchange_steps.h"
-#include "net/proxy/upstream.h"
+#include "net/proxy/origin.h"
 
 #include <stdlib.h>
 
@@ -27,7 +27,7 @@ static void exchange_check(const struct exchange *exchange)
     CHECK(exchange->snapshot != NULL);
     CHECK(!exchange->waiting || !exchange->running || exchange->step == STEP_ACCESS ||
           exchange->step == STEP_REWRITE);
-    CHECK(exchange->step >= STEP_PICK || exchange->upstream == NULL);
+    CHECK(exchange->step >= STEP_PICK || exchange->origin == NULL);
 }
 
 void exchange_run(struct exchange *exchange)
@@ -54,8 +54,8 @@ enum step_result exchange_jump(struct exchange *exchange, enum exchange_step ste
 
 enum step_result exchange_answer_from_below(struct exchange *exchange, int status, struct slice message)
 {
-    if (exchange->upstream)
-        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+    if (exchange->origin)
+        origin_detach(exchange->origin, ORIGIN_DROP);
     answer_error(exchange, status, message, ANSWER_FROM_BELOW);
     return exchange_jump(exchange, STEP_RESPONSE_HEAD);
 }
@@ -63,8 +63,8 @@ enum step_result exchange_answer_from_below(struct exchange *exchange, int statu
 /* It is the plugin's answer, so nothing is told of an upstream that may have been chosen already. */
 enum step_result exchange_answer_long_body(struct exchange *exchange)
 {
-    if (exchange->upstream)
-        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+    if (exchange->origin)
+        origin_detach(exchange->origin, ORIGIN_DROP);
     exchange->tries = 0;
     exchange->client_closes = true;
     answer_error(exchange, 413, exchange->body_limit_message, ANSWER_FROM_PLUGIN);
@@ -139,7 +139,7 @@ struct exchange *exchange_open(struct proxy *proxy, struct client *client)
 void exchange_close(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
-    CHECK(exchange->upstream == NULL);
+    CHECK(exchange->origin == NULL);
     chunk_queue_clear(&exchange->body);
     chunk_queue_clear(&exchange->replay);
     arena_deinit(&exchange->arena);
@@ -159,8 +159,8 @@ void exchange_client_gone(struct exchange *exchange)
     exchange->client = NULL;
     exchange->aborted = true;
     metric_add(&exchange->proxy->shard->metrics, METRIC_REQUESTS_ABORTED, 1);
-    if (exchange->upstream)
-        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+    if (exchange->origin)
+        origin_detach(exchange->origin, ORIGIN_DROP);
     if (exchange->waiting)
         return;
     exchange->step = STEP_LOG;

@@ -4,8 +4,8 @@
 #include "net/proxy/client.h"
 #include "net/proxy/client_address.h"
 #include "net/proxy/exchange_steps.h"
+#include "net/proxy/origin.h"
 #include "net/proxy/sanitise.h"
-#include "net/proxy/upstream.h"
 
 #include "core/base/path.h"
 
@@ -242,17 +242,17 @@ enum step_result step_pick(struct exchange *exchange)
 
 enum step_result step_connect(struct exchange *exchange)
 {
-    struct upstream *upstream = exchange->upstream;
-    if (upstream == NULL) {
+    struct origin *origin = exchange->origin;
+    if (origin == NULL) {
         exchange->tries++;
-        enum error error = upstream_take(exchange, exchange->address);
+        enum error error = origin_take(exchange, exchange->address);
         if (error != ERROR_OK)
             return exchange_answer_from_below(exchange, error_http_status(error), (struct slice){ NULL, 0 });
-        upstream = exchange->upstream;
+        origin = exchange->origin;
     }
-    if (upstream->open)
+    if (origin->open)
         return STEP_RESULT_NEXT;
-    upstream_limit_time(upstream, (uint64_t)exchange->service->service->connect_timeout_ms);
+    origin_limit_time(origin, (uint64_t)exchange->service->service->connect_timeout_ms);
     return STEP_RESULT_WAIT;
 }
 
@@ -282,11 +282,11 @@ static bool rewind_body(struct exchange *exchange)
 
 enum step_result exchange_try_again(struct exchange *exchange, enum error error)
 {
-    bool began = exchange->upstream && exchange->upstream->head_seen;
-    bool stale = exchange->upstream && exchange->upstream->reused && error != ERROR_TIMEOUT;
+    bool began = exchange->origin && exchange->origin->head_seen;
+    bool stale = exchange->origin && exchange->origin->reused && error != ERROR_TIMEOUT;
     metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_FAILURES, 1);
-    if (exchange->upstream)
-        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+    if (exchange->origin)
+        origin_detach(exchange->origin, ORIGIN_DROP);
     /* A kept connection that the upstream had closed says nothing about the upstream: that try is not
      * counted. */
     if (stale && !began && exchange->tries > 0)

@@ -3,24 +3,24 @@
 #include "net/proxy/client.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/forward.h"
-#include "net/proxy/upstream.h"
+#include "net/proxy/origin.h"
 
 enum { INTERIM_MAX = 8 /* 1xx responses of one exchange */ };
 
 /* What the upstream is waited for now: that it takes the request, or that it answers. While the client has
  * yet to send its body, the client's own limits apply. */
-static void limit_upstream_time(struct exchange *exchange)
+static void limit_origin_time(struct exchange *exchange)
 {
     const struct service *service = exchange->service->service;
-    struct upstream *upstream = exchange->upstream;
+    struct origin *origin = exchange->origin;
     uint64_t timeout_ms = (uint64_t)service->read_timeout_ms;
-    if (upstream->paused)
+    if (origin->paused)
         timeout_ms = 0;
-    else if (upstream->tcp.stream.queued_bytes > 0)
+    else if (origin->tcp.stream.queued_bytes > 0)
         timeout_ms = (uint64_t)service->write_timeout_ms;
     else if (!exchange->upstream_done && exchange->upstream_head_ns == 0)
         timeout_ms = 0;
-    upstream_limit_time(upstream, timeout_ms);
+    origin_limit_time(origin, timeout_ms);
 }
 
 /* --- request body --------------------------------------------------------------------------------------- */
@@ -41,7 +41,7 @@ static bool send_line(struct exchange *exchange, struct chunk line)
 {
     if (line.block == NULL)
         return false;
-    upstream_send(exchange->upstream, line);
+    origin_send(exchange->origin, line);
     return true;
 }
 
@@ -55,7 +55,7 @@ bool exchange_flush_body(struct exchange *exchange)
             chunk_release(&chunk);
             return false;
         }
-        upstream_send(exchange->upstream, chunk);
+        origin_send(exchange->origin, chunk);
         if (framed && !send_line(exchange, forward_text(exchange, SLICE("\r\n"))))
             return false;
     }
@@ -94,14 +94,14 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
         exchange_run(exchange);
         return;
     }
-    bool flows = exchange->upstream_sent && exchange->upstream;
+    bool flows = exchange->upstream_sent && exchange->origin;
     if (flows && !exchange_flush_body(exchange)) {
         fail_memory(exchange);
         return;
     }
     if (flows)
-        limit_upstream_time(exchange);
-    if (flows ? upstream_is_congested(exchange->upstream)
+        limit_origin_time(exchange);
+    if (flows ? origin_is_congested(exchange->origin)
               : exchange->body.bytes > options->stream_bytes || exchange->body.count > STREAM_CHUNKS_MAX)
         client_pause(exchange->client);
 }
@@ -109,20 +109,20 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
 void exchange_request_end(struct exchange *exchange)
 {
     exchange->request_complete = true;
-    if (!exchange->upstream_sent || exchange->upstream == NULL)
+    if (!exchange->upstream_sent || exchange->origin == NULL)
         return;
     if (exchange_flush_body(exchange))
-        limit_upstream_time(exchange);
+        limit_origin_time(exchange);
     else
         fail_memory(exchange);
 }
 
-void exchange_upstream_writable(struct exchange *exchange)
+void exchange_origin_writable(struct exchange *exchange)
 {
-    struct upstream *upstream = exchange->upstream;
+    struct origin *origin = exchange->origin;
     if (exchange->upstream_sent)
-        limit_upstream_time(exchange);
-    if (exchange->client == NULL || exchange->request_complete || upstream_is_congested(upstream))
+        limit_origin_time(exchange);
+    if (exchange->client == NULL || exchange->request_complete || origin_is_congested(origin))
         return;
     client_resume(exchange->client);
     client_timer_update(exchange->client);
@@ -130,7 +130,7 @@ void exchange_upstream_writable(struct exchange *exchange)
 
 /* --- connecting and sending ----------------------------------------------------------------------------- */
 
-void exchange_upstream_opened(struct exchange *exchange, enum error error)
+void exchange_origin_opened(struct exchange *exchange, enum error error)
 {
     if (error != ERROR_OK)
         (void)exchange_try_again(exchange, error);
@@ -138,12 +138,12 @@ void exchange_upstream_opened(struct exchange *exchange, enum error error)
 }
 
 /* A failure before the response began is a failed try; later it cuts the response short, visibly. */
-void exchange_upstream_failed(struct exchange *exchange, enum error error)
+void exchange_origin_failed(struct exchange *exchange, enum error error)
 {
     if (exchange->status == 0) {
         (void)exchange_try_again(exchange, error);
     } else {
-        upstream_detach(exchange->upstream, UPSTREAM_DROP);
+        origin_detach(exchange->origin, ORIGIN_DROP);
         exchange->truncated = true;
         exchange->response_complete = true;
     }
@@ -171,15 +171,15 @@ enum step_result step_send(struct exchange *exchange)
     struct chunk head = forward_request_head(exchange);
     if (head.block == NULL)
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
-    upstream_expect_response(exchange->upstream);
-    upstream_send(exchange->upstream, head);
+    origin_expect_response(exchange->origin);
+    origin_send(exchange->origin, head);
     exchange->upstream_sent = true;
     send_continue(exchange);
     if (!exchange_flush_body(exchange))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
-    if (!exchange->request_complete && !upstream_is_congested(exchange->upstream))
+    if (!exchange->request_complete && !origin_is_congested(exchange->origin))
         client_resume(exchange->client);
-    limit_upstream_time(exchange);
+    limit_origin_time(exchange);
     return STEP_RESULT_NEXT;
 }
 
@@ -189,10 +189,10 @@ void exchange_response_interim(struct exchange *exchange)
 {
     int status = exchange->response.status;
     if (status == 101 || ++exchange->interim_count > INTERIM_MAX) {
-        exchange_upstream_failed(exchange, ERROR_PROTOCOL);
+        exchange_origin_failed(exchange, ERROR_PROTOCOL);
         return;
     }
-    limit_upstream_time(exchange);
+    limit_origin_time(exchange);
     if (status == 100 || exchange->request.version_minor == 0)
         return; /* Expect was answered by the gateway itself */
     struct chunk head = forward_interim_head(exchange);
@@ -205,7 +205,7 @@ void exchange_response_interim(struct exchange *exchange)
 void exchange_response_head(struct exchange *exchange)
 {
     exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
-    limit_upstream_time(exchange);
+    limit_origin_time(exchange);
     exchange_run(exchange);
 }
 
@@ -276,29 +276,29 @@ void exchange_response_body(struct exchange *exchange, struct chunk chunk)
         return;
     }
     if (!send_framed(exchange, chunk)) {
-        exchange_upstream_failed(exchange, ERROR_MEMORY);
+        exchange_origin_failed(exchange, ERROR_MEMORY);
         return;
     }
     if (client_is_congested(exchange->client)) {
-        upstream_pause(exchange->upstream);
+        origin_pause(exchange->origin);
         client_timer_update(exchange->client);
     }
-    limit_upstream_time(exchange);
+    limit_origin_time(exchange);
 }
 
 void exchange_client_writable(struct exchange *exchange)
 {
     const struct stream *stream = &exchange->client->tcp.stream;
-    if (exchange->upstream == NULL || !exchange->upstream->paused ||
+    if (exchange->origin == NULL || !exchange->origin->paused ||
         stream->queued_bytes * 2 > exchange->proxy->options->stream_bytes)
         return;
-    upstream_resume(exchange->upstream);
-    limit_upstream_time(exchange);
+    origin_resume(exchange->origin);
+    limit_origin_time(exchange);
 }
 
 void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count)
 {
-    struct upstream *upstream = exchange->upstream;
+    struct origin *origin = exchange->origin;
     if (exchange->client_framing == BODY_CHUNKED) {
         bool wanted = message_list_has(message_find(&exchange->request, HEADER_TE), SLICE("trailers"));
         struct chunk end = forward_last_chunk(exchange, trailers, wanted ? trailer_count : 0);
@@ -308,9 +308,9 @@ void exchange_response_end(struct exchange *exchange, const struct header *trail
             exchange->truncated = true;
     }
     exchange->response_complete = true;
-    bool reusable = exchange->upstream_done && upstream->tcp.stream.queued_bytes == 0 && upstream->open &&
+    bool reusable = exchange->upstream_done && origin->tcp.stream.queued_bytes == 0 && origin->open &&
                     exchange->response.keep_alive;
-    upstream_detach(upstream, reusable ? UPSTREAM_REUSE : UPSTREAM_DROP);
+    origin_detach(origin, reusable ? ORIGIN_REUSE : ORIGIN_DROP);
     exchange_run(exchange);
 }
 

@@ -9,7 +9,7 @@
 #include "net/proxy/proxy.h"
 
 struct client;
-struct upstream;
+struct origin;
 
 /* The order of the walk, declared once; each is a function in exchange.c. */
 #define EXCHANGE_STEPS(STEP)                 \
@@ -86,7 +86,7 @@ struct exchange {
     const struct credential *credential;
 
     /* upstream */
-    struct upstream *upstream; /* NULL: none now */
+    struct origin *origin; /* NULL: none now */
     const struct address *address;
     uint32_t tries;
     bool upstream_chunked; /* how the request body is framed toward the upstream */
@@ -137,10 +137,10 @@ void exchange_refuse(struct exchange *exchange, int status, struct slice message
 
 /* From the upstream: connected or not; a head (final or 1xx) in exchange->response; a part of the body
  * (takes the reference); the end with its trailers; failure before that. */
-void exchange_upstream_opened(struct exchange *exchange, enum error error);
+void exchange_origin_opened(struct exchange *exchange, enum error error);
 void exchange_response_head(struct exchange *exchange);
 void exchange_response_interim(struct exchange *exchange);
 void exchange_response_body(struct exchange *exchange, struct chunk chunk);
 void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count);
-void exchange_upstream_failed(struct exchange *exchange, enum error error);
-void exchange_upstream_writable(struct exchange *exchange);
+void exchange_origin_failed(struct exchange *exchange, enum error error);
+void exchange_origin_writable(struct exchange *exchange);

@@ -2,7 +2,7 @@
 #include "net/proxy/proxy.h"
 
 #include "net/proxy/client.h"
-#include "net/proxy/upstream.h"
+#include "net/proxy/origin.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -68,7 +68,7 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     *proxy = (struct proxy){ .shard = shard, .options = start->options, .snapshot = start->snapshot };
     proxy->log.fd = -1;
     list_init(&proxy->clients);
-    list_init(&proxy->idle_upstreams);
+    list_init(&proxy->idle_origins);
     shard->proxy = proxy;
     if (getrandom(proxy->request_id, sizeof(proxy->request_id), 0) != (ssize_t)sizeof(proxy->request_id))
         return ERROR_KERNEL;
@@ -76,7 +76,7 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     if (error == ERROR_OK)
         error = regex_scratch_init(&proxy->regex);
     if (error == ERROR_OK)
-        error = upstream_pools_open(proxy);
+        error = origin_pools_open(proxy);
     if (error == ERROR_OK)
         error = open_plugins(proxy, start->plugin_process_states);
     if (error == ERROR_OK)
@@ -100,7 +100,7 @@ void proxy_close(struct proxy *proxy)
 {
     access_log_close(&proxy->log);
     close_plugins(proxy);
-    upstream_pools_close(proxy);
+    origin_pools_close(proxy);
     regex_scratch_deinit(&proxy->regex);
     while (proxy->spare_exchanges) {
         struct exchange *next = proxy->spare_exchanges->next_spare;
@@ -143,11 +143,11 @@ void proxy_abort(struct proxy *proxy)
         node = node->next;
         client_abort(client);
     }
-    upstream_pools_drain(proxy);
+    origin_pools_drain(proxy);
 }
 
 bool proxy_is_empty(const struct proxy *proxy)
 {
-    return proxy->client_count == 0 && proxy->upstream_count == 0 && !proxy->log.write_op.armed &&
+    return proxy->client_count == 0 && proxy->origin_count == 0 && !proxy->log.write_op.armed &&
            (proxy->log.fd < 0 || proxy->log.filled[proxy->log.filling] == 0);
 }

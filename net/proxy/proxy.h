@@ -10,7 +10,7 @@
 #include "net/transport/listener.h"
 
 struct settings;
-struct upstream_pool;
+struct origin_pool;
 struct exchange;
 
 /* Which headers the gateway adds (Kong's `headers` setting). */
@@ -58,9 +58,9 @@ struct proxy {
     struct list_node clients; /* all open client connections */
     uint32_t client_count;
     bool draining;
-    struct upstream_pool **pools; /* a hash table of chains */
-    uint32_t upstream_count;
-    struct list_node idle_upstreams;
+    struct origin_pool **pools; /* a hash table of chains */
+    uint32_t origin_count;
+    struct list_node idle_origins;
     uint32_t pick_count; /* round robin */
     struct exchange *spare_exchanges;
     uint32_t spare_exchange_count;

@@ -183,7 +183,7 @@ static bool build_model(struct loading *loading)
     struct slice digests = loading->digests;
     if (loading->kong.count == 0)
         return true;
-    kong_read_all(&loading->kong, loading->sources->plugins, model, loading->report);
+    bool complete = kong_read_all(&loading->kong, loading->sources->plugins, model, loading->report);
     if (digests.size < sizeof(model->hash))
         memcpy(model->hash, digests.data, digests.size);
     else {
@@ -192,7 +192,7 @@ static bool build_model(struct loading *loading)
             return false;
         memcpy(model->hash, hex, sizeof(model->hash));
     }
-    return true;
+    return !complete || model_link_upstreams(model);
 }
 
 static unsigned usable_cores(void)

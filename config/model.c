@@ -107,3 +107,67 @@ struct credential *model_credential(const struct model *model, const struct cred
     arena_deinit(&arena);
     return found;
 }
+
+/* "host:port", or "[host]:port" of an IPv6 address: what an implicit upstream is known by, across reloads. */
+static struct slice implicit_name(struct model *model, const struct service *service)
+{
+    bool bare = memchr(service->host.data, ':', service->host.size) && service->host.data[0] != '[';
+    return arena_format(&model->arena, bare ? "[%.*s]:%u" : "%.*s:%u", SLICE_FORMAT(service->host),
+                        (unsigned)service->port);
+}
+
+static struct upstream *add_implicit(struct model *model, const struct service *service, struct slice name)
+{
+    static const unsigned char space[UUID_BYTES]; /* the nil UUID: no front-end's */
+    unsigned char id[UUID_BYTES];
+    struct upstream *upstream = arena_alloc_zero(&model->arena, sizeof(*upstream));
+    struct target *target = arena_alloc_zero(&model->arena, sizeof(*target));
+    struct target **targets = arena_alloc_zero(&model->arena, sizeof(*targets));
+    struct upstream **items =
+        model_reserve(model, model->upstreams.items, model->upstreams.count, &model->upstreams.capacity);
+    if (!upstream || !target || !targets || !items || !uuid_of_name(space, name, id))
+        return NULL;
+    *target = (struct target){ .entity = { .name = name, .position = service->entity.position },
+                               .host = service->host,
+                               .port = (uint16_t)service->port,
+                               .weight = 100 };
+    *targets = target;
+    *upstream = (struct upstream){ .entity = { .name = name, .position = service->entity.position },
+                                   .balance = BALANCE_ROUND_ROBIN,
+                                   .targets = targets,
+                                   .target_count = 1,
+                                   .target_capacity = 1,
+                                   .implicit = true };
+    uuid_write(id, upstream->entity.id);
+    upstream->entity.index = model->upstreams.count;
+    model->upstreams.items = items;
+    items[model->upstreams.count++] = upstream;
+    return upstream;
+}
+
+bool model_link_upstreams(struct model *model)
+{
+    struct map named, implicit;
+    map_init(&named, &model->arena);
+    map_init(&implicit, &model->arena);
+    for (uint32_t i = 0; i < model->upstreams.count; i++) {
+        struct upstream *upstream = model->upstreams.items[i];
+        if (!map_add(upstream->implicit ? &implicit : &named, upstream->entity.name, upstream, NULL))
+            return false;
+    }
+    for (uint32_t i = 0; i < model->services.count; i++) {
+        struct service *service = model->services.items[i];
+        service->upstream = map_find(&named, service->host);
+        struct slice name = service->upstream ? service->host : implicit_name(model, service);
+        if (service->upstream == NULL)
+            service->upstream = name.data ? map_find(&implicit, name) : NULL;
+        if (service->upstream == NULL && name.data) {
+            service->upstream = add_implicit(model, service, name);
+            if (service->upstream && !map_add(&implicit, name, service->upstream, NULL))
+                return false;
+        }
+        if (service->upstream == NULL)
+            return false;
+    }
+    return true;
+}

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "config/plugin_kind.h"
+#include "config/upstream.h"
 #include "core/base/map.h"
 
 enum protocol {
@@ -18,19 +19,8 @@ enum protocol {
 };
 #define PROTOCOL_BIT(protocol) (UINT64_C(1) << (protocol))
 
-enum { MODEL_ID_SIZE = 37 };
-
 enum path_handling { PATH_HANDLING_V0, PATH_HANDLING_V1 };
 enum router_flavor { ROUTER_TRADITIONAL_COMPATIBLE, ROUTER_TRADITIONAL, ROUTER_EXPRESSIONS };
-
-/* The common beginning of every entity. `index` counts within its kind, in the order of declaration. */
-struct entity {
-    char id[MODEL_ID_SIZE]; /* a UUID, lower case */
-    uint32_t index;
-    struct slice name; /* absent when it has none */
-    struct slices tags;
-    struct node_position position;
-};
 
 struct service {
     struct entity entity;
@@ -41,6 +31,7 @@ struct service {
     int64_t retries;
     int64_t connect_timeout_ms, write_timeout_ms, read_timeout_ms;
     bool enabled;
+    struct upstream *upstream; /* the one named by `host`, or an implicit one */
 };
 
 struct route {
@@ -92,6 +83,7 @@ struct model {
     struct arena arena; /* owns everything below */
     unsigned holder_count;
     bool kong_headers; /* a Kong configuration is loaded: X-Kong-* headers are sent */
+    MODEL_VECTOR(upstream, upstreams);
     MODEL_VECTOR(service, services);
     MODEL_VECTOR(route, routes);
     MODEL_VECTOR(consumer, consumers);
@@ -112,6 +104,10 @@ void model_close(struct model *model);
 /* Room for one more item behind `count` in a MODEL_VECTOR: its items, moved when they had to grow. NULL when
  * memory is exhausted, and then nothing has changed. */
 void *model_reserve(struct model *model, void *items, uint32_t count, uint32_t *capacity);
+
+/* Gives every service its upstream: the named one, else an implicit one, shared by all services of the same
+ * host and port. False when memory is exhausted. */
+bool model_link_upstreams(struct model *model) MUST_CHECK;
 
 /* Makes a consumer that has its id and name known to model_consumer. False when memory is exhausted. */
 bool model_index_consumer(struct model *model, struct consumer *consumer) MUST_CHECK;

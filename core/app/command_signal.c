@@ -14,15 +14,15 @@
 enum { STOP_GRACE_MS = 30000 }; /* beyond drain_timeout */
 
 /* Only in messages and decisions of one call. */
-struct target {
+struct running {
     const char *command, *pid_file;
     long pid;
     int pidfd;
 };
 
-static int fail(const struct target *target, int status, const char *reason)
+static int fail(const struct running *running, int status, const char *reason)
 {
-    fprintf(stderr, "sluice %s: %s: %s\n", target->command, target->pid_file, reason);
+    fprintf(stderr, "sluice %s: %s: %s\n", running->command, running->pid_file, reason);
     return status;
 }
 
@@ -48,32 +48,32 @@ static bool is_sluice(long pid)
 
 /* Opens the process before asking what it is: the descriptor stays with this one, whoever gets its number
  * later. The exit status, or 0. */
-static int find_process(struct target *target)
+static int find_process(struct running *running)
 {
     char line[64];
     uint64_t pid;
     errno = 0;
-    if (!read_line(target->pid_file, line, sizeof(line)))
-        return fail(target, COMMAND_EXIT_FAILED,
+    if (!read_line(running->pid_file, line, sizeof(line)))
+        return fail(running, COMMAND_EXIT_FAILED,
                     errno == ENOENT ? "no such file: the gateway is not running"
                     : errno         ? strerror(errno)
                                     : "empty");
     if (!slice_to_u64(slice_trim(slice_of(line)), &pid) || pid == 0 || pid > INT32_MAX)
-        return fail(target, COMMAND_EXIT_FAILED, "holds no process id");
-    target->pid = (long)pid;
-    target->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-    if (target->pidfd >= 0 && is_sluice(target->pid))
+        return fail(running, COMMAND_EXIT_FAILED, "holds no process id");
+    running->pid = (long)pid;
+    running->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (running->pidfd >= 0 && is_sluice(running->pid))
         return 0;
-    fprintf(stderr, "sluice %s: not running: %s names process %ld, which %s\n", target->command,
-            target->pid_file, target->pid, target->pidfd < 0 ? "does not exist" : "is not sluice");
-    if (target->pidfd >= 0)
-        close(target->pidfd);
+    fprintf(stderr, "sluice %s: not running: %s names process %ld, which %s\n", running->command,
+            running->pid_file, running->pid, running->pidfd < 0 ? "does not exist" : "is not sluice");
+    if (running->pidfd >= 0)
+        close(running->pidfd);
     return COMMAND_EXIT_FAILED;
 }
 
-static int wait_for_end(const struct target *target, const struct settings *settings)
+static int wait_for_end(const struct running *running, const struct settings *settings)
 {
-    struct pollfd ended = { .fd = target->pidfd, .events = POLLIN };
+    struct pollfd ended = { .fd = running->pidfd, .events = POLLIN };
     int64_t limit_ms = settings->drain_timeout_ms + STOP_GRACE_MS;
     int count;
     do
@@ -81,42 +81,42 @@ static int wait_for_end(const struct target *target, const struct settings *sett
     while (count < 0 && errno == EINTR);
     if (count > 0)
         return COMMAND_EXIT_OK;
-    fprintf(stderr, "sluice stop: process %ld was told to end and still runs\n", target->pid);
+    fprintf(stderr, "sluice stop: process %ld was told to end and still runs\n", running->pid);
     return COMMAND_EXIT_FAILED;
 }
 
-static int act(const struct target *target, const struct settings *settings)
+static int act(const struct running *running, const struct settings *settings)
 {
-    bool stop = strcmp(target->command, "stop") == 0;
-    if (strcmp(target->command, "status") == 0) {
-        printf("running, pid %ld\n", target->pid);
+    bool stop = strcmp(running->command, "stop") == 0;
+    if (strcmp(running->command, "status") == 0) {
+        printf("running, pid %ld\n", running->pid);
         status_query_print(settings, stdout);
         return COMMAND_EXIT_OK;
     }
-    if (syscall(SYS_pidfd_send_signal, target->pidfd, stop ? SIGTERM : SIGHUP, NULL, 0) != 0)
-        return fail(target, COMMAND_EXIT_FAILED, strerror(errno));
-    return stop ? wait_for_end(target, settings) : COMMAND_EXIT_OK;
+    if (syscall(SYS_pidfd_send_signal, running->pidfd, stop ? SIGTERM : SIGHUP, NULL, 0) != 0)
+        return fail(running, COMMAND_EXIT_FAILED, strerror(errno));
+    return stop ? wait_for_end(running, settings) : COMMAND_EXIT_OK;
 }
 
 int command_signal(const struct command_options *options, const char *command)
 {
     struct loaded loaded;
-    struct target target = { .command = command, .pid_file = options->pid_file };
+    struct running running = { .command = command, .pid_file = options->pid_file };
     if (!command_load(options, &loaded)) {
         config_unload(&loaded);
         return COMMAND_EXIT_INVALID;
     }
-    if (target.pid_file == NULL && loaded.settings.pid_file.size > 0)
-        target.pid_file = loaded.settings.pid_file.data;
+    if (running.pid_file == NULL && loaded.settings.pid_file.size > 0)
+        running.pid_file = loaded.settings.pid_file.data;
     int status;
-    if (target.pid_file == NULL) {
+    if (running.pid_file == NULL) {
         fprintf(stderr, "sluice %s: no pid file: give --pid FILE or the setting pid_file\n", command);
         status = COMMAND_EXIT_USAGE;
     } else {
-        status = find_process(&target);
+        status = find_process(&running);
         if (status == 0) {
-            status = act(&target, &loaded.settings);
-            close(target.pidfd);
+            status = act(&running, &loaded.settings);
+            close(running.pidfd);
         }
     }
     config_unload(&loaded);

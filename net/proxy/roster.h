@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One version of where the targets of an upstream are: their addresses with weight and health. Immutable and
+ * counted; made by the monitor, held by snapshots and by each shard's balancer of that upstream. Counting is
+ * atomic and happens on changes only, never for a request. */
+#pragma once
+
+#include "config/upstream.h"
+#include "net/transport/address.h"
+
+struct roster_entry {
+    struct address address;
+    struct slice host;     /* the target's name as configured: what Host defaults to */
+    uint32_t weight;       /* of this address; 0: no traffic */
+    uint32_t target_index; /* within the upstream's definition this was made from */
+    bool healthy;
+};
+
+struct roster {
+    struct arena arena; /* owns all of it */
+    unsigned holder_count;
+    uint64_t version; /* grows with every change of the same upstream */
+    struct slice key; /* the upstream's id, which survives reloads */
+    struct roster_entry *entries;
+    uint32_t count;
+    bool unresolved; /* some target's name has no address now, and never had one */
+};
+
+/* An empty one, held once; NULL when memory is exhausted. */
+struct roster *roster_open(struct slice key, uint64_t version);
+
+/* False when memory is exhausted. host is copied. */
+bool roster_add(struct roster *roster, const struct roster_entry *entry) MUST_CHECK;
+
+struct roster *roster_take(struct roster *roster);
+void roster_release(struct roster *roster); /* NULL is legal */

@@ -8,7 +8,13 @@
 
 enum block_kind { BLOCK_RECEIVE, BLOCK_SMALL, BLOCK_LARGE, BLOCK_OWN_SIZE };
 
-enum { GROW_COUNT = 64 };
+enum {
+    GROW_COUNT = 64,
+    STAGGER_BYTES =
+        4096 + 64, /* between two blocks: their beginnings fall into different cache sets and pages */
+    WINDOW_MIN = 32,
+    WINDOW_STEP_MS = 1000 /* how often the window may become narrower */
+};
 
 struct block_slab {
     struct block_slab *next;
@@ -27,23 +33,19 @@ struct block_store {
     struct block *free_small, *free_large;
     struct block_slab *slabs;
     uint32_t receive_total, lent_count, held_count;
+    uint32_t window; /* how many are to be lent: few that stay in the cache, as long as they are enough */
+    uint32_t taken, most_taken; /* in this turn; in the fullest turn since narrowed_ms */
+    uint64_t taken_bytes; /* in this turn */
+    uint64_t narrowed_ms;
+    bool widened; /* in this turn */
     uint64_t write_bytes;
 };
-
-static void lend(struct block_store *store, struct block *block)
-{
-    int mask = io_uring_buf_ring_mask(store->limits.lent_count);
-    POISON(block->data, block->capacity); /* the kernel's until it comes back */
-    io_uring_buf_ring_add(store->lent, block->data, block->capacity, block->buffer_id, mask, 0);
-    io_uring_buf_ring_advance(store->lent, 1);
-    store->lent_count++;
-}
 
 static bool grow(struct block_store *store)
 {
     uint32_t room = store->limits.receive_count - store->receive_total;
     uint32_t count = room < GROW_COUNT ? room : GROW_COUNT;
-    size_t size = (size_t)GROW_COUNT * store->limits.receive_bytes;
+    size_t stride = store->limits.receive_bytes + STAGGER_BYTES, size = GROW_COUNT * stride;
     struct block_slab *slab = count ? calloc(1, sizeof(*slab)) : NULL;
     if (slab == NULL)
         return false;
@@ -57,7 +59,7 @@ static bool grow(struct block_store *store)
     store->slabs = slab;
     for (uint32_t i = count; i-- > 0;) {
         struct block *block = &slab->blocks[i];
-        *block = (struct block){ .data = slab->memory + (size_t)i * store->limits.receive_bytes,
+        *block = (struct block){ .data = slab->memory + i * stride,
                                  .capacity = store->limits.receive_bytes,
                                  .store = store,
                                  .kind = BLOCK_RECEIVE,
@@ -70,15 +72,43 @@ static bool grow(struct block_store *store)
     return true;
 }
 
-static void refill(struct block_store *store)
+static void lend_window(struct block_store *store)
 {
-    while (store->lent_count < store->limits.lent_count) {
-        if (store->spare == NULL && !grow(store))
-            return;
+    int added = 0, mask = io_uring_buf_ring_mask(store->limits.lent_count);
+    while (store->lent_count < store->window && (store->spare || grow(store))) {
         struct block *block = store->spare;
         store->spare = block->next_free;
-        lend(store, block);
+        POISON(block->data, block->capacity); /* the kernel's until it comes back */
+        io_uring_buf_ring_add(store->lent, block->data, block->capacity, block->buffer_id, mask, added++);
+        store->lent_count++;
     }
+    if (added)
+        io_uring_buf_ring_advance(store->lent, added);
+}
+
+void block_store_refill(struct block_store *store, uint64_t now_ms)
+{
+    if (store->most_taken < store->taken)
+        store->most_taken = store->taken;
+    store->taken = 0;
+    store->taken_bytes = 0;
+    store->widened = false;
+    if (now_ms - store->narrowed_ms >= WINDOW_STEP_MS) {
+        if (store->window > WINDOW_MIN && store->most_taken <= store->window / 4)
+            store->window /= 2;
+        store->most_taken = 0;
+        store->narrowed_ms = now_ms;
+    }
+    lend_window(store);
+}
+
+void block_store_widen(struct block_store *store)
+{
+    bool bulk = store->taken_bytes > (uint64_t)store->taken * store->limits.receive_bytes / 2;
+    if (store->widened || store->lent_count > 0 || bulk || store->window >= store->limits.lent_count)
+        return;
+    store->window *= 2;
+    store->widened = true;
 }
 
 enum error block_store_open(struct block_store **out, struct ring *ring, const struct block_limits *limits)
@@ -88,6 +118,7 @@ enum error block_store_open(struct block_store **out, struct ring *ring, const s
         return ERROR_MEMORY;
     store->ring = ring;
     store->limits = *limits;
+    store->window = limits->lent_count < WINDOW_MIN ? limits->lent_count : WINDOW_MIN;
     store->by_id = calloc(limits->receive_count, sizeof(struct block *));
     store->lent_size = limits->lent_count * sizeof(struct io_uring_buf);
     store->lent = mmap(NULL, store->lent_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -101,7 +132,7 @@ enum error block_store_open(struct block_store **out, struct ring *ring, const s
     int result = io_uring_register_buf_ring(&ring->uring, &registration, 0);
     if (result != 0)
         return error_from_errno(-result);
-    refill(store);
+    lend_window(store);
     return store->lent_count ? ERROR_OK : ERROR_MEMORY;
 }
 
@@ -141,14 +172,18 @@ struct chunk block_store_received(struct block_store *store, uint32_t cqe_flags,
     block->references = 1;
     store->lent_count--;
     store->held_count++;
-    refill(store);
+    store->taken++;
+    store->taken_bytes += size;
     return (struct chunk){ block, 0, size };
 }
 
 struct block_counts block_store_counts(const struct block_store *store)
 {
-    return (struct block_counts){ store->held_count, store->receive_total, store->lent_count,
-                                  store->write_bytes };
+    return (struct block_counts){ .receive_held = store->held_count,
+                                  .receive_total = store->receive_total,
+                                  .lent = store->lent_count,
+                                  .lent_wanted = store->window,
+                                  .write_bytes = store->write_bytes };
 }
 
 struct block *block_open(struct block_store *store, size_t size_bytes)
@@ -215,7 +250,6 @@ void block_release(struct block *block)
     case BLOCK_RECEIVE:
         store->held_count--;
         give_back(block, &store->spare);
-        refill(store);
         break;
     }
 }

@@ -80,6 +80,7 @@ static uint64_t wait_ns(struct shard *shard)
 void shard_turn(struct shard *shard)
 {
     run_tasks(shard);
+    block_store_refill(shard->blocks, shard->now_ms);
     if (!list_is_empty(&shard->starved) && block_store_counts(shard->blocks).lent > 0)
         shard->feed_starved(shard);
     ring_wait(&shard->ring, wait_ns(shard));

@@ -95,6 +95,7 @@ static void receive_start(struct tcp_stream *tcp);
 static void receive_starved(struct tcp_stream *tcp)
 {
     metric_add(&tcp->stream.shard->metrics, METRIC_BLOCKS_DRY, 1);
+    block_store_widen(tcp->stream.shard->blocks);
     list_append(&tcp->stream.shard->starved, &tcp->starved_node);
 }
 

@@ -12,14 +12,19 @@ static struct ring ring;
 static struct block_store *store;
 static int ends[2]; /* what is written to the second is received from the first */
 
-static void start(void)
+static void start_with(uint32_t lent, uint32_t most)
 {
     struct block_limits limits = {
-        .lent_count = LENT, .receive_bytes = BLOCK_BYTES, .receive_count = BLOCKS_MOST, .write_bytes = 100000
+        .lent_count = lent, .receive_bytes = BLOCK_BYTES, .receive_count = most, .write_bytes = 100000
     };
     cr_assert_eq(ring_open(&ring, 64), ERROR_OK);
     cr_assert_eq(block_store_open(&store, &ring, &limits), ERROR_OK);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+}
+
+static void start(void)
+{
+    start_with(LENT, BLOCKS_MOST);
 }
 
 static void end(void)
@@ -52,6 +57,7 @@ static void received(struct op *op, int32_t result, uint32_t cqe_flags)
 static void receive(struct receive *receive)
 {
     *receive = (struct receive){ .result = 0 };
+    block_store_refill(store, 0);
     struct io_uring_sqe *sqe = ring_prepare(&ring);
     io_uring_prep_recv(sqe, ends[0], NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -86,6 +92,7 @@ Test(block_store, receives_into_its_blocks)
     cr_assert_eq(two.chunk.size, 5);
     cr_assert_neq(two.chunk.block, one.chunk.block);
     cr_assert_eq(block_store_counts(store).receive_held, 2);
+    block_store_refill(store, 0);
     cr_assert_eq(block_store_counts(store).lent, LENT);
     chunk_release(&one.chunk);
     chunk_release(&two.chunk);
@@ -100,6 +107,7 @@ Test(block_store, runs_dry_at_the_limit_and_recovers)
     for (uint32_t i = 0; i < BLOCKS_MOST; i++) {
         receive(&held[i]);
         uint32_t left = BLOCKS_MOST - i - 1;
+        block_store_refill(store, 0);
         cr_assert_eq(held[i].result, BLOCK_BYTES);
         cr_assert_eq(block_store_counts(store).lent, left < LENT ? left : LENT);
     }
@@ -108,12 +116,14 @@ Test(block_store, runs_dry_at_the_limit_and_recovers)
     cr_assert_eq(more.result, -ENOBUFS);
     cr_assert_eq(block_store_counts(store).lent, 0);
     chunk_release(&held[7].chunk);
+    block_store_refill(store, 0);
     cr_assert_eq(block_store_counts(store).lent, 1);
     receive(&more);
     cr_assert_eq(more.result, BLOCK_BYTES);
     chunk_release(&more.chunk);
     for (uint32_t i = 0; i < BLOCKS_MOST; i++)
         chunk_release(&held[i].chunk);
+    block_store_refill(store, 0);
     cr_assert_eq(block_store_counts(store).lent, LENT);
     cr_assert_eq(block_store_counts(store).receive_held, 0);
 }
@@ -144,6 +154,40 @@ Test(block_store, the_same_blocks_go_round)
         chunk_release(&one.chunk);
     }
     cr_assert_leq(block_store_counts(store).receive_total, BLOCKS_MOST);
+}
+
+enum { WIDE = 128, NARROW = 32, WIDE_MOST = 256 };
+
+static void take_all(struct chunk *chunks)
+{
+    for (uint32_t i = 0; block_store_counts(store).lent > 0; i++) {
+        uint32_t flags = IORING_CQE_F_BUFFER | i << IORING_CQE_BUFFER_SHIFT;
+        chunks[i] = block_store_received(store, flags, 1);
+    }
+}
+
+/* Without a kernel: what it does with the ring is only that blocks are taken from it. */
+Test(block_store, the_window_follows_the_demand)
+{
+    struct chunk chunks[WIDE_MOST] = { 0 };
+    end();
+    start_with(WIDE, WIDE_MOST);
+    cr_assert_eq(block_store_counts(store).lent, NARROW);
+    block_store_widen(store);
+    cr_assert_eq(block_store_counts(store).lent_wanted, NARROW, "a ring with blocks in it is wide enough");
+    take_all(chunks);
+    block_store_widen(store);
+    block_store_widen(store);
+    cr_assert_eq(block_store_counts(store).lent_wanted, NARROW * 2, "one step per turn");
+    block_store_refill(store, 10);
+    cr_assert_eq(block_store_counts(store).lent, NARROW * 2);
+    for (uint32_t i = 0; i < NARROW; i++)
+        chunk_release(&chunks[i]);
+    block_store_refill(store, 1010);
+    cr_assert_eq(block_store_counts(store).lent_wanted, NARROW * 2, "half of it was in use");
+    block_store_refill(store, 2010);
+    cr_assert_eq(block_store_counts(store).lent_wanted, NARROW);
+    cr_assert_eq(block_store_counts(store).lent, NARROW * 2, "what the kernel has, it keeps");
 }
 
 Test(block_store, blocks_to_write_into)

@@ -6,6 +6,7 @@
 #include "core/base/regex.h"
 #include "net/http/http1_parse.h"
 #include "net/proxy/access_log.h"
+#include "net/proxy/health.h"
 #include "net/proxy/snapshot.h"
 #include "net/transport/listener.h"
 
@@ -73,6 +74,8 @@ struct proxy {
     uint8_t date_size;
     uint64_t date_s;
     uint64_t request_id[2]; /* a random prefix and a counter, see exchange.c */
+    /* Tells the monitor what requests saw of an address; NULL: nobody listens. Copies what it keeps. */
+    void (*report_health)(struct proxy *proxy, const struct health_report *report);
 };
 
 static inline struct proxy *proxy_of(const struct shard *shard)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One version of where the targets of an upstream are: their addresses with weight and health. Immutable and
  * counted; made by the monitor, held by snapshots and by each shard's balancer of that upstream. Counting is
- * atomic and happens on changes only, never for a request. */
+ * atomic and happens on changes only, never for a request. A newer version replaces an older one whoever made
+ * it: the one a snapshot comes with has roster_first_version(generation), later ones count on from there. */
 #pragma once
 
 #include "config/upstream.h"
@@ -13,12 +14,14 @@ struct roster_entry {
     uint32_t weight;       /* of this address; 0: no traffic */
     uint32_t target_index; /* within the upstream's definition this was made from */
     bool healthy;
+    uint32_t flips; /* of its health on this node so far; 0: nothing is known. A shard follows `healthy` when
+                     * this has changed, and goes by its own counts in between */
 };
 
 struct roster {
     struct arena arena; /* owns all of it */
     unsigned holder_count;
-    uint64_t version; /* grows with every change of the same upstream */
+    uint64_t version;
     struct slice key; /* the upstream's id, which survives reloads */
     struct roster_entry *entries;
     uint32_t count;
@@ -30,6 +33,12 @@ struct roster *roster_open(struct slice key, uint64_t version);
 
 /* False when memory is exhausted. host is copied. */
 bool roster_add(struct roster *roster, const struct roster_entry *entry) MUST_CHECK;
+
+/* Of a snapshot's generation: newer than all of the generations before. */
+static inline uint64_t roster_first_version(uint64_t generation)
+{
+    return generation << 32;
+}
 
 struct roster *roster_take(struct roster *roster);
 void roster_release(struct roster *roster); /* NULL is legal */

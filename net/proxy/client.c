@@ -7,6 +7,7 @@
 enum {
     SPARE_CLIENTS = 1024,
     INPUT_CHUNKS = 8,       /* pipelined input held back before reading stops */
+    DRAIN_FIRST_MS = 1000,   /* how long a new connection may take to ask something when all are to end */
     LINGER_MS = 2000,        /* how long the client's last bytes are drained ... */
     LINGER_BYTES = 1 << 20   /* ... and how many of them, so that a reset does not eat the answer */
 };
@@ -72,6 +73,8 @@ static uint64_t limit_ms(const struct client *client)
         return options->send_timeout_ms;
     switch ((enum client_state)client->state) {
     case CLIENT_IDLE:
+        if (client->proxy->draining)
+            return DRAIN_FIRST_MS;
         return client->request_count ? options->keepalive_timeout_ms : options->header_timeout_ms;
     case CLIENT_HEAD: return options->header_timeout_ms;
     case CLIENT_LINGERING: return LINGER_MS;
@@ -465,9 +468,14 @@ void client_exchange_done(struct client *client, enum client_keep keep)
     client_resume(client);
 }
 
+/* One that has just been opened, or whose next request has already arrived, is served once more. */
 void client_drain(struct client *client)
 {
-    if (client->state == CLIENT_IDLE)
+    if (client->state != CLIENT_IDLE)
+        return;
+    if (client->request_count == 0 || tcp_stream_has_unread(&client->tcp))
+        client_timer_update(client);
+    else
         linger_or_close(client);
 }
 

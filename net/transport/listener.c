@@ -2,6 +2,7 @@
 #include "net/transport/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
 
@@ -93,10 +94,23 @@ void listener_resume(struct listener *listener)
         accept_start(listener);
 }
 
+/* Who is in the backlog has been told that the connection stands: closing the socket would reset it. */
+static void take_backlog(struct listener *listener)
+{
+    int flags = fcntl(listener->fd, F_GETFL), fd = -1;
+    if (flags < 0 || fcntl(listener->fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return;
+    while (!listener->paused && (fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        metric_add(&listener->shard->metrics, METRIC_CONNECTIONS_ACCEPTED, 1);
+        listener->accepted(listener, fd);
+    }
+}
+
 void listener_stop(struct listener *listener)
 {
     if (listener->stopped)
         return;
+    take_backlog(listener);
     listener->stopped = true;
     timer_disarm(&listener->shard->timers, &listener->retry_timer);
     if (listener->accept_op.armed)

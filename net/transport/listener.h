@@ -32,5 +32,5 @@ void listener_start(struct listener *listener, struct shard *shard, int fd, uint
 void listener_pause(struct listener *listener);
 void listener_resume(struct listener *listener);
 
-/* Draining: accepts no more, the socket is closed. */
+/* Draining: accepts who has been waiting and then no more, the socket is closed. */
 void listener_stop(struct listener *listener);

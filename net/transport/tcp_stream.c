@@ -362,6 +362,12 @@ void tcp_stream_reset(struct tcp_stream *tcp)
     stream_close(&tcp->stream);
 }
 
+bool tcp_stream_has_unread(const struct tcp_stream *tcp)
+{
+    int unread = 0;
+    return tcp->fd >= 0 && ioctl(tcp->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 bool tcp_stream_progressed(struct tcp_stream *tcp)
 {
     int unsent = 0;

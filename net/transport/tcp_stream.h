@@ -47,3 +47,6 @@ void tcp_stream_reset(struct tcp_stream *tcp);
 
 /* Has the peer's kernel acknowledged anything of what is queued since the last call? For send time limits. */
 bool tcp_stream_progressed(struct tcp_stream *tcp);
+
+/* Have bytes arrived that nobody has received yet? */
+bool tcp_stream_has_unread(const struct tcp_stream *tcp);

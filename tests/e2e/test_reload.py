@@ -182,6 +182,29 @@ def test_sigquit_drains(t):
     drain(signal.SIGQUIT)
 
 
+def test_drain_answers_who_was_waiting(t):
+    """Connections in the backlog and requests that had arrived are answered: the gateway is stopped while they come
+    in, and finds them together with the signal to drain."""
+    with origin.Origin() as upstream, Gateway(simple_config(upstream.url)) as gateway:
+        with gateway.connect() as kept, gateway.connect() as idle:
+            for c in (kept, idle):
+                assert c.exchange(client.encode("GET", "/")).status == 200
+            gateway.send_signal(signal.SIGSTOP)
+            kept.send(client.encode("GET", "/kept"))
+            waiting = [gateway.connect() for _ in range(20)]
+            for c in waiting:
+                c.send(client.encode("GET", "/waiting"))
+            gateway.send_signal(signal.SIGTERM)
+            gateway.send_signal(signal.SIGCONT)
+            for c in [kept] + waiting:
+                answer = c.read()
+                assert answer.status == 200 and answer.closing, answer
+                assert c.ended()
+                c.close()
+            assert idle.ended(5), "an idle connection stays open"
+            gateway.wait_end()
+
+
 def test_drain_timeout(t):
     """A request that does not end is cut after drain_timeout; that is still an end as asked."""
     release = threading.Event()

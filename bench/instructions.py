@@ -83,41 +83,59 @@ def parse_arguments():
     parser.add_argument('--seconds', type=float, default=2.0)
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='gateway setting')
     parser.add_argument('--top', type=int, default=25, help='functions to list')
+    parser.add_argument('--guard', type=float, metavar='RATIO',
+                        help="count nginx too, and fail if the gateway takes more than RATIO of its instructions")
     return parser.parse_args()
+
+
+def count(processes, tools, arguments, scenario, subject):
+    """Instructions per request, and the dump they were read from as {function: instructions per request}."""
+    settings = dict(text.split('=', 1) for text in arguments.set)
+    size = Size(warmup_s=0.5, seconds=arguments.seconds)
+    with Run(processes, tools, choose_cores(None), size, scenario, under_callgrind(subject), settings) as run:
+        dump, requests = measure(run)
+        costs = {name: cost / requests for name, cost in own_instructions(dump).items()}
+    total = sum(costs.values())
+    print(f'{scenario.name}: {subject.name}: {total:,.0f} instructions per request ({requests} requests)')
+    return total, costs
+
+
+def guard(processes, tools, arguments, scenario, subject):
+    """The ratio holds wherever it is taken: both programs meet the same compiler's libc and the same load."""
+    ours, _ = count(processes, tools, arguments, scenario, subject)
+    theirs, _ = count(processes, tools, arguments, scenario, peer_subjects()['nginx'])
+    good = ours <= arguments.guard * theirs
+    print(f'{scenario.name}: {ours / theirs:.2f} of nginx, at most {arguments.guard:.2f}')
+    return good
+
+
+def show(processes, tools, arguments, scenario, subject):
+    _, costs = count(processes, tools, arguments, scenario, subject)
+    for name, cost in sorted(costs.items(), key=lambda item: -item[1])[:arguments.top]:
+        print(f'{cost:10,.0f}  {name}')
+    return True
 
 
 def main():
     arguments = parse_arguments()
-    if arguments.subject == 'sluice':
-        subject = sluice_subject('sluice', arguments.binary.resolve())
-    else:
-        subject = peer_subjects()[arguments.subject]
-    if not subject.path():
-        tell(f'{subject.program} is missing')
-        return 1
-    subject = under_callgrind(subject)
     tools = ROOT / 'build' / 'bench-tools'
-    settings = dict(text.split('=', 1) for text in arguments.set)
     processes = Processes()
     raise_file_limit()
+    good = True
     try:
         build_tools(tools)
         for scenario in find_scenarios(arguments.scenario):
-            size = Size(warmup_s=0.5, seconds=arguments.seconds)
-            with Run(processes, tools, choose_cores(None), size, scenario, subject, settings) as run:
-                dump, requests = measure(run)
-                costs = own_instructions(dump)
-                print(f'{scenario.name}: {subject.name}: {sum(costs.values()) / requests:,.0f} instructions '
-                      f'per request ({requests} requests)')
-                hottest = sorted(costs.items(), key=lambda item: -item[1])[:arguments.top]
-                for name, cost in hottest:
-                    print(f'{cost / requests:10,.0f}  {name}')
+            subject = (sluice_subject('sluice', arguments.binary.resolve()) if arguments.subject == 'sluice'
+                       else peer_subjects()[arguments.subject])
+            if not subject.path():
+                raise BenchError(f'{subject.program} is missing')
+            good = (guard if arguments.guard else show)(processes, tools, arguments, scenario, subject) and good
     except BenchError as error:
         tell(f'instructions: {error}')
         return 1
     finally:
         processes.stop_all()
-    return 0
+    return 0 if good else 1
 
 
 if __name__ == '__main__':

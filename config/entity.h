@@ -12,5 +12,6 @@ struct entity {
     uint32_t index;
     struct slice name; /* absent when it has none */
     struct slices tags;
+    int64_t created_at_ms, updated_at_ms; /* since 1970; of the load when the configuration does not say */
     struct node_position position;
 };

@@ -3,8 +3,10 @@
  * Built by a front-end on the control thread in one arena, then only read: the snapshot keeps it alive. */
 #pragma once
 
+#include "config/match.h"
 #include "config/plugin_kind.h"
-#include "config/upstream.h"
+#include "config/service.h"
+#include "config/vault.h"
 #include "core/base/map.h"
 
 enum protocol {
@@ -22,24 +24,28 @@ enum protocol {
 enum path_handling { PATH_HANDLING_V0, PATH_HANDLING_V1 };
 enum router_flavor { ROUTER_TRADITIONAL_COMPATIBLE, ROUTER_TRADITIONAL, ROUTER_EXPRESSIONS };
 
-struct service {
-    struct entity entity;
-    int protocol; /* enum protocol */
-    struct slice host;
-    int64_t port;
-    struct slice path; /* absent: none */
-    int64_t retries;
-    int64_t connect_timeout_ms, write_timeout_ms, read_timeout_ms;
-    bool enabled;
-    struct upstream *upstream; /* the one named by `host`, or an implicit one */
+/* An address or range, and a port; one of the two may be missing. */
+struct route_endpoint {
+    struct slice ip;
+    int64_t port; /* INTEGER_NULL: any */
+};
+struct route_endpoints {
+    struct route_endpoint *items;
+    uint32_t count;
 };
 
+/* What leads to it stands twice: as written, for those who show it, and compiled in the model's rules, which
+ * are what requests are matched with. */
 struct route {
     struct entity entity;
     struct service *service; /* NULL: plugins answer */
     uint64_t protocols;      /* PROTOCOL_BITs */
     struct slices methods, hosts, paths, snis;
     struct schema_map headers;
+    struct route_endpoints sources, destinations;
+    struct slice expression; /* absent: none, the fields above say it */
+    const struct match_node *condition; /* the expression compiled; NULL: none */
+    int64_t priority; /* of the expression */
     int64_t regex_priority;
     int64_t https_redirect_status_code;
     bool strip_path, preserve_host, request_buffering, response_buffering;
@@ -83,11 +89,19 @@ struct model {
     struct arena arena; /* owns everything below */
     unsigned holder_count;
     bool kong_headers; /* a Kong configuration is loaded: X-Kong-* headers are sent */
+    enum router_flavor kong_flavor; /* how Kong's routes rank; set before they are read */
     MODEL_VECTOR(upstream, upstreams);
     MODEL_VECTOR(service, services);
     MODEL_VECTOR(route, routes);
+    MODEL_VECTOR(match_rule, rules); /* what leads to them, of all front-ends, in no order */
     MODEL_VECTOR(consumer, consumers);
     MODEL_VECTOR(plugin_instance, plugins);
+    MODEL_VECTOR(certificate, certificates);
+    MODEL_VECTOR(sni, snis);
+    MODEL_VECTOR(ca_certificate, ca_certificates);
+    MODEL_VECTOR(key_set, key_sets);
+    MODEL_VECTOR(signing_key, keys);
+    struct vaults vaults;
     struct map credentials; /* "<kind name>:<key>" -> struct credential, see model_credential */
     struct map consumers_by_id, consumers_by_name; /* see model_consumer */
     char hash[33]; /* lower-case hex MD5 of the text, 32 zeros when empty */

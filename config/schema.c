@@ -78,11 +78,26 @@ static bool refuse_type(const struct reading *reading, const struct node *node)
         [FIELD_STRING] = "a string",   [FIELD_BOOLEAN] = "a boolean", [FIELD_INTEGER] = "an integer",
         [FIELD_NUMBER] = "a number",   [FIELD_CHOICE] = "a string",   [FIELD_CHOICES] = "an array",
         [FIELD_STRINGS] = "an array",  [FIELD_RECORD] = "a record",   [FIELD_MAP] = "a map",
-        [FIELD_DURATION] = "a number", [FIELD_SIZE] = "a number",
+        [FIELD_DURATION] = "a number", [FIELD_SIZE] = "a number",     [FIELD_INTEGERS] = "an array",
     };
     char reason[64];
     snprintf(reason, sizeof(reason), "expected %s", names[reading->field->type]);
     return refuse(reading, node, reason);
+}
+
+/* As in Kong a secret that is not found is the empty text, and a line in the log. */
+static bool read_reference(const struct reading *reading, const struct node *node, struct slice *out)
+{
+    const struct config_place *place = reading->place;
+    const char *reason = vault_resolve(place->vaults, node->text, place->arena, out);
+    if (reason == NULL)
+        return true;
+    struct config_place deeper = schema_place(place, reading->name);
+    if (reading->index >= 0)
+        deeper = schema_element(&deeper, (uint32_t)reading->index);
+    report_add(deeper.report, REPORT_WARNING, &node->position, deeper.path,
+               "unable to resolve reference %.*s (%s): the value is empty", SLICE_FORMAT(node->text), reason);
+    return false;
 }
 
 static bool read_text(const struct reading *reading, const struct node *node, struct slice *out)
@@ -91,34 +106,59 @@ static bool read_text(const struct reading *reading, const struct node *node, st
     struct slice text = node->text;
     if (node->kind != NODE_STRING)
         return refuse(reading, node, "expected a string");
-    const char *reason = NULL;
-    if ((field->flags & FIELD_VAULT) && vault_is_reference(text))
-        reason = vault_resolve(node->text, reading->place->arena, &text);
-    if (reason == NULL)
-        reason = value_check_text(field, text);
+    if ((field->flags & FIELD_VAULT) && vault_is_reference(text) && !read_reference(reading, node, &text)) {
+        *out = SLICE("");
+        return true;
+    }
+    const char *reason = value_check_text(field, text);
     if (reason)
         return refuse_text(reading, node, reason);
     *out = arena_copy(reading->place->arena, text);
     return out->data != NULL || refuse(reading, node, "out of memory");
 }
 
+static bool read_integer(const struct reading *reading, const struct node *node, int64_t *out)
+{
+    char reason[VALUE_REASON_SIZE];
+    if (node->kind != NODE_NUMBER || !isfinite(node->number) || floor(node->number) != node->number)
+        return refuse(reading, node, "expected an integer");
+    if (!value_check_range(reading->field, node->number, reason))
+        return refuse(reading, node, reason);
+    if (!node->is_integer)
+        return refuse(reading, node, "expected an integer");
+    *out = node->integer;
+    return true;
+}
+
 static bool read_number(const struct reading *reading, const struct node *node)
 {
-    const struct field *field = reading->field;
-    bool whole = field->type == FIELD_INTEGER;
-    if (node->kind != NODE_NUMBER || !isfinite(node->number) ||
-        (whole && floor(node->number) != node->number))
-        return refuse_type(reading, node);
     char reason[VALUE_REASON_SIZE];
-    if (!value_check_range(field, node->number, reason))
-        return refuse(reading, node, reason);
-    if (whole && !node->is_integer)
+    if (node->kind != NODE_NUMBER || !isfinite(node->number))
         return refuse_type(reading, node);
-    if (whole)
-        *(int64_t *)reading->target = node->integer;
-    else
-        *(double *)reading->target = node->number;
+    if (!value_check_range(reading->field, node->number, reason))
+        return refuse(reading, node, reason);
+    *(double *)reading->target = node->number;
     return true;
+}
+
+static bool read_integers(const struct reading *reading, const struct node *node)
+{
+    struct schema_integers *list = reading->target;
+    bool good = true;
+    if (node->kind != NODE_SEQUENCE)
+        return refuse_type(reading, node);
+    list->items = arena_array(reading->place->arena, node->count, sizeof(*list->items));
+    list->count = 0;
+    if (list->items == NULL)
+        return refuse(reading, node, "out of memory");
+    for (uint32_t i = 0; i < node->count; i++) {
+        struct reading one = *reading;
+        one.index = i;
+        list->items[i] = 0;
+        good = read_integer(&one, node->entries[i].value, &list->items[i]) && good;
+    }
+    list->count = node->count;
+    return good;
 }
 
 static bool read_choice(const struct reading *reading, const struct node *node, int *out)
@@ -236,7 +276,8 @@ static bool read_value(const struct reading *reading, const struct node *node)
             return refuse_type(reading, node);
         *(bool *)reading->target = node->boolean;
         return true;
-    case FIELD_INTEGER:
+    case FIELD_INTEGER: return read_integer(reading, node, reading->target);
+    case FIELD_INTEGERS: return read_integers(reading, node);
     case FIELD_NUMBER: return read_number(reading, node);
     case FIELD_CHOICE: return read_choice(reading, node, reading->target);
     case FIELD_CHOICES: return read_choices(reading, node);

@@ -7,12 +7,15 @@
 #include "config/document.h"
 #include "config/report.h"
 
+struct vaults;
+
 /* Where reading happens: the report, the memory, the path of the node ("services[1].plugins[0].config"). */
 struct config_place {
     struct report *report;
     struct arena *arena;
     const char *path;
     const struct node_position *position; /* where a missing node would have stood; may be NULL */
+    const struct vaults *vaults; /* what references to secrets are looked up in; may be NULL */
 };
 
 /* The C type at `offset`:
@@ -20,6 +23,7 @@ struct config_place {
  * INTEGER  int64_t (INTEGER_NULL when null)     NUMBER   double (NAN when null)
  * CHOICE   int, an index into `choices` (-1 when null)
  * CHOICES  uint64_t, a bit per choice           STRINGS  struct slices
+ * INTEGERS struct schema_integers
  * RECORD   a struct of `record`, in place       MAP      struct schema_map: name -> strings
  * DURATION int64_t, milliseconds, written as seconds or with ms, s, m, h, d
  * SIZE     int64_t, bytes, written with k, m, g or without */
@@ -34,10 +38,16 @@ enum field_type {
     FIELD_RECORD,
     FIELD_MAP,
     FIELD_DURATION,
-    FIELD_SIZE
+    FIELD_SIZE,
+    FIELD_INTEGERS
 };
 
 #define INTEGER_NULL INT64_MIN
+
+struct schema_integers {
+    int64_t *items;
+    uint32_t count;
+};
 
 struct schema_map_entry {
     struct slice name;
@@ -69,7 +79,7 @@ struct field {
     enum field_type type;
     size_t offset;
     unsigned flags;
-    double min, max; /* numbers: both 0 = no range; STRINGS, CHOICES: bounds of the count */
+    double min, max; /* numbers, each of INTEGERS: both 0 = no range; STRINGS, CHOICES: of the count */
     const char *fallback; /* the default as text, e.g. "60000", "true", "local", "a,b"; NULL = null */
     const char *const *choices; /* ends with NULL */
     const struct schema *record;

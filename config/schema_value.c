@@ -173,6 +173,12 @@ static const char *set_choice(const struct field *field, struct slice text, stru
 
 static const char *set_element(const struct field *field, struct slice text, struct arena *arena, void *out)
 {
+    if (field->type == FIELD_INTEGERS) {
+        struct schema_integers *list = out;
+        struct field one = *field;
+        one.type = FIELD_INTEGER;
+        return set_number(&one, text, arena, &list->items[list->count++]);
+    }
     if (field->type == FIELD_STRINGS) {
         struct slices *list = out;
         return set_string(field, text, arena, &list->items[list->count++]);
@@ -184,17 +190,28 @@ static const char *set_element(const struct field *field, struct slice text, str
     return reason;
 }
 
+/* An empty list with room for `count` elements. */
+static bool start_list(const struct field *field, size_t count, struct arena *arena, void *out)
+{
+    struct slices *strings = out;
+    struct schema_integers *integers = out;
+    switch (field->type) {
+    case FIELD_STRINGS:
+        *strings = (struct slices){ .items = arena_array(arena, count, sizeof(*strings->items)) };
+        return strings->items != NULL;
+    case FIELD_INTEGERS:
+        *integers = (struct schema_integers){ .items = arena_array(arena, count, sizeof(*integers->items)) };
+        return integers->items != NULL;
+    default: *(uint64_t *)out = 0; return true;
+    }
+}
+
 static const char *set_list(const struct field *field, struct slice text, struct arena *arena, void *out)
 {
     size_t commas = 0;
     for (size_t i = 0; i < text.size; i++)
         commas += text.data[i] == ',';
-    if (field->type == FIELD_CHOICES)
-        *(uint64_t *)out = 0;
-    else
-        *(struct slices *)out =
-            (struct slices){ .items = arena_array(arena, commas + 1, sizeof(struct slice)) };
-    if (field->type == FIELD_STRINGS && ((struct slices *)out)->items == NULL)
+    if (!start_list(field, commas + 1, arena, out))
         return "out of memory";
     struct slice rest = text;
     while (rest.data != NULL && text.size > 0) {
@@ -216,6 +233,7 @@ const char *schema_set_text(const struct field *field, struct slice text, struct
     case FIELD_NUMBER: return set_number(field, text, arena, value);
     case FIELD_CHOICE: return set_choice(field, text, arena, value);
     case FIELD_CHOICES:
+    case FIELD_INTEGERS:
     case FIELD_STRINGS: return set_list(field, text, arena, value);
     case FIELD_DURATION:
     case FIELD_SIZE: return set_united(field, text, arena, value);
@@ -238,6 +256,7 @@ static void set_null(const struct field *field, void *value)
     case FIELD_CHOICES: *(uint64_t *)value = 0; break;
     case FIELD_STRINGS: *(struct slices *)value = (struct slices){ NULL, 0 }; break;
     case FIELD_MAP: *(struct schema_map *)value = (struct schema_map){ NULL, 0 }; break;
+    case FIELD_INTEGERS: *(struct schema_integers *)value = (struct schema_integers){ NULL, 0 }; break;
     case FIELD_RECORD: break;
     }
 }

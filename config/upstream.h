@@ -5,6 +5,8 @@
 
 #include "config/entity.h"
 
+struct certificate;
+
 enum balance {
     BALANCE_ROUND_ROBIN,
     BALANCE_LEAST_CONNECTIONS, /* smallest (connections + 1) / weight of all */
@@ -79,12 +81,13 @@ struct outlier_rules {
 struct upstream {
     struct entity entity;
     int balance; /* enum balance */
-    struct hash_key hash_on, hash_fallback;
+    struct hash_key hash_on, hash_fallback; /* BALANCE_STICKY: hash_on is its cookie */
     struct slice cookie_path; /* of the cookie that is issued */
     int64_t cookie_ttl_s; /* INTEGER_NULL: a session cookie */
     uint32_t slots;
     struct slice host_header; /* absent: the target's name */
     bool use_srv_name;
+    struct certificate *client_certificate; /* NULL: none; for services that name none */
     int64_t slow_start_ms; /* 0: off */
     struct health_rules health;
     struct circuit_limits circuit;

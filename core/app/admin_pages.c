@@ -139,6 +139,7 @@ static json_t *setting_json(const struct field *field, const void *value)
     }
     case FIELD_CHOICES: return choices_json(field, *(const uint64_t *)value);
     case FIELD_STRINGS: return texts_json(value);
+    case FIELD_INTEGERS:
     case FIELD_RECORD:
     case FIELD_MAP: break; /* no setting is one */
     }

@@ -15,7 +15,7 @@ struct loading {
     const struct config_sources *sources;
     struct loaded *loaded;
     struct report *report;
-    struct arena arena; /* texts and nodes: gone when the model is built */
+    struct arena *arena; /* texts and nodes */
     unsigned cores;
     struct documents kong;
     struct slice digests; /* of the Kong files, one behind the other */
@@ -31,7 +31,7 @@ static bool add_kong(struct loading *loading, struct node *document)
     struct documents *kong = &loading->kong;
     /* Full at 0 and at each power of two: the array doubles. */
     if ((kong->count & (kong->count - 1)) == 0) {
-        struct node **items = arena_array(&loading->arena, kong->count * 2u + 1, sizeof(*items));
+        struct node **items = arena_array(loading->arena, kong->count * 2u + 1, sizeof(*items));
         if (items == NULL)
             return false;
         if (kong->count)
@@ -94,7 +94,7 @@ static bool sort_document(struct loading *loading, struct node *document)
                    unsupported);
         return true;
     }
-    if (resembles_kong(document))
+    if (resembles_kong(document) || loading->sources->dialect == CONFIG_KONG)
         return add_kong(loading, document);
     refuse(loading, &document->position,
            document->kind == NODE_MAPPING
@@ -110,7 +110,7 @@ static bool add_digest(struct loading *loading, struct slice text)
     if (!digest_hex(DIGEST_MD5, text, hex))
         return false;
     struct slice before = loading->digests;
-    loading->digests = arena_format(&loading->arena, "%.*s%s", SLICE_FORMAT(before), hex);
+    loading->digests = arena_format(loading->arena, "%.*s%s", SLICE_FORMAT(before), hex);
     return loading->digests.data != NULL;
 }
 
@@ -119,7 +119,7 @@ static bool read_text(struct loading *loading, struct slice text, const char *na
     struct documents documents;
     struct node_position start = { name, 1, 1 };
     uint32_t kong_before = loading->kong.count;
-    struct document_reading reading = { &document_default_limits, &loading->arena, loading->report };
+    struct document_reading reading = { &document_default_limits, loading->arena, loading->report };
     if (!document_read_text(text, name, &reading, &documents))
         return true;
     if (documents.count == 0)
@@ -139,7 +139,7 @@ static bool read_file(void *pointer, const char *path)
         refuse(loading, &position, "Terraform files: not supported yet");
         return true;
     }
-    struct document_reading reading = { &document_default_limits, &loading->arena, loading->report };
+    struct document_reading reading = { &document_default_limits, loading->arena, loading->report };
     if (!document_load(path, &reading, &text))
         return true;
     return read_text(loading, text, path);
@@ -211,13 +211,17 @@ bool config_load(const struct config_sources *sources, struct loaded *loaded, st
         .report = report,
         .cores = sources->cores ? sources->cores : usable_cores(),
     };
-    arena_init(&loading.arena, NULL, 0, text_limit_bytes);
+    struct arena own;
+    arena_init(&own, NULL, 0, text_limit_bytes);
+    loading.arena = sources->texts ? &sources->texts->arena : &own;
     bool good = settings_init(&loaded->settings);
     loaded->model = model_open();
     good = good && loaded->model != NULL && read_all(&loading) && build_model(&loading);
     if (!good)
         report_add(report, REPORT_ERROR, NULL, "", "out of memory");
-    arena_deinit(&loading.arena);
+    if (sources->texts)
+        sources->texts->kong = loading.kong;
+    arena_deinit(&own); /* gone when the model is built */
     report_sort(report);
     return report->error_count == before;
 }

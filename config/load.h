@@ -6,6 +6,15 @@
 #include "config/model.h"
 #include "config/settings.h"
 
+/* What a file without any mark is taken for. */
+enum config_dialect { CONFIG_BY_CONTENT, CONFIG_KONG };
+
+/* The Kong documents as they were read, in their order, for whoever answers with parts of them. */
+struct config_texts {
+    struct arena arena; /* the caller's: initialised before, freed after */
+    struct documents kong;
+};
+
 struct config_sources {
     const char *const *paths;       /* files or directories, ends with NULL; may be NULL */
     struct slice text;              /* one more file in memory, e.g. the demo's; may be absent */
@@ -14,6 +23,8 @@ struct config_sources {
     const char *const *overrides;   /* KEY=VALUE of --set, ends with NULL; may be NULL */
     unsigned cores;                 /* for profiles; 0: those this process may use */
     const struct plugin_kind *const *plugins; /* ends with NULL */
+    enum config_dialect dialect;
+    struct config_texts *texts; /* NULL: texts are freed as soon as they were read */
 };
 
 struct loaded {

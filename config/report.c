@@ -65,7 +65,9 @@ void report_write(const struct report_place *place, const char *format, ...)
 
     struct report_entry entry = {
         .kind = place->kind,
+        .shape = place->shape,
         .file = "",
+        .id = place->id ? keep(report, place->id) : NULL,
         .path = keep(report, place->path ? place->path : ""),
     };
     if (position) {
@@ -126,4 +128,73 @@ void report_print(const struct report *report, FILE *out)
         printed += report->entries[i].kind == REPORT_ERROR;
     if (report->error_count > printed)
         fprintf(out, "%u more errors\n", report->error_count - printed);
+}
+
+bool report_needs_quotes(const char *name)
+{
+    return name[0] == '\0' || strpbrk(name, ".[]\"") != NULL;
+}
+
+static struct slice join_quoted(struct arena *arena, const char *path, const char *name)
+{
+    size_t path_size = strlen(path), name_size = strlen(name);
+    char *text = arena_alloc(arena, path_size + 2 * name_size + 5);
+    if (text == NULL)
+        return (struct slice){ NULL, 0 };
+    memcpy(text, path, path_size);
+    char *out = text + path_size;
+    *out++ = '[';
+    *out++ = '"';
+    for (; *name; name++) {
+        if (*name == '"' || *name == '\\')
+            *out++ = '\\';
+        *out++ = *name;
+    }
+    memcpy(out, "\"]", 3);
+    return (struct slice){ text, (size_t)(out - text) + 2 };
+}
+
+struct slice report_join(struct arena *arena, const char *path, const char *name)
+{
+    if (report_needs_quotes(name))
+        return join_quoted(arena, path, name);
+    return arena_format(arena, "%s%s%s", path, path[0] ? "." : "", name);
+}
+
+/* The name in ["name"] from the quote on, unescaped where it stands; returns what follows the bracket. */
+static char *unquote(char *quote, struct report_step *step)
+{
+    char *in = quote + 1, *out = in;
+    *step = (struct report_step){ .name = out };
+    while (*in && *in != '"') {
+        in += in[0] == '\\' && in[1] != '\0';
+        *out++ = *in++;
+    }
+    if (*in)
+        in += in[1] == ']' ? 2 : 1;
+    *out = '\0';
+    return in;
+}
+
+size_t report_split(char *path, struct report_step *steps, size_t room)
+{
+    size_t count = 0;
+    while (*path && count < room) {
+        struct report_step *step = &steps[count++];
+        if (path[0] == '[' && path[1] == '"') {
+            *path = '\0';
+            path = unquote(path + 1, step);
+        } else if (path[0] == '[') {
+            *path = '\0';
+            *step = (struct report_step){ .index = (uint32_t)strtoul(path + 1, &path, 10) };
+            path += *path == ']';
+        } else {
+            path += *path == '.';
+            *step = (struct report_step){ .name = path };
+            path += strcspn(path, ".[");
+            if (*path == '.')
+                *path++ = '\0';
+        }
+    }
+    return count;
 }

@@ -11,11 +11,21 @@ struct node_position;
 
 enum report_kind { REPORT_ERROR, REPORT_WARNING };
 
+/* What an error is about, for answers that are shaped like the input. */
+enum report_shape {
+    REPORT_FIELD,    /* the value at `path` */
+    REPORT_RULE,     /* several fields of the record at `path` */
+    REPORT_TWICE,    /* the record around `path`: an equal one stands before it */
+    REPORT_DANGLING  /* the record around `path`: it names another one that is not there */
+};
+
 struct report_entry {
     enum report_kind kind;
+    enum report_shape shape;
     const char *file; /* "" when it is not about a file */
     uint32_t line, column;
-    const char *path; /* "services[0].routes[1].paths[0]" */
+    const char *path; /* "services[0].routes[1].paths[0]", see report_split */
+    const char *id; /* of a record that stands twice; NULL: unknown */
     const char *reason;
 };
 
@@ -36,15 +46,34 @@ struct report_place {
     enum report_kind kind;
     const struct node_position *position;
     const char *path;
+    enum report_shape shape;
+    const char *id; /* for REPORT_TWICE; may be NULL */
 };
 void report_write(const struct report_place *place, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* report_add(report, kind, position, path, format, ...) */
-#define report_add(report, kind, position, path, ...) \
-    report_write(&(const struct report_place){ report, kind, position, path }, __VA_ARGS__)
+#define report_add(report, kind, position, path, ...)                                              \
+    report_write(&(const struct report_place){ report, kind, position, path, REPORT_FIELD, NULL }, \
+                 __VA_ARGS__)
 
 void report_sort(struct report *report); /* by file, line, column */
 
 /* Lines `file:line:col: path: reason` (warnings: `file:line:col: warning: path: reason`). */
 void report_print(const struct report *report, FILE *out);
+
+/* One step of a path: the name of a field, or (name NULL) the index of an element, from 0. */
+struct report_step {
+    const char *name;
+    uint32_t index;
+};
+
+/* Takes a path apart, in place: the steps point into it. Names stand between dots; one that holds any of . [ ] "
+ * stands as ["name"], with \ before " and \. Returns the number of steps, at most `room`. */
+size_t report_split(char *path, struct report_step *steps, size_t room);
+
+/* Whether a name must be written as ["name"]. */
+bool report_needs_quotes(const char *name);
+
+/* The path of a field called `name` below `path`; absent when memory is exhausted. */
+struct slice report_join(struct arena *arena, const char *path, const char *name);

@@ -16,8 +16,7 @@ static const char *path_text(struct slice path)
 struct config_place schema_place(const struct config_place *place, const char *name)
 {
     struct config_place deeper = *place;
-    const char *dot = place->path && place->path[0] ? "." : "";
-    deeper.path = path_text(arena_format(place->arena, "%s%s%s", place->path ? place->path : "", dot, name));
+    deeper.path = path_text(report_join(place->arena, place->path ? place->path : "", name));
     return deeper;
 }
 
@@ -43,8 +42,11 @@ void schema_error(const struct config_place *place, const struct node *node, con
     va_end(arguments);
     const struct node *value = name[0] ? node_find(node, name) : NULL;
     struct config_place deeper = name[0] ? schema_place(place, name) : *place;
-    report_add(place->report, REPORT_ERROR, position_of(place, value ? value : node), deeper.path, "%s",
-               reason);
+    struct report_place at = { .report = place->report,
+                               .position = position_of(place, value ? value : node),
+                               .path = deeper.path,
+                               .shape = name[0] ? REPORT_FIELD : REPORT_RULE };
+    report_write(&at, "%s", reason);
 }
 
 /* One field being read, or one element of its list. Its path is only written out for an error. */

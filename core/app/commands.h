@@ -24,7 +24,9 @@ enum command_exit {
 /* The compiler and its flags, for `version`; defined in main.c. */
 extern const char sluice_build_flags[];
 
-/* Loads everything: errors and warnings to stderr, a line that begins with "ok" to stdout. */
+/* Loads everything: errors and warnings to stderr, a line that begins with "ok" to stdout. With --json what
+ * Kong's POST /config answers goes to stdout, with --flatten beside it as for its `flatten_errors=1`, and
+ * "positions" with file, line and column. */
 int command_check(const struct command_options *options);
 
 /* METHOD URL [-H 'Name: value']...: the route that matches and why, the plugins in their order, the upstream

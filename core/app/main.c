@@ -20,6 +20,7 @@ static const char usage[] =
     "  run                   serve in the foreground; PATH: settings, configuration or a directory of them\n"
     "  demo                  serve a built-in demonstration\n"
     "  check                 validate everything, print every error\n"
+    "  check --json [--flatten]   the same as Kong's POST /config answers\n"
     "  explain METHOD URL [-H 'Name: value']...   which route matches, and why\n"
     "  schema [NAME]         the reference of the settings, an entity or a plugin\n"
     "  reload | stop | status   talk to a running gateway (--pid FILE or the setting pid_file)\n"
@@ -94,7 +95,8 @@ static int command_run(const struct command_options *options, enum control_greet
 static int dispatch(const char *command, const struct command_options *options)
 {
     bool serves = strcmp(command, "run") == 0 || strcmp(command, "demo") == 0;
-    bool takes_arguments = strcmp(command, "explain") == 0 || strcmp(command, "schema") == 0;
+    bool takes_arguments =
+        strcmp(command, "explain") == 0 || strcmp(command, "schema") == 0 || strcmp(command, "check") == 0;
     if (options->argument_count > 0 && !takes_arguments)
         return wrong_usage("unexpected argument", options->arguments[0]);
     if (serves)

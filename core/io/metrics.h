@@ -32,7 +32,14 @@
     M(BLOCKS_DRY, "blocks_dry", "receives that found no block")                             \
     M(RECEIVE_BLOCKS_HELD, "receive_blocks_held", "receive blocks in use now")              \
     M(LOG_DROPPED, "log_dropped", "access log records dropped")                             \
-    M(SNAPSHOTS_ADOPTED, "snapshots_adopted", "snapshots taken up")
+    M(SNAPSHOTS_ADOPTED, "snapshots_adopted", "snapshots taken up")                         \
+    M(DNS_QUERIES, "dns_queries", "questions sent to DNS servers")                          \
+    M(DNS_FAILURES, "dns_failures", "questions that no server answered")                    \
+    M(DNS_STALE, "dns_stale", "times a name kept its old addresses for want of an answer")  \
+    M(PROBES, "probes", "active health checks begun")                                       \
+    M(PROBES_FAILED, "probes_failed", "active health checks that did not succeed")          \
+    M(HEALTH_CHANGES, "health_changes", "addresses that became healthy or unhealthy")       \
+    M(ROSTERS_PUBLISHED, "rosters_published", "changes of addresses or health sent out")
 
 enum metric {
 #define M(id, name, help) METRIC_##id,

@@ -43,6 +43,7 @@ static void done(struct dns_query *query)
 static void start(void)
 {
     shard_setup_open(&shard);
+    timer_init(&tick, ticked);
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof(address);
     socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -84,6 +85,14 @@ static void answer(struct slice request, const struct sockaddr *peer, socklen_t 
     (void)sendto(socket_fd, message.bytes, message.size, 0, peer, peer_size);
 }
 
+/* The ring does not know the server's socket: a timer has the turns come to it. */
+static struct timer tick;
+
+static void ticked(struct timer *timer)
+{
+    (void)timer;
+}
+
 static bool serve_until(void *pointer)
 {
     char bytes[512];
@@ -95,6 +104,7 @@ static bool serve_until(void *pointer)
         if (!silent)
             answer((struct slice){ bytes, (size_t)size }, (struct sockaddr *)&peer, peer_size);
     }
+    timer_arm(&shard.timers, &tick, shard.now_ms + 1);
     return done_count >= *(unsigned *)pointer;
 }
 
@@ -214,6 +224,7 @@ Test(dns_client, closes_with_questions_on_their_way)
     cr_expect(!questions[1].done);
     free(questions);
     shard_setup_open(&shard);
+    timer_init(&tick, ticked);
     open_client(1000);
 }
 

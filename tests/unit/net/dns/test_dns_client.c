@@ -40,6 +40,14 @@ static void done(struct dns_query *query)
     done_count++;
 }
 
+/* The ring does not know the server's socket: a timer has the turns come to it. */
+static struct timer tick;
+
+static void ticked(struct timer *timer)
+{
+    (void)timer;
+}
+
 static void start(void)
 {
     shard_setup_open(&shard);
@@ -83,14 +91,6 @@ static void answer(struct slice request, const struct sockaddr *peer, socklen_t 
     if (rcode == 0 && !strstr(name, "empty"))
         dns_message_address(&message, name, 42, strcmp(name, "short.outer.test") ? "10.0.0.1" : "10.0.0.2");
     (void)sendto(socket_fd, message.bytes, message.size, 0, peer, peer_size);
-}
-
-/* The ring does not know the server's socket: a timer has the turns come to it. */
-static struct timer tick;
-
-static void ticked(struct timer *timer)
-{
-    (void)timer;
 }
 
 static bool serve_until(void *pointer)

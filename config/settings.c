@@ -122,6 +122,11 @@ static const struct field fields[] = {
       .fallback = "X-Kong-Request-Id", .help = "added to requests, or off" },
     { "error_default_type", FIELD_CHOICE, AT(error_default_type), K, .choices = error_types,
       .fallback = "text/plain", .help = "of errors when the client asks for none" },
+    { "error_template_html", FIELD_STRING, AT(error_template_files[ERROR_TEMPLATE_HTML]), K,
+      .help = "a file with two %s, for message and request id, instead of the built-in body" },
+    { "error_template_json", FIELD_STRING, AT(error_template_files[ERROR_TEMPLATE_JSON]), K },
+    { "error_template_xml", FIELD_STRING, AT(error_template_files[ERROR_TEMPLATE_XML]), K },
+    { "error_template_plain", FIELD_STRING, AT(error_template_files[ERROR_TEMPLATE_PLAIN]), K },
     { "charset", FIELD_STRING, AT(charset), K, .fallback = "UTF-8", .alias = "nginx_http_charset",
       .help = "added to text types that name none, or off" },
     { "allow_debug_header", FIELD_BOOLEAN, AT(allow_debug_header), K, .fallback = "off",
@@ -256,13 +261,29 @@ static bool check_numbers(const struct settings *settings, struct report *report
         return refuse(report, "ring_entries", "must be a power of two");
     if (!slice_equal(settings->error_log, SLICE("/dev/stderr")))
         return refuse(report, "error_log", "not supported yet, but /dev/stderr");
-    if (settings->allow_debug_header)
-        return refuse(report, "allow_debug_header", "not supported yet");
     if (!is_power_of_two(settings->receive_blocks))
         return refuse(report, "receive_blocks", "must be a power of two");
     if (settings->max_target_bytes > settings->max_header_bytes)
         return refuse(report, "max_target_bytes", "must not be more than max_header_bytes");
     return true;
+}
+
+static void finish_templates(struct settings *settings, struct report *report)
+{
+    static const char *const names[ERROR_TEMPLATE_COUNT] = {
+        [ERROR_TEMPLATE_HTML] = "error_template_html",
+        [ERROR_TEMPLATE_JSON] = "error_template_json",
+        [ERROR_TEMPLATE_XML] = "error_template_xml",
+        [ERROR_TEMPLATE_PLAIN] = "error_template_plain",
+    };
+    for (size_t i = 0; i < ERROR_TEMPLATE_COUNT; i++) {
+        struct slice path = settings->error_template_files[i];
+        const char *reason =
+            path.data ? error_template_read(path.data, &settings->arena, &settings->error_templates[i])
+                      : NULL;
+        if (reason)
+            report_add(report, REPORT_ERROR, NULL, names[i], "%s: %s", path.data, reason);
+    }
 }
 
 bool settings_finish(struct settings *settings, struct report *report)
@@ -278,6 +299,7 @@ bool settings_finish(struct settings *settings, struct report *report)
     finish_listeners(settings, report);
     finish_port_maps(settings, report);
     finish_headers(settings, report);
+    finish_templates(settings, report);
     check_numbers(settings, report);
     if (settings->router_flavor == 2)
         refuse(report, "router_flavor", "'expressions': not supported yet");

@@ -4,6 +4,7 @@
  * constant and read by any thread. Numbers are in range after settings_finish; durations are milliseconds. */
 #pragma once
 
+#include "config/error_template.h"
 #include "config/schema.h"
 
 struct listener_setting {
@@ -105,6 +106,8 @@ struct settings {
     /* Answers. */
     int error_default_type; /* enum settings_error_type */
     struct slice charset; /* "off": none is added */
+    struct slice error_template_files[ERROR_TEMPLATE_COUNT]; /* absent: the built-in body */
+    struct error_template error_templates[ERROR_TEMPLATE_COUNT]; /* what they hold, set by settings_finish */
     bool allow_debug_header;
     int router_flavor; /* enum router_flavor */
 

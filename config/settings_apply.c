@@ -22,7 +22,6 @@ static const char *const ignored[] = {
     "admin_ssl_",
     "status_ssl_",
     "proxy_server",
-    "error_template_",
     "role",
     "cluster_",
     "hybrid_",

@@ -125,6 +125,8 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->request_id_upstream = settings->request_id_upstream;
     proxy->charset = is_off(settings->charset) ? (struct slice){ NULL, 0 } : settings->charset;
     proxy->default_type = slice_of(types[settings->error_default_type]);
+    proxy->debug_header = settings->allow_debug_header;
+    proxy->error_templates = settings->error_templates;
     proxy->body_bytes_max = (uint64_t)settings->client_max_body_bytes;
     proxy->keepalive_requests = (uint32_t)settings->keepalive_requests;
     proxy->pool_size = (uint32_t)settings->upstream_keepalive_pool_size;

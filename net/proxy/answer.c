@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/answer.h"
 
+#include "config/error_template.h"
+
 enum error_format { FORMAT_JSON, FORMAT_HTML, FORMAT_XML, FORMAT_PLAIN, FORMAT_GRPC, FORMAT_COUNT };
 
 static const struct {
@@ -155,6 +157,24 @@ static struct slice escaped(struct exchange *exchange, struct slice text, enum e
     return (struct slice){ copy, (size_t)(out.next - copy) };
 }
 
+/* The operator's body for the format, or nothing. */
+static struct slice templated(struct exchange *exchange, enum error_format format, struct slice message)
+{
+    static const enum error_template_kind kinds[] = {
+        [FORMAT_JSON] = ERROR_TEMPLATE_JSON,
+        [FORMAT_HTML] = ERROR_TEMPLATE_HTML,
+        [FORMAT_XML] = ERROR_TEMPLATE_XML,
+        [FORMAT_PLAIN] = ERROR_TEMPLATE_PLAIN,
+    };
+    const struct error_template *templates = exchange->proxy->options->error_templates;
+    if (templates == NULL || format == FORMAT_GRPC || templates[kinds[format]].parts[0].data == NULL)
+        return (struct slice){ NULL, 0 };
+    const struct slice *parts = templates[kinds[format]].parts;
+    return arena_format(&exchange->arena, "%.*s%.*s%.*s%.*s%.*s", SLICE_FORMAT(parts[0]),
+                        SLICE_FORMAT(message), SLICE_FORMAT(parts[1]), REQUEST_ID_SIZE, exchange->request_id,
+                        SLICE_FORMAT(parts[2]));
+}
+
 void answer_error(struct exchange *exchange, int status, struct slice message, enum answer_origin origin)
 {
     if (message.data == NULL)
@@ -164,6 +184,9 @@ void answer_error(struct exchange *exchange, int status, struct slice message, e
     struct slice id = { exchange->request_id, REQUEST_ID_SIZE };
     exchange->answer.status = status;
     exchange->answer.content_type = slice_of(formats[format].content_type);
+    exchange->answer.body = templated(exchange, format, message);
+    if (exchange->answer.body.data)
+        return;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats stand in the table above */
 #pragma GCC diagnostic ignored "-Wformat-extra-args"

@@ -103,6 +103,32 @@ static bool match_route(struct exchange *exchange)
     return router_match(&exchange->snapshot->router, &request, &exchange->match);
 }
 
+/* Kong's allow_debug_header. Out of memory, the headers are missing. */
+static void show_decision(struct exchange *exchange)
+{
+    const struct entity *route = &exchange->match.route->entity;
+    const struct entity *service = exchange->service ? &exchange->service->service->entity : NULL;
+    const struct {
+        struct slice name, value;
+    } shown[] = {
+        { SLICE("Kong-Route-Id"), slice_of(route->id) },
+        { SLICE("Kong-Route-Name"), route->name },
+        { SLICE("Kong-Service-Id"), service ? slice_of(service->id) : (struct slice){ NULL, 0 } },
+        { SLICE("Kong-Service-Name"), service ? service->name : (struct slice){ NULL, 0 } },
+    };
+    for (size_t i = 0; i < COUNT_OF(shown); i++)
+        if (shown[i].value.data)
+            (void)exchange_set_response_header(exchange, shown[i].name, shown[i].value);
+}
+
+static bool wants_decision(const struct exchange *exchange)
+{
+    struct slice value = { NULL, 0 };
+    if (exchange->proxy->options->debug_header)
+        value = message_find_name(&exchange->request, SLICE("Kong-Debug"));
+    return slice_equal(value, SLICE("1"));
+}
+
 enum step_result step_route(struct exchange *exchange)
 {
     const struct snapshot *snapshot = exchange->snapshot;
@@ -133,6 +159,8 @@ enum step_result step_route(struct exchange *exchange)
     const struct route_plan *plan = &snapshot->routes[exchange->match.route->entity.index];
     exchange->chain = plan->chain;
     exchange->service = plan->service;
+    if (wants_decision(exchange))
+        show_decision(exchange);
     uint64_t protocols = exchange->match.route->protocols;
     if (!(protocols & PROTOCOL_BIT(PROTOCOL_HTTP)) && (protocols & PROTOCOL_BIT(PROTOCOL_HTTPS)) &&
         !is_https(exchange))

@@ -11,6 +11,7 @@
 #include "net/transport/listener.h"
 
 struct settings;
+struct error_template;
 struct origin_pool;
 struct exchange;
 
@@ -35,6 +36,8 @@ struct proxy_options {
     unsigned headers; /* PROXY_HEADER_ bits */
     bool request_id_upstream; /* X-Kong-Request-Id is sent upstream */
     struct slice charset; /* appended to text types without one; absent: nothing is */
+    bool debug_header; /* Kong-Debug: 1 shows route and service */
+    const struct error_template *error_templates; /* by enum error_template_kind */
     struct slice default_type; /* of errors made below the plugins, when no Accept says otherwise */
     uint64_t body_bytes_max; /* 0: no limit */
     uint32_t connections_max; /* client connections of one shard */

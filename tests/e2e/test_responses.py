@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Broken and hostile upstream answers: a 502 or a visible truncation, never one that wrongly looks whole."""
+import json
 import time
 
 from tests.support import client, net, origin, wire
-from tests.support.gateway import Gateway, simple_config
+from tests.support.gateway import Folder, Gateway, run, simple_config
 
 
 def ok(*fields, body=b"hello", status=b"200 OK"):
@@ -226,3 +227,39 @@ def test_repeated_fields_stay_apart(t):
     with Bench() as b:
         b.set(ok(LENGTH, b"Set-Cookie: a=1", b"X-Other: 1", b"Set-Cookie: b=2, c"))
         assert b.gateway.get("/x").all("set-cookie") == ["a=1", "b=2, c"]
+
+
+def test_debug_header(t):
+    """With allow_debug_header a request can ask which route and service were chosen; without it, it cannot."""
+    names = ("kong-route-id", "kong-route-name", "kong-service-id", "kong-service-name")
+    with origin.Origin() as upstream:
+        config = simple_config(upstream.url)
+        route = config["services"][0]["routes"][0].get("name")
+        with Gateway(config, {"allow_debug_header": "on"}) as gateway, gateway.connect() as c:
+            shown = c.exchange(client.encode("GET", "/", [("Kong-Debug", "1")]))
+            assert shown.get(names[1]) == route and len(shown.get(names[0])) == 36, shown
+            assert shown.get(names[3]) == config["services"][0]["name"], shown
+            for headers in ([], [("Kong-Debug", "0")]):
+                answer = c.exchange(client.encode("GET", "/", headers))
+                assert not any(answer.get(name) for name in names), answer
+        with Gateway(config) as gateway, gateway.connect() as c:
+            answer = c.exchange(client.encode("GET", "/", [("Kong-Debug", "1")]))
+            assert not any(answer.get(name) for name in names), answer
+
+
+def test_error_templates(t):
+    """An operator's bodies for errors, per media type; a bad template is an error that names its setting."""
+    with origin.Origin() as upstream, Folder() as folder:
+        config = simple_config(upstream.url)
+        config["services"][0]["routes"][0]["paths"] = ["/only"]
+        good = folder.file("error.json", '{"why":"%s","trace":"%s","load":"100%%"}')
+        with Gateway(config, {"error_template_json": good}) as gateway, gateway.connect() as c:
+            answer = c.exchange(client.encode("GET", "/nowhere"))
+            body = json.loads(answer.body)
+            assert answer.status == 404 and body["why"] == "no Route matched with those values", answer
+            assert body["trace"] == answer.get("X-Kong-Request-Id") and body["load"] == "100%", answer
+            plain = c.exchange(client.encode("GET", "/nowhere", [("Accept", "text/plain")]))
+            assert plain.body.startswith(b"no Route matched"), plain
+        bad = folder.file("bad.html", "<p>%s</p>")
+        done = run("check", "--set", "error_template_html=" + bad)
+        assert done.returncode == 1 and "error_template_html" in done.stdout + done.stderr, done

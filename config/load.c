@@ -183,6 +183,7 @@ static bool build_model(struct loading *loading)
     struct slice digests = loading->digests;
     if (loading->kong.count == 0)
         return true;
+    model->kong_flavor = (enum router_flavor)loading->loaded->settings.router_flavor;
     bool complete = kong_read_all(&loading->kong, loading->sources->plugins, model, loading->report);
     if (digests.size < sizeof(model->hash))
         memcpy(model->hash, digests.data, digests.size);

@@ -132,7 +132,7 @@ static const struct field fields[] = {
     { "allow_debug_header", FIELD_BOOLEAN, AT(allow_debug_header), K, .fallback = "off",
       .help = "a request's Kong-Debug: 1 shows route and service" },
     { "router_flavor", FIELD_CHOICE, AT(router_flavor), K, .choices = flavors,
-      .fallback = "traditional_compatible", .help = "expressions: not supported yet" },
+      .fallback = "traditional_compatible", .help = "how routes are matched and ranked" },
 
     /* Plugins. */
     { "redis_host", FIELD_STRING, AT(redis_host), .fallback = "127.0.0.1",
@@ -301,7 +301,5 @@ bool settings_finish(struct settings *settings, struct report *report)
     finish_headers(settings, report);
     finish_templates(settings, report);
     check_numbers(settings, report);
-    if (settings->router_flavor == 2)
-        refuse(report, "router_flavor", "'expressions': not supported yet");
     return report->error_count == before;
 }

@@ -2,6 +2,7 @@
 /* Nanoseconds per route match over the number of routes. Each request asks for another route, in an order
  * that caches cannot guess. Prints CSV: kind, routes, build_ms, ns_one (always the same route), ns_all. */
 #include "net/proxy/router.h"
+#include "config/kong/match.h"
 #include "core/base/hash.h"
 
 #include <stdio.h>
@@ -23,7 +24,7 @@ struct fixture {
     struct report report;
     struct regex_scratch scratch;
     struct route *routes;
-    struct route **pointers;
+    struct model *model;
     struct router router;
     struct slice *paths, *hosts; /* REQUESTS of each */
     double build_ms;
@@ -53,7 +54,7 @@ static struct slice text_of(struct arena *arena, const char *format, uint32_t nu
 
 static void fill_route(struct fixture *fixture, uint32_t number, enum kind kind)
 {
-    struct route *route = fixture->pointers[number] = &fixture->routes[number];
+    struct route *route = fixture->model->routes.items[number] = &fixture->routes[number];
     struct slice *texts = must(arena_array(&fixture->arena, 2, sizeof *texts));
     route->protocols = PROTOCOL_BIT(PROTOCOL_HTTP);
     snprintf(route->entity.id, MODEL_ID_SIZE, "00000000-0000-4000-8000-%012u", number);
@@ -71,12 +72,15 @@ static void start(struct fixture *fixture, uint32_t count, enum kind kind)
     report_init(&fixture->report);
     CHECK(regex_scratch_init(&fixture->scratch) == ERROR_OK);
     fixture->routes = must(arena_array(&fixture->arena, count, sizeof *fixture->routes));
-    fixture->pointers = must(arena_array(&fixture->arena, count, sizeof *fixture->pointers));
+    fixture->model = must(model_open());
+    fixture->model->routes.items = must(arena_array(&fixture->arena, count, sizeof(struct route *)));
+    fixture->model->routes.count = fixture->model->routes.capacity = count;
     for (uint32_t i = 0; i < count; i++)
         fill_route(fixture, i, kind);
-    struct router_source source = { fixture->pointers, count, ROUTER_TRADITIONAL_COMPATIBLE };
     double from = now_ns();
-    CHECK(router_build(&fixture->router, &fixture->arena, &source, &fixture->report) == ERROR_OK);
+    CHECK(kong_match_compile(fixture->model, &fixture->report));
+    struct router_source source = { fixture->model->rules.items, fixture->model->rules.count, MATCH_HTTP };
+    CHECK(router_build(&fixture->router, &fixture->arena, &source) == ERROR_OK);
     fixture->build_ms = (now_ns() - from) / 1e6;
     fixture->paths = must(arena_array(&fixture->arena, REQUESTS, sizeof *fixture->paths));
     fixture->hosts = must(arena_array(&fixture->arena, REQUESTS, sizeof *fixture->hosts));
@@ -113,12 +117,12 @@ static double measure(struct fixture *fixture, uint32_t mask)
 
 static void run(enum kind kind, uint32_t count)
 {
-    struct fixture fixture = { .routes = NULL };
+    struct fixture fixture = { 0 };
     start(&fixture, count, kind);
     measure(&fixture, REQUESTS - 1);
     double one = measure(&fixture, 0), all = measure(&fixture, REQUESTS - 1);
     printf("%s,%u,%.1f,%.1f,%.1f\n", kind_names[kind], count, fixture.build_ms, one, all);
-    router_close(&fixture.router);
+    model_close(fixture.model);
     regex_scratch_deinit(&fixture.scratch);
     report_deinit(&fixture.report);
     arena_deinit(&fixture.arena);

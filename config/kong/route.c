@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/kong/index.h"
+#include "config/kong/match.h"
 
 struct kong_route {
     struct route route;
@@ -234,4 +235,6 @@ void kong_check_routes(struct kong_reader *reader)
                    "a service of protocol 'grpc' or 'grpcs' behind a route for 'http' or 'https': "
                    "not supported yet");
     }
+    if (reader->report->error_count == 0 && !reader->out_of_memory)
+        kong_match_compile(reader->model, reader->report);
 }

@@ -58,12 +58,12 @@ static bool print_candidates(struct explanation *it)
             left_out++;
             continue;
         }
-        struct slice name = name_of(&list[i].route->entity);
+        struct slice name = name_of(&list[i].rule->route->entity);
         bool wins = list[i].matched && !won;
         won = won || wins;
-        printf("%s %-28.*s priority %016" PRIx64 "  %s%s%.*s\n", wins ? "->" : "  ", SLICE_FORMAT(name),
-               list[i].priority, list[i].reason, list[i].path.data ? "  path " : "",
-               SLICE_FORMAT(list[i].path));
+        printf("%s %-28.*s priority %016" PRIx64 "  %.*s%s%.*s\n", wins ? "->" : "  ", SLICE_FORMAT(name),
+               list[i].rule->priority, SLICE_FORMAT(list[i].reason),
+               list[i].rule->path.text.data ? "  path " : "", SLICE_FORMAT(list[i].rule->path.text));
     }
     if (left_out)
         printf("   ... and %u more that do not match\n", left_out);
@@ -191,13 +191,8 @@ static bool print_outcome(struct explanation *it)
 static bool open_router(struct explanation *it)
 {
     const struct model *model = it->loaded->model;
-    struct router_source source = { model->routes.items, model->routes.count,
-                                    (enum router_flavor)it->loaded->settings.router_flavor };
-    struct report report;
-    report_init(&report);
-    bool built = router_build(&it->router, &it->arena, &source, &report) == ERROR_OK;
-    report_deinit(&report);
-    return built;
+    struct router_source source = { model->rules.items, model->rules.count, MATCH_HTTP };
+    return router_build(&it->router, &it->arena, &source) == ERROR_OK;
 }
 
 /* False: out of memory. */
@@ -232,11 +227,7 @@ static int explain_loaded(struct explanation *it)
 {
     if (regex_scratch_init(&it->scratch) != ERROR_OK)
         return COMMAND_EXIT_FAILED;
-    bool done = open_router(it);
-    if (done) {
-        done = explain(it);
-        router_close(&it->router);
-    }
+    bool done = open_router(it) && explain(it);
     regex_scratch_deinit(&it->scratch);
     if (!done)
         fprintf(stderr, "sluice explain: out of memory\n");

@@ -2,26 +2,8 @@
 #include "core/app/command_load.h"
 
 #include "core/app/kinds.h"
-#include "net/proxy/router.h"
 
 extern char **environ;
-
-/* What only the router can judge. */
-static void check_router(const struct loaded *loaded, struct report *report)
-{
-    const struct model *model = loaded->model;
-    struct router_source source = { model->routes.items, model->routes.count,
-                                    (enum router_flavor)loaded->settings.router_flavor };
-    struct router router;
-    struct arena arena;
-    arena_init(&arena, NULL, 0, SIZE_MAX);
-    enum error error = router_build(&router, &arena, &source, report);
-    if (error == ERROR_OK)
-        router_close(&router);
-    else if (report->error_count == 0)
-        report_add(report, REPORT_ERROR, NULL, "routes", "%s", error_text(error));
-    arena_deinit(&arena);
-}
 
 bool command_load_into(const struct command_options *options, struct loaded *loaded,
                        const struct command_loading *loading)
@@ -34,10 +16,7 @@ bool command_load_into(const struct command_options *options, struct loaded *loa
                                       .dialect = loading->texts ? CONFIG_KONG : CONFIG_BY_CONTENT,
                                       .texts = loading->texts };
     *loaded = (struct loaded){ 0 };
-    if (config_load(&sources, loaded, report)) {
-        check_router(loaded, report);
-        report_sort(report);
-    }
+    (void)config_load(&sources, loaded, report);
     return report->error_count == 0;
 }
 

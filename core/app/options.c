@@ -179,7 +179,6 @@ bool options_init(struct options *options, struct settings *settings, struct rep
     };
     options->snapshot = (struct snapshot_options){
         .registry = plugin_registry,
-        .flavor = (enum router_flavor)settings->router_flavor,
         .resolver = { .hosts_file = options->hosts_path, .timeout_ms = (uint32_t)settings->dns_timeout_ms },
         .shard_count = options->shard_count,
         .names = { &settings->redis_host, 1 },

@@ -68,10 +68,13 @@ static pcre2_code *compile_one(struct slice pattern, uint32_t options, char *rea
 enum error regex_compile(struct regex *regex, struct slice pattern, enum regex_anchor anchor, char *reason,
                          size_t reason_size)
 {
-    uint32_t options = anchor == REGEX_AT_START ? PCRE2_ANCHORED : 0;
+    static const uint32_t anchors[] = {
+        [REGEX_AT_START] = PCRE2_ANCHORED, [REGEX_WHOLE] = PCRE2_ANCHORED | PCRE2_ENDANCHORED
+    };
+    uint32_t options = anchors[anchor];
     if (!pattern.data)
         pattern = SLICE("");
-    *regex = (struct regex){ 0 };
+    *regex = (struct regex){ .anchor = anchor };
     if (is_utf8(pattern)) {
         regex->utf = compile_one(pattern, options | PCRE2_UTF | PCRE2_UCP, reason, reason_size);
         if (!regex->utf)
@@ -231,13 +234,19 @@ enum error regex_scratch_init(struct regex_scratch *scratch)
         regex_scratch_deinit(scratch);
         return ERROR_MEMORY;
     }
-    pcre2_set_match_limit(limits, REGEX_MATCH_LIMIT);
-    pcre2_set_depth_limit(limits, REGEX_DEPTH_LIMIT);
-    pcre2_set_heap_limit(limits, REGEX_HEAP_LIMIT_KIB);
+    const struct regex_limits defaults = { REGEX_MATCH_LIMIT, REGEX_DEPTH_LIMIT, REGEX_HEAP_LIMIT_KIB };
+    regex_scratch_limit(scratch, &defaults);
     scratch->jit_stack = pcre2_jit_stack_create(32u * 1024u, REGEX_JIT_STACK_BYTES, NULL);
     if (scratch->jit_stack) /* else PCRE2 uses 32 KiB of the thread's own */
         pcre2_jit_stack_assign(limits, NULL, scratch->jit_stack);
     return ERROR_OK;
+}
+
+void regex_scratch_limit(struct regex_scratch *scratch, const struct regex_limits *limits)
+{
+    pcre2_set_match_limit(scratch->limits, limits->match);
+    pcre2_set_depth_limit(scratch->limits, limits->depth);
+    pcre2_set_heap_limit(scratch->limits, limits->heap_kib);
 }
 
 void regex_scratch_deinit(struct regex_scratch *scratch)
@@ -253,8 +262,13 @@ bool regex_match(const struct regex *regex, struct slice subject, struct regex_s
     if (!subject.data)
         subject = SLICE("");
     const pcre2_code *code = regex->utf && is_utf8(subject) ? regex->utf : regex->bytes;
-    return code && pcre2_match(code, (PCRE2_SPTR)subject.data, subject.size, 0, PCRE2_NO_UTF_CHECK,
-                               scratch->match_data, scratch->limits) > 0;
+    if (!code)
+        return false;
+    int result = pcre2_match(code, (PCRE2_SPTR)subject.data, subject.size, 0, PCRE2_NO_UTF_CHECK,
+                             scratch->match_data, scratch->limits);
+    scratch->overruns += result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_DEPTHLIMIT ||
+                         result == PCRE2_ERROR_HEAPLIMIT || result == PCRE2_ERROR_JIT_STACKLIMIT;
+    return result > 0;
 }
 
 struct slice regex_group(const struct regex_scratch *scratch, struct slice subject, uint32_t number)

@@ -7,8 +7,8 @@
 #include "core/base/arena.h"
 #include "core/base/error.h"
 
-/* Bounds of one match, whatever the pattern: about 10 ms in the worst case. */
-#define REGEX_MATCH_LIMIT 1000000u
+/* Bounds of one match, whatever the pattern; these are the defaults. */
+#define REGEX_MATCH_LIMIT 100000u
 #define REGEX_DEPTH_LIMIT 10000u
 #define REGEX_HEAP_LIMIT_KIB 1024u
 #define REGEX_JIT_STACK_BYTES (256u * 1024u)
@@ -16,16 +16,23 @@
 
 enum { REGEX_REASON_SIZE = 160 };
 
-enum regex_anchor { REGEX_ANYWHERE, REGEX_AT_START };
+enum regex_anchor { REGEX_ANYWHERE, REGEX_AT_START, REGEX_WHOLE };
 
 struct regex {
     void *utf; /* compiled for valid UTF-8, or NULL when the pattern is not */
     void *bytes; /* compiled for anything else */
     uint32_t group_count; /* without the whole match */
+    enum regex_anchor anchor;
+};
+
+/* How much one match may backtrack, and what it may remember doing so. */
+struct regex_limits {
+    uint32_t match, depth, heap_kib;
 };
 
 struct regex_scratch {
     void *match_data, *limits, *jit_stack;
+    uint32_t overruns; /* matches given up at a limit so far */
 };
 
 /* Fills *regex; on ERROR_INVALID `reason` (may be NULL) gets a text of at most reason_size bytes with NUL.
@@ -41,11 +48,12 @@ bool regex_check(struct slice pattern, char *reason, size_t reason_size);
  * is named in *construct. The pattern must compile. */
 bool regex_is_linear(struct slice pattern, const char **construct);
 
-/* The bytes every match from the start must begin with: maybe fewer than could be known, never more.
+/* The bytes that every match at the start must begin with: maybe fewer than could be known, never more.
  * At most `size` of them go to `out`. */
 size_t regex_literal_prefix(struct slice pattern, char *out, size_t size);
 
 enum error regex_scratch_init(struct regex_scratch *scratch) MUST_CHECK;
+void regex_scratch_limit(struct regex_scratch *scratch, const struct regex_limits *limits);
 void regex_scratch_deinit(struct regex_scratch *scratch);
 
 /* True when it matches; the groups stay in the scratch until its next use. */

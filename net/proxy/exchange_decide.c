@@ -94,6 +94,8 @@ static bool match_route(struct exchange *exchange)
         .method = exchange->request.method,
         .host = message_find(&exchange->request, HEADER_HOST),
         .path = exchange->path,
+        .query = exchange->query,
+        .source = exchange->client ? &exchange->client->peer : NULL,
         .port = exchange->port,
         .tls = exchange->tls,
         .message = &exchange->request,

@@ -6,11 +6,11 @@
 
 #include "core/base/arena.h"
 
-/* An alternative filed under a path. Lower ranks win. */
+/* A rule filed under a path. Lower ranks win. */
 struct prefix_entry {
     uint32_t rank;
     uint16_t port; /* the host of it asks for this port */
-    bool has_port;
+    uint8_t port_of; /* enum match_port */
     uint8_t checks; /* enum router_check: what is left to look at */
 };
 

@@ -3,36 +3,35 @@
 
 struct search {
     const struct router *router;
-    const struct router_request *request;
-    struct router_target target;
+    struct router_subject subject;
     struct router_match *match;
     uint32_t best; /* rank of what match holds, UINT32_MAX: nothing yet */
 };
 
-static bool checks_pass(const struct search *search, const struct router_alternative *alternative,
+static bool checks_pass(const struct search *search, unsigned checks, const struct match_rule *rule,
                         struct router_match *found)
 {
-    unsigned checks = alternative->checks;
-    const struct router_request *request = search->request;
-    if (checks & CHECK_METHOD && !router_method_matches(alternative->route, request->method))
+    const struct router_subject *subject = &search->subject;
+    if (checks & CHECK_HOST && !router_host_matches(rule, subject))
         return false;
-    if (checks & CHECK_SNI && !router_sni_matches(alternative->route, request))
+    if (checks & CHECK_CONDITIONS && router_failing_condition(rule, subject))
         return false;
-    if (checks & CHECK_HEADERS && !router_headers_match(alternative->rules, request))
+    if (checks & CHECK_PATH && !router_path_matches(&rule->path, subject, found))
         return false;
-    return !(checks & CHECK_REGEX) || router_regex_matches(alternative, request, found);
+    return !(checks & CHECK_EXPRESSION) || router_node_holds(rule->expression, subject, found);
 }
 
 /* True when the entry is the best so far. `depth`: bytes of the path its node stands for. */
 static bool try_entry(struct search *search, const struct prefix_entry *entry, size_t depth)
 {
-    if (entry->has_port && entry->port != search->target.port)
+    if (entry->port_of != MATCH_PORT_ANY && entry->port != router_port(&search->subject, entry->port_of))
         return false;
-    struct router_match found = { .prefix = { search->request->path.data, depth } };
-    if (entry->checks & CHECK_ANY && !checks_pass(search, &search->router->alternatives[entry->rank], &found))
-        return false;
+    struct router_match found = { .prefix = { search->subject.request->path.data, depth } };
     if (entry->checks & NO_PATH)
         found.prefix = (struct slice){ 0 };
+    if (entry->checks & CHECK_ANY &&
+        !checks_pass(search, entry->checks, search->router->rules[entry->rank], &found))
+        return false;
     search->best = entry->rank;
     *search->match = found;
     return true;
@@ -49,36 +48,47 @@ static void search_node(struct search *search, const struct prefix_node *node, s
 
 static void search_bucket(struct search *search, const struct prefix_node *root)
 {
-    struct prefix_walk walk = { root, search->request->path, 0 };
+    struct prefix_walk walk = { root, search->subject.request->path, 0 };
     const struct prefix_node *node;
     while ((node = prefix_walk_next(&walk, search->best)) != NULL)
         search_node(search, node, walk.depth);
 }
 
-static void search_wildcards(struct search *search)
+static void search_labels(struct search *search, const struct router_hosts *hosts, struct slice host)
 {
-    const struct router_index *index = search->router->index;
-    struct slice host = search->target.host;
     for (size_t i = 0; i < host.size; i++) {
         if (host.data[i] != '.')
             continue;
-        if (index->left.count && host.size - i <= index->left_max)
-            search_bucket(search, map_find(&index->left, slice_from(host, i)));
-        if (index->right.count && i < index->right_max)
-            search_bucket(search, map_find(&index->right, (struct slice){ host.data, i + 1 }));
+        if (hosts->ends.count && host.size - i <= hosts->ends_max)
+            search_bucket(search, map_find(&hosts->ends, slice_from(host, i)));
+        if (hosts->starts.count && i < hosts->starts_max)
+            search_bucket(search, map_find(&hosts->starts, (struct slice){ host.data, i + 1 }));
     }
+}
+
+static void search_hosts(struct search *search, const struct router_hosts *hosts, struct slice host)
+{
+    if (hosts->whole.count && host.size <= hosts->whole_max)
+        search_bucket(search, map_find(&hosts->whole, host));
+    if (hosts->ends.count || hosts->starts.count)
+        search_labels(search, hosts, host);
+}
+
+static inline bool is_empty(const struct router_hosts *hosts)
+{
+    return (hosts->whole.count | hosts->ends.count | hosts->starts.count) == 0;
 }
 
 bool router_match(const struct router *router, const struct router_request *request,
                   struct router_match *match)
 {
     const struct router_index *index = router->index;
-    struct search search = { router, request, router_target_of(router, request), match, UINT32_MAX };
+    struct search search = { router, router_subject_of(request), match, UINT32_MAX };
     *match = (struct router_match){ 0 };
-    if (index->exact.count && search.target.host.size <= index->exact_max)
-        search_bucket(&search, map_find(&index->exact, search.target.host));
-    if (index->left.count || index->right.count)
-        search_wildcards(&search);
+    if (!is_empty(&index->sent))
+        search_hosts(&search, &index->sent, search.subject.host);
+    if (!is_empty(&index->folded))
+        search_hosts(&search, &index->folded, router_lower(request->arena, search.subject.host));
     search_bucket(&search, index->any);
     if (search.best == UINT32_MAX)
         return false;
@@ -90,44 +100,4 @@ struct slice router_capture(const struct router_match *match, struct slice name)
 {
     uint32_t number = match->regex ? regex_group_number(match->regex, name) : 0;
     return number && number < match->capture_count ? match->captures[number] : (struct slice){ 0 };
-}
-
-static const char *verdict(const struct router_alternative *alternative, const struct router_request *request,
-                           const struct router_target *target)
-{
-    struct router_match ignored;
-    if (!router_host_matches(alternative, target))
-        return "host differs";
-    if (!router_path_matches(alternative, request, &ignored))
-        return "path differs";
-    if (!router_method_matches(alternative->route, request->method))
-        return "method differs";
-    if (!router_sni_matches(alternative->route, request))
-        return "SNI differs";
-    return router_headers_match(alternative->rules, request) ? NULL : "a header differs";
-}
-
-uint32_t router_explain(const struct router *router, const struct router_request *request,
-                        struct router_candidate **candidates)
-{
-    struct router_target target = router_target_of(router, request);
-    uint32_t count = router->alternative_count;
-    struct router_candidate *list = *candidates =
-        arena_array(request->arena, (size_t)count + 1, sizeof *list);
-    if (!list)
-        return UINT32_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct router_alternative *alternative = &router->alternatives[i];
-        const char *reason = verdict(alternative, request, &target);
-        list[i] = (struct router_candidate){ alternative->route, alternative->path, alternative->priority,
-                                             !reason, reason ? reason : "matches" };
-    }
-    return count;
-}
-
-void router_close(struct router *router)
-{
-    for (uint32_t i = 0; i < router->regex_count; i++)
-        regex_close(&router->regexes[i]);
-    *router = (struct router){ 0 };
 }

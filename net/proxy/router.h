@@ -1,61 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the route of an HTTP request, as Kong does, at a cost that does not grow with the number of routes.
- * Built on the control thread, owned by the snapshot, only read afterwards: any shard matches without a
- * lock. */
+/* Finds the route of a request by the model's match rules, whoever wrote them, at a cost that does not grow
+ * with their number. Built on the control thread, owned by the snapshot, only read afterwards: any shard
+ * matches without a lock. The model must outlive it. */
 #pragma once
 
-#include "config/model.h"
-#include "core/base/regex.h"
+#include "config/match.h"
 #include "net/http/message.h"
+#include "net/transport/address.h"
 
-struct router_alternative;
 struct router_index;
 
 struct router_source {
-    struct route *const *routes; /* they must outlive the router */
+    struct match_rule *const *rules;
     uint32_t count;
-    enum router_flavor flavor;
+    enum match_traffic traffic; /* rules for other traffic are left out */
 };
 
 struct router {
-    struct router_alternative *alternatives; /* best first; one per path, or per route without paths */
-    const struct route **ranked; /* the route of each alternative: all that most matches touch of them */
-    uint32_t alternative_count;
+    const struct match_rule **rules; /* best first: by priority, then order, then as given */
+    const struct route **ranked; /* the route of each rule: all that most matches touch of them */
+    uint32_t rule_count;
     struct router_index *index;
-    struct regex *regexes; /* to be closed */
-    uint32_t regex_count;
-    enum router_flavor flavor;
 };
 
 struct router_request {
     struct slice method;
     struct slice host; /* as received, with its port if any; absent when there is none */
     struct slice path; /* normalised, without query */
+    struct slice query; /* absent without `?` */
     struct slice sni; /* absent on cleartext or when the client sent none */
+    struct slice protocol; /* tcp, tls, udp; absent: http or https, as `tls` says */
+    const struct address *source, *destination; /* NULL: not known */
     uint16_t port; /* the listener's, or what it is mapped to: for a Host without port */
     bool tls;
     const struct message *message; /* its headers */
     struct regex_scratch *scratch; /* the shard's */
-    struct arena *arena; /* the exchange's: captures, lower-cased header values */
+    struct arena *arena; /* the exchange's: captures, lower-cased texts */
 };
 
 struct router_match {
     const struct route *route;
+    struct slice prefix; /* as much of the request's path as was matched; absent: no path was asked for */
     struct slice
-        prefix; /* what the path of the route matched, a view of the request's; absent: it has no path */
-    struct slice
-        *captures; /* by group number, [0] is the prefix; NULL without groups or when memory is short */
+        *captures; /* by group number, [0] is what matched; NULL without groups or when memory is short */
     uint32_t capture_count;
     const struct regex *regex; /* knows the names of the groups; NULL without captures */
 };
 
-/* Routes of disabled services and of stream protocols are left out. A bad regex or a flavor without support
- * is reported and gives ERROR_INVALID; ERROR_MEMORY. After a failure nothing needs closing. */
-enum error router_build(struct router *router, struct arena *arena, const struct router_source *source,
-                        struct report *report) MUST_CHECK;
-void router_close(struct router *router); /* the memory in the arena stays */
+/* ERROR_MEMORY. All it takes is in the arena. */
+enum error router_build(struct router *router, struct arena *arena,
+                        const struct router_source *source) MUST_CHECK;
 
-/* False: no route. Kong 3.2. */
+/* False: no route. A regex that overruns its limits does not match; after ROUTER_OVERRUNS_MAX of them in one
+ * request no further one is asked. request->scratch counts them. */
+enum { ROUTER_OVERRUNS_MAX = 3 };
 bool router_match(const struct router *router, const struct router_request *request,
                   struct router_match *match);
 
@@ -63,15 +61,13 @@ bool router_match(const struct router *router, const struct router_request *requ
 struct slice router_capture(const struct router_match *match, struct slice name);
 
 struct router_candidate {
-    const struct route *route;
-    struct slice path; /* the path of the route this line is about, absent when it has none */
-    uint64_t
-        priority; /* higher wins; equal ones are ordered by the route's id, or its age in `traditional` */
+    const struct match_rule *rule;
     bool matched;
-    const char
-        *reason; /* static: "matches", or the first kind of condition that fails, e.g. "host differs" */
+    bool scanned; /* neither a host nor a path files it: it is asked for every request that gets this far */
+    struct slice
+        reason; /* "matches", or the first condition that fails: "host differs", "header x differs" */
 };
 
-/* Asks every alternative, best first: for `sluice explain`, slow. The count, or UINT32_MAX without memory. */
+/* Asks every rule, best first: for `sluice explain`, slow. The count, or UINT32_MAX without memory. */
 uint32_t router_explain(const struct router *router, const struct router_request *request,
                         struct router_candidate **candidates);

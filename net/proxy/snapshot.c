@@ -67,10 +67,10 @@ static bool plan_routes(struct snapshot *snapshot, const struct plugin *const *r
 }
 
 static bool build_parts(struct snapshot *snapshot, const struct snapshot_options *options,
-                        const struct snapshot *before, struct report *report)
+                        const struct snapshot *before)
 {
     const struct model *model = snapshot->model;
-    struct router_source source = { model->routes.items, model->routes.count, options->flavor };
+    struct router_source source = { model->rules.items, model->rules.count, MATCH_HTTP };
     snapshot->services =
         arena_array(&snapshot->arena, model->services.count + 1, sizeof(struct service_plan));
     snapshot->routes = arena_array(&snapshot->arena, model->routes.count + 1, sizeof(struct route_plan));
@@ -84,7 +84,7 @@ static bool build_parts(struct snapshot *snapshot, const struct snapshot_options
         !name_table_resolve(&snapshot->names, &options->resolver, before ? &before->names : NULL) ||
         !plan_routes(snapshot, options->registry))
         return false;
-    return router_build(&snapshot->router, &snapshot->arena, &source, report) == ERROR_OK;
+    return router_build(&snapshot->router, &snapshot->arena, &source) == ERROR_OK;
 }
 
 struct snapshot *snapshot_build(struct model *model, const struct snapshot_options *options,
@@ -99,17 +99,15 @@ struct snapshot *snapshot_build(struct model *model, const struct snapshot_optio
     snapshot->generation = before ? before->generation + 1 : 1;
     snapshot->shard_count = options->shard_count;
     arena_init(&snapshot->arena, NULL, 0, SIZE_MAX);
-    if (build_parts(snapshot, options, before, report))
+    if (build_parts(snapshot, options, before))
         return snapshot;
-    if (report->error_count == 0)
-        report_add(report, REPORT_ERROR, NULL, "", "out of memory");
+    report_add(report, REPORT_ERROR, NULL, "", "out of memory");
     snapshot_free(snapshot);
     return NULL;
 }
 
 void snapshot_free(struct snapshot *snapshot)
 {
-    router_close(&snapshot->router);
     arena_deinit(&snapshot->arena);
     free(snapshot->uses);
     model_close(snapshot->model);

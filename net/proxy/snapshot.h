@@ -44,7 +44,6 @@ struct snapshot {
 
 struct snapshot_options {
     const struct plugin *const *registry;
-    enum router_flavor flavor;
     struct resolver_options resolver;
     unsigned shard_count;
     struct slices names; /* further names to resolve (redis_host ...) */

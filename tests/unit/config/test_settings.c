@@ -132,7 +132,6 @@ static const struct {
     { "headers", "off,Via", "headers" },
     { "ring_entries", "65", "ring_entries" },
     { "max_target_bytes", "64k", "max_target_bytes" },
-    { "router_flavor", "expressions", "router_flavor" },
 };
 
 Test(settings, what_does_not_go_together)

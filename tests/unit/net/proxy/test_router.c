@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kong's routing rules by example: priorities, ties, hosts, ports, methods, headers, SNIs, regex paths. */
+#include "config/kong/match.h"
 #include "core/base/hash.h"
 #include "net/proxy/router.h"
 
@@ -12,6 +13,7 @@ static struct report report;
 static struct regex_scratch scratch;
 static struct route routes[ROUTES_MAX];
 static uint32_t route_count;
+static struct model *model;
 static struct router router;
 
 static void start(void)
@@ -25,7 +27,7 @@ static void start(void)
 
 static void end(void)
 {
-    router_close(&router);
+    model_close(model);
     regex_scratch_deinit(&scratch);
     report_deinit(&report);
     arena_deinit(&arena);
@@ -64,13 +66,21 @@ static void add_header(struct route *route, const char *name, const char *values
     headers->entries[headers->count++] = (struct schema_map_entry){ slice_of(name), list(values) };
 }
 
+/* A new model with the routes. */
 static enum error build(enum router_flavor flavor)
 {
-    struct route *pointers[ROUTES_MAX];
-    for (uint32_t i = 0; i < route_count; i++)
-        pointers[i] = &routes[i];
-    struct router_source source = { pointers, route_count, flavor };
-    return router_build(&router, &arena, &source, &report);
+    model_close(model);
+    model = model_open();
+    cr_assert_not_null(model);
+    model->kong_flavor = flavor;
+    for (uint32_t i = 0; i < route_count; i++) {
+        model->routes.items = model_reserve(model, model->routes.items, i, &model->routes.capacity);
+        model->routes.items[model->routes.count++] = &routes[i];
+    }
+    if (!kong_match_compile(model, &report))
+        return ERROR_INVALID;
+    struct router_source source = { model->rules.items, model->rules.count, MATCH_HTTP };
+    return router_build(&router, &model->arena, &source);
 }
 
 static void must_build(void)
@@ -312,7 +322,6 @@ Test(router, ties_go_to_the_higher_id)
     must_build();
     cr_assert_eq(get("t.test", "/"), 0, "a plain host is worth a bit");
     cr_assert_eq(get("t.x.test", "/"), 2);
-    router_close(&router);
     memcpy(routes[1].entity.id, "ffffffff", 8);
     must_build();
     cr_assert_eq(get("t.x.test", "/"), 1);
@@ -354,34 +363,30 @@ Test(router, reports_what_it_cannot_build)
     add_header(add("h", NULL, NULL), "x", "~*[");
     cr_assert_eq(build(ROUTER_TRADITIONAL_COMPATIBLE), ERROR_INVALID);
     cr_assert_eq(report.error_count, 2);
-    cr_assert_eq(build(ROUTER_EXPRESSIONS), ERROR_INVALID);
-    cr_assert_eq(report.error_count, 3);
-    struct route *none = NULL;
-    struct router_source empty = { &none, 0, ROUTER_TRADITIONAL };
-    cr_assert_eq(router_build(&router, &arena, &empty, &report), ERROR_OK);
+    route_count = 0;
+    must_build();
     cr_assert_eq(get("h", "/"), -1);
 }
 
 Test(router, runs_out_of_memory_cleanly)
 {
     add("a.test,*.b.test", "/a,/b,~/c(.)", "GET");
-    struct route *pointer = routes;
-    struct router_source source = { &pointer, 1, ROUTER_TRADITIONAL_COMPATIBLE };
+    must_build();
+    struct router_source source = { model->rules.items, model->rules.count, MATCH_HTTP };
     size_t limit = 0;
     enum error error = ERROR_MEMORY;
     for (; error == ERROR_MEMORY && limit < 1u << 20; limit += 64) {
         struct arena small;
         arena_init(&small, NULL, 0, limit);
-        error = router_build(&router, &small, &source, &report);
-        router_close(&router);
+        error = router_build(&router, &small, &source);
         arena_deinit(&small);
     }
     cr_assert_eq(error, ERROR_OK);
 }
 
-Test(router, explains_each_alternative)
+Test(router, explains_each_rule)
 {
-    static const char *const reasons[] = { "matches", "a header differs", "method differs", "path differs",
+    static const char *const reasons[] = { "matches", "header x differs", "method differs", "path differs",
                                            "host differs" };
     add("a.test", NULL, NULL);
     add_header(add("a.test", NULL, NULL), "x", "1");
@@ -394,9 +399,9 @@ Test(router, explains_each_alternative)
     uint32_t count = router_explain(&router, &request, &candidates);
     cr_assert_eq(count, 5);
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t route = candidates[i].route->entity.index;
-        cr_assert_str_eq(candidates[i].reason, reasons[route]);
+        uint32_t route = candidates[i].rule->route->entity.index;
+        cr_assert(slice_equal(candidates[i].reason, slice_of(reasons[route])));
         cr_assert_eq(candidates[i].matched, route == 0);
-        cr_assert(i == 0 || candidates[i].priority <= candidates[i - 1].priority);
+        cr_assert(i == 0 || candidates[i].rule->priority <= candidates[i - 1].rule->priority);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The index against a reading of the rules that knows no index: every route is asked, the best one is kept.
  * Routes and requests are drawn from small alphabets, so that they meet often. */
+#include "config/kong/match.h"
 #include "core/base/hash.h"
 #include "net/proxy/router.h"
 
@@ -218,7 +219,7 @@ static uint32_t compare_round(struct arena *arena, struct route *routes, struct 
         uint32_t count = router_explain(router, &request, &candidates), first = 0;
         while (first < count && !candidates[first].matched)
             first++;
-        cr_assert_eq(first < count ? candidates[first].route : NULL, want.route);
+        cr_assert_eq(first < count ? candidates[first].rule->route : NULL, want.route);
         matched += is_found;
     }
     return matched;
@@ -227,26 +228,26 @@ static uint32_t compare_round(struct arena *arena, struct route *routes, struct 
 Test(router_random, index_and_naive_reading_agree)
 {
     static struct route routes[ROUTE_COUNT];
-    struct route *pointers[ROUTE_COUNT];
-    struct router_source source = { pointers, ROUTE_COUNT, ROUTER_TRADITIONAL_COMPATIBLE };
     uint32_t matched = 0;
     hash_start();
     cr_assert_eq(regex_scratch_init(&scratch), ERROR_OK);
     for (int round = 0; round < ROUNDS; round++) {
-        struct arena arena;
         struct report report;
         struct router router;
-        arena_init(&arena, NULL, 0, 64u << 20);
+        struct model *model = model_open();
+        cr_assert_not_null(model);
         report_init(&report);
         for (uint32_t i = 0; i < ROUTE_COUNT; i++) {
-            draw_route(&arena, &routes[i], i);
-            pointers[i] = &routes[i];
+            draw_route(&model->arena, &routes[i], i);
+            model->routes.items = model_reserve(model, model->routes.items, i, &model->routes.capacity);
+            model->routes.items[model->routes.count++] = &routes[i];
         }
-        cr_assert_eq(router_build(&router, &arena, &source, &report), ERROR_OK);
-        matched += compare_round(&arena, routes, &router);
-        router_close(&router);
+        cr_assert(kong_match_compile(model, &report));
+        struct router_source source = { model->rules.items, model->rules.count, MATCH_HTTP };
+        cr_assert_eq(router_build(&router, &model->arena, &source), ERROR_OK);
+        matched += compare_round(&model->arena, routes, &router);
         report_deinit(&report);
-        arena_deinit(&arena);
+        model_close(model);
     }
     regex_scratch_deinit(&scratch);
     cr_assert_gt(matched, ROUNDS * REQUEST_COUNT / 4, "the draw has to meet often, or it shows nothing");

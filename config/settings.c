@@ -83,6 +83,8 @@ static const struct field fields[] = {
     { "send_timeout", FIELD_DURATION, AT(send_timeout_ms), .min = 1, .max = 3600000, .fallback = "30" },
     { "drain_timeout", FIELD_DURATION, AT(drain_timeout_ms), .max = 86400000, .fallback = "10",
       .help = "what a graceful stop waits for" },
+    { "handover_timeout", FIELD_DURATION, AT(handover_timeout_ms), .min = 100, .max = 86400000,
+      .fallback = "60", .help = "by then a new binary (SIGUSR2) must serve, or it is killed" },
 
     /* Upstreams. */
     { "upstream_keepalive_pool_size", FIELD_INTEGER, AT(upstream_keepalive_pool_size), K, .max = 1048576,

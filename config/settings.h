@@ -84,7 +84,7 @@ struct settings {
     int64_t min_body_rate_bytes; /* per second; 0: none */
     int64_t min_body_rate_grace_ms;
     int64_t client_header_timeout_ms, client_body_timeout_ms, keepalive_timeout_ms, send_timeout_ms;
-    int64_t drain_timeout_ms;
+    int64_t drain_timeout_ms, handover_timeout_ms;
 
     /* Upstreams. */
     int64_t upstream_keepalive_pool_size, upstream_keepalive_max_requests, upstream_keepalive_idle_timeout_ms;

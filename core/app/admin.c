@@ -2,6 +2,7 @@
 #include "core/app/admin.h"
 
 #include "core/app/admin_connection.h"
+#include "core/app/handover.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 enum {
-    LISTENERS_MAX = 16,
     CONNECTIONS_MAX = 64,
     CONNECTIONS_MANY = 48, /* from here on answers end their connection */
     ACCEPT_PAUSE_MS = 100  /* after the kernel had no descriptor or memory */
@@ -29,7 +29,7 @@ struct admin {
     struct admin_node node;
     pthread_t thread;
     int stop_fd;
-    struct admin_listener listeners[LISTENERS_MAX];
+    struct admin_listener listeners[ADMIN_LISTENERS_MAX];
     unsigned listener_count;
     struct admin_connection *connections[CONNECTIONS_MAX];
     unsigned connection_count;
@@ -108,7 +108,7 @@ static int wait_ms(const struct admin *admin, uint64_t now_ms)
 static void *serve(void *argument)
 {
     struct admin *admin = argument;
-    struct pollfd polls[1 + LISTENERS_MAX + CONNECTIONS_MAX];
+    struct pollfd polls[1 + ADMIN_LISTENERS_MAX + CONNECTIONS_MAX];
     for (;;) {
         uint64_t now_ms = clock_ms();
         unsigned count = admin->connection_count;
@@ -151,11 +151,13 @@ static const char *open_listener(struct admin *admin, const struct listener_sett
     struct address address;
     if (setting->ssl)
         return "ssl is not supported on this listener";
-    if (admin->listener_count == LISTENERS_MAX)
+    if (admin->listener_count == ADMIN_LISTENERS_MAX)
         return "too many listeners";
     if (!address_parse(setting->address, setting->port, &address))
         return "not a numeric address";
-    int fd = bind_listener(&address, setting->backlog);
+    int fd = handover_take(&address);
+    if (fd < 0)
+        fd = bind_listener(&address, setting->backlog);
     if (fd < 0)
         return strerror(errno);
     admin->listeners[admin->listener_count++] = (struct admin_listener){ fd, side };
@@ -235,6 +237,13 @@ bool admin_start(struct admin **out, const struct settings *settings, const stru
     }
     *out = admin;
     return true;
+}
+
+uint32_t admin_sockets(const struct admin *admin, int *fds)
+{
+    for (unsigned i = 0; admin && i < admin->listener_count; i++)
+        fds[i] = admin->listeners[i].fd;
+    return admin ? admin->listener_count : 0;
 }
 
 void admin_stop(struct admin *admin)

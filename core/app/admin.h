@@ -9,6 +9,8 @@
 
 struct admin;
 
+enum { ADMIN_LISTENERS_MAX = 16 };
+
 /* Valid until admin_stop. The functions are called on the admin thread, also while a reload goes on. */
 struct admin_source {
     unsigned shard_count;
@@ -22,6 +24,9 @@ struct admin_source {
  * open and *reason (valid until the next call) says why. The settings must outlive it. */
 bool admin_start(struct admin **admin, const struct settings *settings, const struct admin_source *source,
                  const char **reason) MUST_CHECK;
+
+/* Its listening sockets, at most ADMIN_LISTENERS_MAX, which stay its own; returns how many. */
+uint32_t admin_sockets(const struct admin *admin, int *fds);
 
 /* Ends the thread and closes all; NULL is fine. */
 void admin_stop(struct admin *admin);

@@ -4,6 +4,7 @@
 #include "core/app/admin.h"
 #include "core/app/commands.h"
 #include "core/app/demo.h"
+#include "core/app/handover.h"
 #include "core/app/journal.h"
 #include "core/app/sockets.h"
 
@@ -23,6 +24,7 @@ struct control {
     struct worker *workers;
     void **plugin_states; /* of the process, by index in the registry */
     struct sockets sockets;
+    struct handover handover;
     struct snapshot *snapshot; /* in force */
     struct snapshot *retired; /* superseded, but not yet released by all shards */
     struct admin *admin;
@@ -271,7 +273,7 @@ static uint64_t total(const struct control *control, enum metric metric)
     return sum;
 }
 
-static void drain(struct control *control, const sigset_t *signals)
+static void drain(struct control *control, enum worker_mail mail, const sigset_t *signals)
 {
     struct timespec tick = { .tv_nsec = TICK_MS * 1000000 };
     uint64_t end_ms = now_ms() + (uint64_t)control->settings->drain_timeout_ms;
@@ -280,7 +282,7 @@ static void drain(struct control *control, const sigset_t *signals)
     pthread_mutex_unlock(&control->lock);
     journal(JOURNAL_NOTICE, "draining connections=%llu",
             (unsigned long long)total(control, METRIC_CONNECTIONS_ACTIVE));
-    post_all(control, MAIL_DRAIN, NULL);
+    post_all(control, mail, NULL);
     while (now_ms() < end_ms) {
         int signal = sigtimedwait(signals, NULL, &tick);
         if (signal == SIGINT)
@@ -292,6 +294,35 @@ static void drain(struct control *control, const sigset_t *signals)
             (unsigned long long)total(control, METRIC_CONNECTIONS_ACTIVE));
 }
 
+/* A new process of this program with these sockets. */
+static void hand_over(struct control *control)
+{
+    uint32_t count = control->sockets.count;
+    int *fds = calloc(count + ADMIN_LISTENERS_MAX, sizeof(*fds));
+    if (fds == NULL) {
+        journal(JOURNAL_ERROR, "no handover: out of memory");
+        return;
+    }
+    if (count)
+        memcpy(fds, control->sockets.fds, count * sizeof(*fds));
+    count += admin_sockets(control->admin, fds + count);
+    if (handover_begin(&control->handover, fds, count))
+        control->handover.until_ms = now_ms() + (uint64_t)control->settings->handover_timeout_ms;
+    free(fds);
+}
+
+/* Leaves the sockets to the new process; false: not yet. */
+static bool is_handed_over(struct control *control, const sigset_t *signals)
+{
+    if (handover_poll(&control->handover, now_ms()) != HANDOVER_DONE)
+        return false;
+    admin_stop(control->admin);
+    control->admin = NULL;
+    control->pid_written = false; /* the file is the new one's */
+    drain(control, MAIL_LEAVE, signals);
+    return true;
+}
+
 /* One signal; false: the process is to end. */
 static bool handle_signal(struct control *control, int signal, const sigset_t *signals)
 {
@@ -301,8 +332,9 @@ static bool handle_signal(struct control *control, int signal, const sigset_t *s
         post_all(control, MAIL_REOPEN_LOGS, NULL);
         journal(JOURNAL_NOTICE, "log files reopened");
         return true;
+    case SIGUSR2: hand_over(control); return true;
     case SIGTERM:
-    case SIGQUIT: drain(control, signals); return false;
+    case SIGQUIT: drain(control, MAIL_DRAIN, signals); return false;
     case SIGINT: return false;
     default: return true;
     }
@@ -312,12 +344,13 @@ static void serve(struct control *control, const sigset_t *signals)
 {
     bool running = true;
     while (running) {
-        long tick_ms = control->retired ? TICK_MS : IDLE_TICK_MS;
+        long tick_ms = control->retired || control->handover.child ? TICK_MS : IDLE_TICK_MS;
         struct timespec tick = { .tv_sec = tick_ms / 1000, .tv_nsec = tick_ms % 1000 * 1000000 };
         int signal = sigtimedwait(signals, NULL, &tick);
         if (signal > 0)
             running = handle_signal(control, signal, signals);
         free_released(control);
+        running = running && !is_handed_over(control, signals);
         if (running)
             resolve_again(control);
     }
@@ -347,7 +380,7 @@ static void stop(struct control *control)
 static void block_signals(sigset_t *signals)
 {
     sigemptyset(signals);
-    static const int taken[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT, SIGUSR1, SIGPIPE };
+    static const int taken[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2, SIGPIPE };
     for (size_t i = 0; i < COUNT_OF(taken); i++)
         sigaddset(signals, taken[i]);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
@@ -388,6 +421,7 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
         if (greeting == CONTROL_DEMO)
             demo_print(stdout, sockets_first_text(&control.sockets));
         fflush(stdout);
+        handover_finish();
         serve(&control, &signals);
     }
     stop(&control);

@@ -3,6 +3,7 @@
 #include "core/app/commands.h"
 #include "core/app/control.h"
 #include "core/app/demo.h"
+#include "core/app/handover.h"
 #include "core/app/kinds.h"
 #include "core/base/hash.h"
 
@@ -123,6 +124,7 @@ int main(int argc, char **argv)
         return COMMAND_EXIT_OK;
     }
     hash_start();
+    handover_start(argv);
     size_t room = (size_t)argc + 1;
     struct arguments arguments = { .paths = calloc(room, sizeof(char *)),
                                    .rest = calloc(room, sizeof(char *)),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/app/sockets.h"
 
+#include "core/app/handover.h"
 #include "core/app/journal.h"
 #include "net/transport/listener.h"
 
@@ -18,10 +19,11 @@ static bool open_one(struct sockets *sockets, const struct listener_setting *set
 {
     struct address address;
     const char *reason = "not a numeric address";
-    int fd = -1;
-    bool opened = address_parse(setting->address, *port, &address) &&
-                  listener_bind(&address, setting->backlog, &fd, &reason) == ERROR_OK;
-    if (!opened) {
+    bool numeric = address_parse(setting->address, *port, &address);
+    int fd = numeric ? handover_take(&address) : -1;
+    if (fd >= 0)
+        (void)listen(fd, setting->backlog);
+    else if (!numeric || listener_bind(&address, setting->backlog, &fd, &reason) != ERROR_OK) {
         report_add(report, REPORT_ERROR, NULL, "proxy_listen", "cannot listen on %.*s:%u: %s",
                    SLICE_FORMAT(setting->address), setting->port, reason);
         return false;
@@ -100,15 +102,13 @@ bool sockets_open(struct sockets *sockets, const struct settings *settings, unsi
 
 void sockets_given(struct sockets *sockets, unsigned shard)
 {
-    for (uint32_t i = 0; i < sockets->per_shard; i++)
-        sockets->fds[shard * sockets->per_shard + i] = -1;
+    sockets->given_count = (shard + 1) * sockets->per_shard;
 }
 
 void sockets_close(struct sockets *sockets)
 {
-    for (uint32_t i = 0; i < sockets->count; i++)
-        if (sockets->fds[i] >= 0)
-            close(sockets->fds[i]);
+    for (uint32_t i = sockets->given_count; i < sockets->count; i++)
+        close(sockets->fds[i]);
     free(sockets->fds);
     free(sockets->ports);
     *sockets = (struct sockets){ 0 };

@@ -9,6 +9,7 @@ struct sockets {
     int *fds; /* of shard 0, then of shard 1 ... */
     uint16_t *ports; /* by listener */
     uint32_t per_shard, count;
+    uint32_t given_count; /* the first ones, which shards have taken and close */
     char first_text[64];
 };
 
@@ -17,7 +18,7 @@ struct sockets {
 bool sockets_open(struct sockets *sockets, const struct settings *settings, unsigned shard_count,
                   struct report *report);
 
-/* A shard has taken its ones: it closes them. */
+/* A shard has taken its ones and closes them; shards take them in order. */
 void sockets_given(struct sockets *sockets, unsigned shard);
 
 /* Those that no shard has taken. */

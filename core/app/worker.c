@@ -10,7 +10,8 @@ static void deliver(struct shard *shard, const struct mail *mail)
     struct proxy *proxy = proxy_of(shard);
     switch ((enum worker_mail)mail->kind) {
     case MAIL_SNAPSHOT: proxy_adopt(proxy, mail->pointer); break;
-    case MAIL_DRAIN: proxy_drain(proxy); break;
+    case MAIL_DRAIN: proxy_drain(proxy, LISTENER_TAKE_BACKLOG); break;
+    case MAIL_LEAVE: proxy_drain(proxy, LISTENER_LEAVE_BACKLOG); break;
     case MAIL_REOPEN_LOGS: access_log_reopen(&proxy->log); break;
     case MAIL_STOP: shard->stopping = true; break;
     }

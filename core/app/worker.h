@@ -10,6 +10,7 @@
 enum worker_mail {
     MAIL_SNAPSHOT, /* pointer: the snapshot to adopt */
     MAIL_DRAIN,
+    MAIL_LEAVE, /* the same, but another process goes on with the listening sockets */
     MAIL_REOPEN_LOGS,
     MAIL_STOP
 };

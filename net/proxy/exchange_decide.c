@@ -118,9 +118,10 @@ static void show_decision(struct exchange *exchange)
         { SLICE("Kong-Service-Id"), service ? slice_of(service->id) : (struct slice){ NULL, 0 } },
         { SLICE("Kong-Service-Name"), service ? service->name : (struct slice){ NULL, 0 } },
     };
-    for (size_t i = 0; i < COUNT_OF(shown); i++)
+    bool enough = true;
+    for (size_t i = 0; enough && i < COUNT_OF(shown); i++)
         if (shown[i].value.data)
-            (void)exchange_set_response_header(exchange, shown[i].name, shown[i].value);
+            enough = exchange_set_response_header(exchange, shown[i].name, shown[i].value);
 }
 
 static bool wants_decision(const struct exchange *exchange)

@@ -123,11 +123,11 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
     snapshot_superseded(before, proxy->shard->index);
 }
 
-void proxy_drain(struct proxy *proxy)
+void proxy_drain(struct proxy *proxy, enum listener_backlog backlog)
 {
     proxy->draining = true;
     for (uint32_t i = 0; i < proxy->listener_count; i++)
-        listener_stop(&proxy->listeners[i]);
+        listener_stop(&proxy->listeners[i], backlog);
     for (struct list_node *node = proxy->clients.next; node != &proxy->clients;) {
         struct client *client = CONTAINER_OF(node, struct client, node);
         node = node->next;
@@ -137,7 +137,7 @@ void proxy_drain(struct proxy *proxy)
 
 void proxy_abort(struct proxy *proxy)
 {
-    proxy_drain(proxy);
+    proxy_drain(proxy, LISTENER_TAKE_BACKLOG);
     for (struct list_node *node = proxy->clients.next; node != &proxy->clients;) {
         struct client *client = CONTAINER_OF(node, struct client, node);
         node = node->next;

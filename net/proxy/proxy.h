@@ -106,7 +106,7 @@ void proxy_close(struct proxy *proxy);
 void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot);
 
 /* Stops accepting and ends idle connections; those with a request end after it. */
-void proxy_drain(struct proxy *proxy);
+void proxy_drain(struct proxy *proxy, enum listener_backlog backlog);
 
 /* Ends everything at once; the shard turns on until proxy_is_empty. */
 void proxy_abort(struct proxy *proxy);

@@ -78,6 +78,14 @@ uint16_t address_port(const struct address *address)
     return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port);
 }
 
+void address_set_port(struct address *address, uint16_t port)
+{
+    if (address->any.sa_family == AF_INET6)
+        address->v6.sin6_port = htons(port);
+    else
+        address->v4.sin_port = htons(port);
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
     if (a->size != b->size || a->any.sa_family != b->any.sa_family)

@@ -35,6 +35,7 @@ bool address_parse(struct slice text, uint16_t port, struct address *address);
 bool address_parse_range(struct slice text, struct address_range *range);
 struct address_range address_single(const struct address *address); /* the range of that one */
 uint16_t address_port(const struct address *address);
+void address_set_port(struct address *address, uint16_t port);
 bool address_equal(const struct address *a, const struct address *b); /* port included */
 
 /* The numeric text without port and brackets, with NUL; its size. */

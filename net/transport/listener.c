@@ -106,11 +106,12 @@ static void take_backlog(struct listener *listener)
     }
 }
 
-void listener_stop(struct listener *listener)
+void listener_stop(struct listener *listener, enum listener_backlog backlog)
 {
     if (listener->stopped)
         return;
-    take_backlog(listener);
+    if (backlog == LISTENER_TAKE_BACKLOG)
+        take_backlog(listener);
     listener->stopped = true;
     timer_disarm(&listener->shard->timers, &listener->retry_timer);
     if (listener->accept_op.armed)

@@ -51,8 +51,8 @@ static void start(void)
 
 static void end(void)
 {
-    listener_stop(&listener);
-    listener_stop(&listener);
+    listener_stop(&listener, LISTENER_TAKE_BACKLOG);
+    listener_stop(&listener, LISTENER_TAKE_BACKLOG);
     shard_setup_turn_for(&shard, 2);
     cr_assert_not(listener.accept_op.armed);
     for (uint64_t i = 0; i < accepted_count; i++)
@@ -149,7 +149,7 @@ Test(listener, a_stopped_one_refuses)
     uint16_t port = listener.port;
     connect_some(1);
     cr_assert(shard_setup_turn_until_count(&shard, &accepted_count, 1));
-    listener_stop(&listener);
+    listener_stop(&listener, LISTENER_TAKE_BACKLOG);
     listener_pause(&listener);
     listener_resume(&listener);
     shard_setup_turn_for(&shard, 5);

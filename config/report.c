@@ -66,8 +66,10 @@ void report_write(const struct report_place *place, const char *format, ...)
     struct report_entry entry = {
         .kind = place->kind,
         .shape = place->shape,
+        .order = report->count,
         .file = "",
         .id = place->id ? keep(report, place->id) : NULL,
+        .meant = place->meant ? keep(report, place->meant) : NULL,
         .path = keep(report, place->path ? place->path : ""),
     };
     if (position) {
@@ -90,7 +92,7 @@ static int compare(const void *left, const void *right)
     if (a->column != b->column)
         return a->column < b->column ? -1 : 1;
     int by_path = strcmp(a->path, b->path);
-    return by_path ? by_path : strcmp(a->reason, b->reason);
+    return by_path ? by_path : a->order < b->order ? -1 : 1;
 }
 
 void report_sort(struct report *report)
@@ -121,6 +123,8 @@ void report_print(const struct report *report, FILE *out)
         print_clean(entry->path, out);
         fputs(entry->path[0] ? ": " : "", out);
         print_clean(entry->reason, out);
+        if (entry->meant)
+            fprintf(out, " (did you mean '%s'?)", entry->meant);
         fputc('\n', out);
     }
     uint32_t printed = 0;

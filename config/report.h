@@ -24,9 +24,11 @@ struct report_entry {
     enum report_shape shape;
     const char *file; /* "" when it is not about a file */
     uint32_t line, column;
+    uint32_t order;   /* in which it was reported */
     const char *path; /* "services[0].routes[1].paths[0]", see report_split */
     const char *id; /* of a record that stands twice; NULL: unknown */
     const char *reason;
+    const char *meant; /* the name that was probably meant, or NULL */
 };
 
 struct report {
@@ -48,13 +50,14 @@ struct report_place {
     const char *path;
     enum report_shape shape;
     const char *id; /* for REPORT_TWICE; may be NULL */
+    const char *meant; /* "(did you mean '...'?)" behind the reason; may be NULL */
 };
 void report_write(const struct report_place *place, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* report_add(report, kind, position, path, format, ...) */
-#define report_add(report, kind, position, path, ...)                                              \
-    report_write(&(const struct report_place){ report, kind, position, path, REPORT_FIELD, NULL }, \
+#define report_add(report, kind, position, path, ...)                                                    \
+    report_write(&(const struct report_place){ report, kind, position, path, REPORT_FIELD, NULL, NULL }, \
                  __VA_ARGS__)
 
 void report_sort(struct report *report); /* by file, line, column */

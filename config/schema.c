@@ -219,7 +219,7 @@ static bool read_strings(const struct reading *reading, const struct node *node,
     return good;
 }
 
-/* The names are what `check` is for; the values are any texts. */
+/* The names are what `check` is for; the values are any texts. As in Kong a bad name is an error of the map. */
 static bool read_map_entry(const struct reading *reading, const struct node_entry *entry,
                            struct schema_map_entry *out)
 {
@@ -230,7 +230,7 @@ static bool read_map_entry(const struct reading *reading, const struct node_entr
     const char *reason = value_check_text(reading->field, entry->key);
     if (reason) {
         struct node key = { .kind = NODE_STRING, .position = entry->key_position, .text = entry->key };
-        return refuse_text(&one, &key, reason);
+        return refuse_text(reading, &key, reason);
     }
     out->name = arena_copy(place.arena, entry->key);
     if (out->name.data == NULL)
@@ -344,11 +344,11 @@ static bool report_unknown(const struct schema *schema, const struct node_entry 
 {
     const char *nearest = schema_nearest(schema, entry->key);
     struct config_place deeper = schema_place(place, entry->key.data);
-    if (nearest)
-        report_add(place->report, REPORT_ERROR, &entry->key_position, deeper.path,
-                   "unknown field (did you mean '%s'?)", nearest);
-    else
-        report_add(place->report, REPORT_ERROR, &entry->key_position, deeper.path, "unknown field");
+    struct report_place at = { .report = place->report,
+                               .position = &entry->key_position,
+                               .path = deeper.path,
+                               .meant = nearest };
+    report_write(&at, "unknown field");
     return false;
 }
 

@@ -74,10 +74,12 @@ static const struct field config_fields[] = {
 static void check_config(void *value, const struct node *node, const struct config_place *place)
 {
     const struct acl_config *config = value;
-    if (config->allow.count == 0 && config->deny.count == 0)
-        schema_error(place, node, "", "at least one of these fields must be non-empty: 'allow', 'deny'");
-    if (config->allow.count > 0 && config->deny.count > 0)
-        schema_error(place, node, "", "only one of these fields must be non-empty: 'allow', 'deny'");
+    static const char names[] = "of these fields must be non-empty: 'config.allow', 'config.deny'";
+    bool allows = config->allow.count > 0, denies = config->deny.count > 0;
+    if (allows == denies)
+        schema_error(place, node, "", "exactly one %s", names);
+    if (!allows && !denies) /* Kong has both rules */
+        schema_error(place, node, "", "at least one %s", names);
 }
 
 /* --- requests ------------------------------------------------------------------------------------------- */

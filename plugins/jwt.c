@@ -133,6 +133,12 @@ static void warn(const struct config_place *place, const struct node *node, cons
     report_add(place->report, REPORT_WARNING, position, deeper.path, "%s", reason);
 }
 
+/* Kong says so beside what is wrong with the key. */
+static void refuse_algorithm(const struct node *node, const struct config_place *place)
+{
+    schema_error(place, node, "", "failed conditional validation given value of field 'algorithm'");
+}
+
 static void prepare_public_key(struct jwt_secret *secret, const struct node *node,
                                const struct config_place *place)
 {
@@ -144,14 +150,18 @@ static void prepare_public_key(struct jwt_secret *secret, const struct node *nod
             warn(place, node, "rsa_public_key", "missing: no token of this credential can be verified");
         else
             schema_error(place, node, "rsa_public_key", "required field missing");
+        if (!elliptic)
+            refuse_algorithm(node, place);
         return;
     }
     const char *problem = key_problem(public_key_read(secret->rsa_public_key, signature_of(secret->algorithm),
                                                       place->arena, &secret->public_key));
     if (problem)
         schema_error(place, node, "rsa_public_key", "%s", problem);
-    else if (!elliptic && secret->algorithm != JWT_EDDSA &&
-             public_key_bits(secret->public_key) < ADVISED_RSA_BITS)
+    if (problem && !elliptic)
+        refuse_algorithm(node, place);
+    if (!problem && !elliptic && secret->algorithm != JWT_EDDSA &&
+        public_key_bits(secret->public_key) < ADVISED_RSA_BITS)
         warn(place, node, "rsa_public_key", "RSA keys should have at least 2048 bits");
 }
 

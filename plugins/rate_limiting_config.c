@@ -106,6 +106,21 @@ _Static_assert(COUNT_OF(rate_limiting_fields) == RATE_LIMITING_FIELD_COUNT, "cou
 
 /* --- rules over several fields -------------------------------------------------------------------------- */
 
+struct limit_order {
+    int shorter, longer; /* enum period */
+};
+
+/* At the limit's place, but as an error of the whole configuration: so Kong has it. */
+static void refuse_order(const struct rate_limiting_config *config, const struct limit_order *order,
+                         const struct node *node, const struct config_place *place)
+{
+    const struct node *limit = node_find(node, period_names[order->longer].data);
+    report_add(place->report, REPORT_ERROR, limit ? &limit->position : place->position, place->path,
+               "The limit for %s(%.1f) cannot be lower than the limit for %s(%.1f)",
+               period_names[order->longer].data, config->limits[order->longer],
+               period_names[order->shorter].data, config->limits[order->shorter]);
+}
+
 static void check_limits(const struct rate_limiting_config *config, const struct node *node,
                          const struct config_place *place)
 {
@@ -115,16 +130,14 @@ static void check_limits(const struct rate_limiting_config *config, const struct
         if (isnan(limit))
             continue;
         if (shorter >= 0 && limit < config->limits[shorter])
-            schema_error(place, node, period_names[i].data,
-                         "The limit for %s(%.1f) cannot be lower than the limit for %s(%.1f)",
-                         period_names[i].data, limit, period_names[shorter].data, config->limits[shorter]);
+            refuse_order(config, &(struct limit_order){ shorter, i }, node, place);
         if (config->policy == LIMIT_POLICY_LOCAL && limit > UINT32_MAX)
             schema_error(place, node, period_names[i].data,
                          "a limit above %u is not supported by policy local", UINT32_MAX);
         shorter = i;
     }
     if (shorter < 0)
-        schema_error(place, node, "second",
+        schema_error(place, node, "",
                      "at least one of these fields must be non-empty: 'config.second', 'config.minute', "
                      "'config.hour', 'config.day', 'config.month', 'config.year'");
 }
@@ -132,10 +145,15 @@ static void check_limits(const struct rate_limiting_config *config, const struct
 static void check_rest(const struct rate_limiting_config *config, const struct node *node,
                        const struct config_place *place)
 {
+    const char *missing = NULL;
     if (config->limit_by == LIMIT_BY_HEADER && config->header_name.data == NULL)
-        schema_error(place, node, "header_name", "required field missing");
+        missing = "header_name";
     if (config->limit_by == LIMIT_BY_PATH && config->path.data == NULL)
-        schema_error(place, node, "path", "required field missing");
+        missing = "path";
+    if (missing) {
+        schema_error(place, node, missing, "required field missing");
+        schema_error(place, node, "", "failed conditional validation given value of field 'config.limit_by'");
+    }
     if (config->policy == LIMIT_POLICY_CLUSTER)
         schema_error(place, node, "policy", "cluster is not supported: it needs Postgres");
     if (config->old.ssl)

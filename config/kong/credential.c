@@ -76,15 +76,17 @@ static void add_to_model(struct kong_reader *reader, const struct credential_kin
         kong_fail_memory(reader);
 }
 
-/* A key that other consumers may have too names one entity only beside its consumer. */
+/* As in Kong: the collection, any workspace, and the key, behind its consumer where others may have it too. */
 static struct slice id_key(struct kong_reader *reader, const struct kong_owned *one, struct slice given)
 {
     const struct credential *credential = one->credential;
-    if (given.data == NULL || !credential->kind->per_consumer)
+    if (given.data == NULL)
         return given;
+    if (!credential->kind->per_consumer)
+        return arena_format(&reader->scratch, "%s:*:%.*s", credential->kind->name, SLICE_FORMAT(given));
     struct slice consumer = credential->consumer ? slice_of(credential->consumer->entity.id)
                                                  : kong_reference_text(node_find(one->node, "consumer"));
-    return arena_format(&reader->scratch, "%s:%.*s:%.*s", credential->kind->name, SLICE_FORMAT(consumer),
+    return arena_format(&reader->scratch, "%s:*:%.*s:%.*s", credential->kind->name, SLICE_FORMAT(consumer),
                         SLICE_FORMAT(given));
 }
 
@@ -149,6 +151,25 @@ void kong_read_credential(struct kong_reader *reader, const struct node *node,
     add(reader, &one, place);
 }
 
+/* Kong knows them by their ids, which say the same when they were derived. */
+static void report_twice(const struct credential *first, const struct kong_owned *one,
+                         const struct config_place *place)
+{
+    const struct credential *again = one->credential;
+    const char *key_name = again->kind->key_name;
+    const struct node *value = node_find(one->node, key_name);
+    struct config_place deeper = schema_place(place, key_name);
+    bool same_id = strcmp(first->entity.id, again->entity.id) == 0;
+    struct report_place at = { .report = place->report,
+                               .position = value ? &value->position : &one->node->position,
+                               .path = deeper.path,
+                               .shape = REPORT_TWICE,
+                               .id = again->entity.id };
+    report_write(&at, "uniqueness violation: '%s' entity with %s%s set to '%s' already declared",
+                 again->kind->name, same_id ? "primary key" : "consumer and ", same_id ? "" : key_name,
+                 same_id ? again->entity.id : again->consumer->entity.id);
+}
+
 static bool is_only_one(struct kong_reader *reader, const struct kong_owned *one,
                         const struct config_place *place)
 {
@@ -161,9 +182,7 @@ static bool is_only_one(struct kong_reader *reader, const struct kong_owned *one
     if (name.data == NULL || !map_add(&one->kind->index.names, name, one->credential, &existing))
         return kong_fail_memory(reader);
     if (existing != NULL)
-        schema_error(place, one->node, kind->key_name,
-                     "uniqueness violation: '%s' entity with consumer, %s set to '%.*s' already declared",
-                     kind->name, kind->key_name, SLICE_FORMAT(name));
+        report_twice(existing, one, place);
     return existing == NULL;
 }
 

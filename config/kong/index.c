@@ -25,9 +25,16 @@ bool kong_unique(struct kong_reader *reader, const struct kong_unique *unique, c
         return kong_fail_memory(reader);
     if (existing == NULL)
         return true;
-    schema_error(place, node, unique->field,
-                 "uniqueness violation: '%s' entity with %s set to '%.*s' already declared", unique->kind,
-                 unique->label ? unique->label : unique->field, SLICE_FORMAT(unique->value));
+    const struct node *value = node_find(node, unique->field);
+    const struct entity *entity = unique->owner;
+    struct config_place deeper = schema_place(place, unique->field);
+    struct report_place at = { .report = reader->report,
+                               .position = value ? &value->position : &node->position,
+                               .path = deeper.path,
+                               .shape = REPORT_TWICE,
+                               .id = entity->id[0] ? entity->id : NULL };
+    report_write(&at, "uniqueness violation: '%s' entity with %s set to '%.*s' already declared",
+                 unique->kind, unique->label ? unique->label : unique->field, SLICE_FORMAT(unique->value));
     return false;
 }
 
@@ -131,18 +138,44 @@ static void *look_up(const struct kong_index *index, struct slice text)
     return found ? found : map_find(&index->names, text);
 }
 
+/* The value as Kong repeats it: a text as it is, a record as JSON; absent when memory is exhausted. */
+static struct slice reference_words(struct kong_reader *reader, const struct node *value)
+{
+    if (value->kind == NODE_STRING)
+        return value->text;
+    struct slice text = SLICE("{");
+    for (uint32_t i = 0; i < value->count && text.data; i++) {
+        const struct node_entry *entry = &value->entries[i];
+        const char *quote = entry->value->kind == NODE_STRING ? "\"" : "";
+        text = arena_format(&reader->scratch, "%.*s%s\"%.*s\":%s%.*s%s", SLICE_FORMAT(text), i ? "," : "",
+                            SLICE_FORMAT(entry->key), quote, SLICE_FORMAT(entry->value->text), quote);
+    }
+    return text.data ? arena_format(&reader->scratch, "%.*s}", SLICE_FORMAT(text)) : text;
+}
+
+static void report_dangling(struct kong_reader *reader, const struct kong_reference *reference)
+{
+    struct config_place place = { .report = reader->report, .arena = &reader->scratch };
+    struct slice words = reference_words(reader, reference->value);
+    place.path = reference->path;
+    place = schema_place(&place, reference->field);
+    struct report_place at = { .report = reader->report,
+                               .position = &reference->value->position,
+                               .path = place.path,
+                               .shape = REPORT_DANGLING };
+    if (words.data == NULL)
+        kong_fail_memory(reader);
+    report_write(&at, "invalid reference '%s: %.*s' (no such entry in '%s')", reference->field,
+                 SLICE_FORMAT(words), reference->index->kind);
+}
+
 void kong_resolve(struct kong_reader *reader)
 {
     for (struct kong_reference *reference = reader->references; reference; reference = reference->next) {
         struct slice text = kong_reference_text(reference->value);
         void *found = look_up(reference->index, text);
         memcpy(reference->target, &found, sizeof(found));
-        if (found != NULL)
-            continue;
-        struct config_place place = { reader->report, &reader->scratch, reference->path, NULL };
-        place = schema_place(&place, reference->field);
-        report_add(reader->report, REPORT_ERROR, &reference->value->position, place.path,
-                   "invalid reference '%s: %.*s' (no such entry in '%s')", reference->field,
-                   SLICE_FORMAT(text), reference->index->kind);
+        if (found == NULL)
+            report_dangling(reader, reference);
     }
 }

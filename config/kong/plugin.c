@@ -56,23 +56,29 @@ static void read_config(struct kong_reader *reader, struct plugin_instance *inst
     schema_read(schema, node_find(node, "config"), &deeper, instance->config);
 }
 
-/* Part of the key of a derived id: of an entity around it the id, of a reference its text. */
-static struct slice scope_text(const struct entity *around, const struct node *node, const char *field)
+/* Part of the key of a derived id: of an entity around it the id, of a reference its text. Kong leaves a
+ * reference written as a record out. */
+static struct slice add_scope(struct kong_reader *reader, struct slice key, const struct entity *around,
+                              const struct node *reference)
 {
-    struct slice text = around ? slice_of(around->id) : kong_reference_text(node_find(node, field));
-    return text.data ? text : SLICE("");
+    struct slice text = around ? slice_of(around->id) : SLICE("");
+    if (around == NULL && reference && reference->kind == NODE_MAPPING)
+        return key;
+    if (around == NULL && reference && reference->kind == NODE_STRING)
+        text = reference->text;
+    return arena_format(&reader->scratch, "%.*s:%.*s", SLICE_FORMAT(key), SLICE_FORMAT(text));
 }
 
 static struct slice id_key(struct kong_reader *reader, const struct kong_plugin *wide,
                            const struct node *node, const struct kong_parent *parent)
 {
-    if (wide->instance.entity.name.data != NULL)
-        return wide->instance.entity.name;
-    struct slice route = scope_text(parent->route ? &parent->route->entity : NULL, node, "route");
-    struct slice service = scope_text(parent->service ? &parent->service->entity : NULL, node, "service");
-    struct slice consumer = scope_text(parent->consumer ? &parent->consumer->entity : NULL, node, "consumer");
-    return arena_format(&reader->scratch, "plugins:*:%.*s:%.*s:%.*s:%.*s", SLICE_FORMAT(wide->name),
-                        SLICE_FORMAT(route), SLICE_FORMAT(service), SLICE_FORMAT(consumer));
+    struct slice key = arena_format(&reader->scratch, "plugins:*:%.*s", SLICE_FORMAT(wide->name));
+    key = add_scope(reader, key, parent->route ? &parent->route->entity : NULL, node_find(node, "route"));
+    key =
+        add_scope(reader, key, parent->service ? &parent->service->entity : NULL, node_find(node, "service"));
+    key = add_scope(reader, key, parent->consumer ? &parent->consumer->entity : NULL,
+                    node_find(node, "consumer"));
+    return key;
 }
 
 /* Returns how many references there are. */

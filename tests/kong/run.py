@@ -7,7 +7,8 @@ Each cases/AREA.json holds {"area", "settings", "config", "cases": [{"name", "st
 {"request", "expect"}. Per area a gateway is started with the configuration, before an origin that gives the
 answer which the request asks for in X-Reply (JSON: status, reason, headers, body, chunked, delay, hangup).
 In the files {PORT} {TLS} {ADMIN} {ORIGIN} stand for ports. The pauses that Kong needed between steps ("sleep")
-are not kept: our counters are exact at once.
+are not kept: our counters are exact at once. The areas config-errors and config-good are answers to POST
+/config; configs.py plays them through `sluice check --json`.
 
 not_covered.txt lists what is not built yet, differences.txt what differs on purpose; a case in neither must
 be as recorded. A case listed as not covered that passes is named, so that the list shrinks.
@@ -25,6 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, ROOT)
 sys.dont_write_bytecode = True
 
+from tests.kong import configs  # noqa: E402
 from tests.kong.lists import Differences, NotCovered  # noqa: E402
 from tests.kong.matching import check_answer, check_upstream  # noqa: E402
 from tests.support import client, gateway, net, origin, wire  # noqa: E402
@@ -208,7 +210,8 @@ def main():
     for path in sorted(glob.glob(os.path.join(HERE, "cases", "*.json")), key=os.path.getsize, reverse=True):
         name = os.path.basename(path)[:-5]
         if not options.only or name in options.only:
-            jobs.append(Job(name, lambda t, path=path: play_area(t, path, options.case), AREA_SECONDS))
+            play = configs.play_area if name in configs.AREAS else play_area
+            jobs.append(Job(name, lambda t, path=path, play=play: play(t, path, options.case), AREA_SECONDS))
     report = Report(options.verbose)
     run_jobs(jobs, options.jobs, report.done)
     sys.exit(report.end())

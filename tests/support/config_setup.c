@@ -95,8 +95,10 @@ bool config_setup_reported(const struct config_setup *setup, uint32_t line, cons
 {
     for (uint32_t i = 0; i < setup->report.count; i++) {
         const struct report_entry *entry = &setup->report.entries[i];
-        if ((line == 0 || entry->line == line) && strcmp(entry->path, path) == 0 &&
-            strstr(entry->reason, reason))
+        char text[1024];
+        snprintf(text, sizeof(text), entry->meant ? "%s (did you mean '%s'?)" : "%s", entry->reason,
+                 entry->meant);
+        if ((line == 0 || entry->line == line) && strcmp(entry->path, path) == 0 && strstr(text, reason))
             return true;
     }
     return false;

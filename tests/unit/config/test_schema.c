@@ -166,7 +166,7 @@ static const struct {
     { "{strings: [a]}", "at.strings[0]", "'a' does not begin with x" },
     { "{strings: [x, x, x]}", "at.strings", "length must be at most 2" },
     { "{map: []}", "at.map", "expected a map" },
-    { "{map: {a: [b]}}", "at.map.a", "'a' does not begin with x" },
+    { "{map: {a: [b]}}", "at.map", "'a' does not begin with x" },
     { "{map: {x: b}}", "at.map.x", "expected an array" },
     { "{map: {x: [1]}}", "at.map.x[0]", "expected a string" },
     { "{part: 1}", "at.part", "expected a record" },

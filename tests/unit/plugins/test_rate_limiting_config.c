@@ -9,14 +9,15 @@
 static const struct {
     const char *text, *field, *reason;
 } refused[] = {
-    { "{}", "second", "at least one of these fields must be non-empty" },
-    { "{second: 10, minute: 5}", "minute",
+    { "{}", "test", "at least one of these fields must be non-empty" },
+    { "{second: 10, minute: 5}", "test",
       "The limit for minute(5.0) cannot be lower than the limit for second(10.0)" },
-    { "{second: 1, year: 0.5}", "year", "The limit for year(0.5) cannot be lower" },
+    { "{second: 1, year: 0.5}", "test", "The limit for year(0.5) cannot be lower" },
     { "{minute: 0}", "minute", "value must be greater than 0" },
     { "{minute: .nan}", "minute", "expected a number" },
     { "{minute: x}", "minute", "expected a number" },
     { "{minute: 1, limit_by: header}", "header_name", "required field missing" },
+    { "{minute: 1, limit_by: header}", "test", "given value of field 'config.limit_by'" },
     { "{minute: 1, limit_by: header, header_name: a b}", "header_name", "bad header name" },
     { "{minute: 1, limit_by: path}", "path", "required field missing" },
     { "{minute: 1, limit_by: path, path: a}", "path", "should start with: /" },

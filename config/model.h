@@ -3,6 +3,7 @@
  * Built by a front-end on the control thread in one arena, then only read: the snapshot keeps it alive. */
 #pragma once
 
+#include "config/action.h"
 #include "config/match.h"
 #include "config/plugin_kind.h"
 #include "config/service.h"
@@ -51,6 +52,7 @@ struct route {
     bool strip_path, preserve_host, request_buffering, response_buffering;
     int path_handling; /* enum path_handling */
     int64_t created_at; /* seconds; ties in the traditional flavor */
+    const struct action *action; /* NULL: the fields above and the service's are all */
 };
 
 struct consumer {
@@ -89,6 +91,7 @@ struct model {
     struct arena arena; /* owns everything below */
     unsigned holder_count;
     bool kong_headers; /* a Kong configuration is loaded: X-Kong-* headers are sent */
+    enum answer_style style; /* for requests without a route: Kong's if there is a Kong configuration */
     enum router_flavor kong_flavor; /* how Kong's routes rank; set before they are read */
     MODEL_VECTOR(upstream, upstreams);
     MODEL_VECTOR(service, services);

@@ -26,12 +26,9 @@ static void wake_done(struct op *op, int32_t result, uint32_t cqe_flags)
     (void)cqe_flags;
     struct mailbox *mailbox = CONTAINER_OF(op, struct mailbox, op);
     CHECK(result == (int32_t)sizeof(mailbox->event_value));
-    uint32_t written = __atomic_load_n(&mailbox->written, __ATOMIC_ACQUIRE);
-    while (mailbox->read != written) {
-        struct mail mail = mailbox->slots[mailbox->read % MAILBOX_SLOTS];
-        __atomic_store_n(&mailbox->read, mailbox->read + 1, __ATOMIC_RELEASE);
+    struct mail mail;
+    while (mailbox_take(mailbox, &mail))
         mailbox->deliver(mailbox->shard, &mail);
-    }
     listen_again(mailbox);
 }
 
@@ -47,6 +44,15 @@ void mailbox_listen(struct mailbox *mailbox, struct shard *shard, mail_deliver_f
     mailbox->shard = shard;
     mailbox->deliver = deliver;
     listen_again(mailbox);
+}
+
+bool mailbox_take(struct mailbox *mailbox, struct mail *mail)
+{
+    if (mailbox->read == __atomic_load_n(&mailbox->written, __ATOMIC_ACQUIRE))
+        return false;
+    *mail = mailbox->slots[mailbox->read % MAILBOX_SLOTS];
+    __atomic_store_n(&mailbox->read, mailbox->read + 1, __ATOMIC_RELEASE);
+    return true;
 }
 
 enum error mailbox_post(struct mailbox *mailbox, unsigned kind, void *pointer)

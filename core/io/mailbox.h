@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bounded queue of messages to one shard from one writer (the control thread). The writer posts and
- * wakes the shard; the shard hands each message to its `deliver` between two loop turns. A full box
- * refuses: the writer keeps its message and says so. */
+/* A bounded queue of messages to one shard from one writer at a time (several agree among themselves). The
+ * writer posts and wakes the shard; the shard hands each message to its `deliver` between two loop turns. A
+ * full box refuses: the writer keeps its message and says so. A shard may listen at several boxes. */
 #pragma once
 
 #include "core/base/error.h"
@@ -34,6 +34,9 @@ void mailbox_close(struct mailbox *mailbox);
 
 /* On the shard's thread, once its ring is open. */
 void mailbox_listen(struct mailbox *mailbox, struct shard *shard, mail_deliver_fn *deliver);
+
+/* The oldest message that was not delivered; by the reader, or by anybody once that one has ended. */
+bool mailbox_take(struct mailbox *mailbox, struct mail *mail);
 
 /* By the writer. ERROR_LIMIT when the box is full. */
 enum error mailbox_post(struct mailbox *mailbox, unsigned kind, void *pointer) MUST_CHECK;

@@ -3,6 +3,7 @@
  * Built by a front-end on the control thread in one arena, then only read: the snapshot keeps it alive. */
 #pragma once
 
+#include "config/consumer.h"
 #include "config/action.h"
 #include "config/match.h"
 #include "config/plugin_kind.h"
@@ -55,20 +56,6 @@ struct route {
     const struct action *action; /* NULL: the fields above and the service's are all */
 };
 
-struct consumer {
-    struct entity entity; /* name = username */
-    struct slice custom_id;
-    struct credential *credentials, *last_credential; /* of the kinds that are `per_consumer` */
-};
-
-/* A credential of a plugin: its own struct begins with this one. */
-struct credential {
-    struct entity entity;
-    struct consumer *consumer;
-    const struct credential_kind *kind;
-    struct credential *next; /* of the same consumer, in the order of declaration */
-};
-
 /* One configuration of a plugin, attached to the most specific of its scopes. */
 struct plugin_instance {
     struct entity entity; /* name = instance_name */
@@ -77,6 +64,7 @@ struct plugin_instance {
     struct route *route;
     struct service *service;
     struct consumer *consumer;
+    struct consumer_group *consumer_group; /* not beside a consumer */
     uint64_t protocols;
     bool enabled;
 };
@@ -98,6 +86,7 @@ struct model {
     MODEL_VECTOR(route, routes);
     MODEL_VECTOR(match_rule, rules); /* what leads to them, of all front-ends, in no order */
     MODEL_VECTOR(consumer, consumers);
+    MODEL_VECTOR(consumer_group, consumer_groups);
     MODEL_VECTOR(plugin_instance, plugins);
     MODEL_VECTOR(certificate, certificates);
     MODEL_VECTOR(sni, snis);

@@ -48,6 +48,7 @@ struct acl_config {
     struct slices allow, deny;
     bool hide_groups_header;
     bool always_use_authenticated_groups;
+    bool include_consumer_groups;
 };
 
 static const struct field config_fields[] = {
@@ -69,6 +70,11 @@ static const struct field config_fields[] = {
       .offset = offsetof(struct acl_config, always_use_authenticated_groups),
       .fallback = "false",
       .help = "prefer the groups that a plugin found outside (ldap-auth ...); no plugin of this build does" },
+    { .name = "include_consumer_groups",
+      .type = FIELD_BOOLEAN,
+      .offset = offsetof(struct acl_config, include_consumer_groups),
+      .fallback = "false",
+      .help = "names of consumer groups count as groups, too" },
 };
 
 static void check_config(void *value, const struct node *node, const struct config_place *place)
@@ -92,43 +98,72 @@ static bool holds(const struct slices *groups, struct slice group)
     return false;
 }
 
-static bool is_in_any(const struct consumer *consumer, const struct slices *groups)
+/* All groups of a consumer, one after the other: its memberships, then its consumer groups if they count. */
+struct group_walk {
+    const struct acl_membership *membership; /* the next one */
+    const struct consumer *consumer;
+    uint32_t next; /* of consumer->groups */
+    uint32_t count;
+};
+
+static struct group_walk walk_groups(const struct acl_config *config, const struct consumer *consumer)
 {
-    const struct acl_membership *one = membership_from(consumer->credentials);
-    for (; one != NULL; one = membership_from(one->credential.next))
-        if (holds(groups, one->group))
+    return (struct group_walk){ .membership = membership_from(consumer->credentials),
+                                .consumer = consumer,
+                                .count = config->include_consumer_groups ? consumer->group_count : 0 };
+}
+
+static bool next_group(struct group_walk *walk, struct slice *group)
+{
+    if (walk->membership) {
+        *group = walk->membership->group;
+        walk->membership = membership_from(walk->membership->credential.next);
+        return true;
+    }
+    if (walk->next == walk->count)
+        return false;
+    *group = walk->consumer->groups[walk->next++]->entity.name;
+    return true;
+}
+
+static bool is_in_any(struct group_walk walk, const struct slices *groups)
+{
+    struct slice group;
+    while (next_group(&walk, &group))
+        if (holds(groups, group))
             return true;
     return false;
 }
 
 /* "gold, staff"; absent when memory is exhausted. */
-static struct slice join_groups(struct arena *arena, const struct consumer *consumer)
+static struct slice join_groups(struct arena *arena, const struct group_walk *groups)
 {
+    struct group_walk walk = *groups;
+    struct slice group;
     size_t size = 0;
-    const struct acl_membership *one = membership_from(consumer->credentials);
-    for (; one != NULL; one = membership_from(one->credential.next))
-        size += one->group.size + 2;
+    while (next_group(&walk, &group))
+        size += group.size + 2;
     char *text = arena_alloc(arena, size + 1);
     size = 0;
-    for (one = membership_from(consumer->credentials); text && one;
-         one = membership_from(one->credential.next)) {
+    walk = *groups;
+    while (text && next_group(&walk, &group)) {
         if (size > 0) {
             text[size++] = ',';
             text[size++] = ' ';
         }
-        memcpy(text + size, one->group.data, one->group.size);
-        size += one->group.size;
+        memcpy(text + size, group.data, group.size);
+        size += group.size;
     }
     return (struct slice){ text, size };
 }
 
 static enum verdict pass(const struct acl_config *config, struct exchange *exchange,
-                         const struct consumer *consumer)
+                         const struct group_walk *walk)
 {
     if (config->hide_groups_header)
         return VERDICT_CONTINUE;
     /* Kong sends the header to say that there are no groups, too. */
-    struct slice groups = join_groups(exchange_arena(exchange), consumer);
+    struct slice groups = join_groups(exchange_arena(exchange), walk);
     if (groups.data == NULL || !exchange_set_upstream_header(exchange, SLICE("X-Consumer-Groups"), groups))
         return exchange_respond_failure(exchange);
     return VERDICT_CONTINUE;
@@ -141,11 +176,12 @@ static enum verdict acl_access(const struct plugin_call *call)
     const struct consumer *consumer = exchange_consumer(exchange);
     if (consumer == NULL)
         return exchange_respond_error(exchange, 401, SLICE("Unauthorized"));
-    bool has_groups = membership_from(consumer->credentials) != NULL;
+    const struct group_walk groups = walk_groups(config, consumer);
+    bool has_groups = groups.membership != NULL || groups.count > 0;
     bool passes =
-        config->deny.count > 0 ? !is_in_any(consumer, &config->deny) : is_in_any(consumer, &config->allow);
+        config->deny.count > 0 ? !is_in_any(groups, &config->deny) : is_in_any(groups, &config->allow);
     if (passes)
-        return pass(config, exchange, consumer);
+        return pass(config, exchange, &groups);
     if (!has_groups && exchange_credential(exchange) == NULL)
         return exchange_respond_error(exchange, 401, SLICE("Unauthorized"));
     return exchange_respond_error(exchange, 403, SLICE("You cannot consume this service"));

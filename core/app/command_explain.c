@@ -92,7 +92,9 @@ static void print_scope(const struct plugin_instance *instance)
         const struct entity *entity;
     } scopes[] = { { "route", instance->route ? &instance->route->entity : NULL },
                    { "service", instance->service ? &instance->service->entity : NULL },
-                   { "consumer", instance->consumer ? &instance->consumer->entity : NULL } };
+                   { "consumer", instance->consumer ? &instance->consumer->entity : NULL },
+                   { "consumer group",
+                     instance->consumer_group ? &instance->consumer_group->entity : NULL } };
     for (size_t i = 0; i < COUNT_OF(scopes); i++) {
         if (scopes[i].entity == NULL)
             continue;
@@ -111,10 +113,12 @@ static void print_slot(const struct chain_slot *slot)
         printf("  %-24s priority %-7d", kind->name, kind->priority);
         print_scope(slot->instance);
     }
-    for (uint32_t i = 0; i < slot->variant_count; i++) {
-        printf("  %-24s priority %-7d", kind->name, kind->priority);
-        print_scope(slot->variants[i].instance);
-    }
+    const struct chain_variants *lists[] = { &slot->of_consumers, &slot->of_groups };
+    for (size_t l = 0; l < COUNT_OF(lists); l++)
+        for (uint32_t i = 0; i < lists[l]->count; i++) {
+            printf("  %-24s priority %-7d", kind->name, kind->priority);
+            print_scope(lists[l]->items[i].instance);
+        }
 }
 
 static bool print_plugins(struct explanation *it)

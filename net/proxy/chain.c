@@ -71,13 +71,28 @@ bool chain_source_init(struct chain_source *source, struct arena *arena, const s
     return true;
 }
 
-/* Kong's order from route+service+consumer down to global; without the consumer the same order holds. */
+/* Kong's order from consumer+route+service down to global; without those that do not apply it is the same. */
 static int rank_of(const struct plugin_instance *instance)
 {
-    int route = instance->route != NULL, service = instance->service != NULL;
-    if (instance->consumer)
-        return route && service ? 8 : route ? 7 : service ? 6 : 4;
-    return route && service ? 5 : route ? 3 : service ? 2 : 1;
+    enum { ROUTE = 1, SERVICE = 2, GROUP = 4, CONSUMER = 8 };
+    static const int ranks[] = {
+        [CONSUMER | ROUTE | SERVICE] = 12,
+        [GROUP | ROUTE | SERVICE] = 11,
+        [CONSUMER | ROUTE] = 10,
+        [CONSUMER | SERVICE] = 9,
+        [GROUP | ROUTE] = 8,
+        [GROUP | SERVICE] = 7,
+        [ROUTE | SERVICE] = 6,
+        [CONSUMER] = 5,
+        [GROUP] = 4,
+        [ROUTE] = 3,
+        [SERVICE] = 2,
+        [0] = 1,
+    };
+    int scope = instance->route ? ROUTE : 0;
+    scope |= instance->service ? SERVICE : 0;
+    scope |= instance->consumer ? CONSUMER : instance->consumer_group ? GROUP : 0;
+    return ranks[scope];
 }
 
 static const struct plugin_instance *better(const struct plugin_instance *a, const struct plugin_instance *b)
@@ -90,57 +105,84 @@ static const struct plugin_instance *better(const struct plugin_instance *a, con
 static int compare_variants(const void *left, const void *right)
 {
     const struct chain_variant *a = left, *b = right;
-    uint32_t ai = a->consumer->entity.index, bi = b->consumer->entity.index;
-    if (ai != bi)
-        return ai < bi ? -1 : 1;
+    if (a->whose->index != b->whose->index)
+        return a->whose->index < b->whose->index ? -1 : 1;
     return rank_of(b->instance) - rank_of(a->instance);
 }
 
-/* Keeps, per consumer, the most specific instance; it gives way to a better one without consumer. */
-static void settle_variants(struct chain_slot *slot)
+/* Keeps, per entity, the most specific instance. */
+static void settle(struct chain_variants *variants)
 {
-    if (slot->variant_count > 1)
-        qsort(slot->variants, slot->variant_count, sizeof(*slot->variants), compare_variants);
+    if (variants->count > 1)
+        qsort(variants->items, variants->count, sizeof(*variants->items), compare_variants);
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < slot->variant_count; i++) {
-        struct chain_variant *variant = &slot->variants[i];
-        if (kept > 0 && slot->variants[kept - 1].consumer == variant->consumer)
-            continue;
-        variant->instance = better(variant->instance, slot->instance);
-        slot->variants[kept++] = *variant;
+    for (uint32_t i = 0; i < variants->count; i++)
+        if (kept == 0 || variants->items[kept - 1].whose != variants->items[i].whose)
+            variants->items[kept++] = variants->items[i];
+    variants->count = kept;
+}
+
+/* What instances are for; they lie in up to three buckets. */
+struct chain_place {
+    struct chain_bucket *buckets[3];
+    const struct service *service;
+};
+
+static bool applies(const struct chain_slot *slot, const struct plugin_instance *instance,
+                    const struct chain_place *place)
+{
+    return instance->kind == &slot->plugin->kind &&
+           (instance->service == NULL || instance->service == place->service);
+}
+
+static void consider(struct chain_slot *slot, const struct plugin_instance *instance)
+{
+    struct chain_variants *variants = &slot->of_consumers;
+    const struct entity *whose = instance->consumer ? &instance->consumer->entity : NULL;
+    if (whose == NULL && instance->consumer_group) {
+        variants = &slot->of_groups;
+        whose = &instance->consumer_group->entity;
     }
-    slot->variant_count = kept;
-}
-
-static void consider(struct chain_slot *slot, const struct plugin_instance *instance,
-                     const struct service *service)
-{
-    if (instance->kind != &slot->plugin->kind || (instance->service && instance->service != service))
-        return;
-    if (instance->consumer)
-        slot->variants[slot->variant_count++] = (struct chain_variant){ instance->consumer, instance };
-    else
+    if (whose == NULL)
         slot->instance = better(slot->instance, instance);
+    else if (variants->items == NULL)
+        variants->count++; /* counted first, filled then */
+    else
+        variants->items[variants->count++] = (struct chain_variant){ whose, instance };
 }
 
-static bool fill_slot(struct chain_source *source, struct chain_slot *slot,
-                      struct chain_bucket *const buckets[3], const struct service *service)
+static void consider_all(struct chain_slot *slot, const struct chain_place *place)
 {
-    uint32_t most = 0;
     for (int b = 0; b < 3; b++)
-        most += buckets[b] ? buckets[b]->count : 0;
-    slot->variants = arena_array(source->arena, most ? most : 1, sizeof(*slot->variants));
-    if (slot->variants == NULL)
+        for (uint32_t i = 0; place->buckets[b] && i < place->buckets[b]->count; i++)
+            if (applies(slot, place->buckets[b]->items[i], place))
+                consider(slot, place->buckets[b]->items[i]);
+}
+
+static bool reserve(struct chain_source *source, struct chain_variants *variants)
+{
+    if (variants->count > 0)
+        variants->items = arena_array(source->arena, variants->count, sizeof(*variants->items));
+    bool good = variants->count == 0 || variants->items != NULL;
+    variants->count = 0;
+    return good;
+}
+
+static bool fill_slot(struct chain_source *source, struct chain_slot *slot, const struct chain_place *place)
+{
+    consider_all(slot, place);
+    slot->varies = slot->of_consumers.count > 0 || slot->of_groups.count > 0;
+    if (!slot->varies)
+        return true;
+    if (!reserve(source, &slot->of_consumers) || !reserve(source, &slot->of_groups))
         return false;
-    for (int b = 0; b < 3; b++)
-        for (uint32_t i = 0; buckets[b] && i < buckets[b]->count; i++)
-            consider(slot, buckets[b]->items[i], service);
-    settle_variants(slot);
+    consider_all(slot, place);
+    settle(&slot->of_consumers);
+    settle(&slot->of_groups);
     return true;
 }
 
-static struct chain *build(struct chain_source *source, struct chain_bucket *const buckets[3],
-                           const struct service *service)
+static struct chain *build(struct chain_source *source, const struct chain_place *place)
 {
     struct chain *chain = arena_alloc_zero(source->arena, sizeof(*chain));
     if (chain == NULL)
@@ -152,9 +194,9 @@ static struct chain *build(struct chain_source *source, struct chain_bucket *con
         struct chain_slot *slot = &chain->slots[chain->count];
         *slot = (struct chain_slot){ .plugin_index = source->plugin_order[i] };
         slot->plugin = source->registry[slot->plugin_index];
-        if (!fill_slot(source, slot, buckets, service))
+        if (!fill_slot(source, slot, place))
             return NULL;
-        if (slot->instance == NULL && slot->variant_count == 0)
+        if (slot->instance == NULL && !slot->varies)
             continue;
         chain->count++;
         chain->keeps_state |= slot->plugin->exchange_state_size > 0;
@@ -170,30 +212,39 @@ const struct chain *chain_build(struct chain_source *source, const struct route 
 {
     struct chain_bucket *of_route = route ? &source->by_route[route->entity.index] : NULL;
     struct chain_bucket *of_service = service ? &source->by_service[service->entity.index] : NULL;
-    struct chain_bucket *const buckets[3] = { source->global, of_service, of_route };
+    struct chain_place place = { { source->global, of_service, of_route }, service };
     if (of_route && of_route->count > 0)
-        return build(source, buckets, service);
+        return build(source, &place);
     struct chain **shared =
         &source->of_service[service ? service->entity.index : source->model->services.count];
     if (*shared == NULL)
-        *shared = build(source, buckets, service);
+        *shared = build(source, &place);
     return *shared;
 }
 
-const struct plugin_instance *chain_instance(const struct chain_slot *slot, const struct consumer *consumer)
+static const struct plugin_instance *find(const struct chain_variants *variants, const struct entity *whose)
 {
-    if (consumer == NULL || slot->variant_count == 0)
-        return slot->instance;
-    uint32_t low = 0, high = slot->variant_count;
+    uint32_t low = 0, high = variants->count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        const struct chain_variant *variant = &slot->variants[middle];
-        if (variant->consumer == consumer)
+        const struct chain_variant *variant = &variants->items[middle];
+        if (variant->whose == whose)
             return variant->instance;
-        if (variant->consumer->entity.index < consumer->entity.index)
+        if (variant->whose->index < whose->index)
             low = middle + 1;
         else
             high = middle;
     }
-    return slot->instance;
+    return NULL;
+}
+
+const struct plugin_instance *chain_instance(const struct chain_slot *slot, const struct consumer *consumer)
+{
+    if (!slot->varies || consumer == NULL)
+        return slot->instance;
+    const struct plugin_instance *best = better(slot->instance, find(&slot->of_consumers, &consumer->entity));
+    if (slot->of_groups.count > 0)
+        for (uint32_t i = 0; i < consumer->group_count; i++)
+            best = better(best, find(&slot->of_groups, &consumer->groups[i]->entity));
+    return best;
 }

@@ -6,17 +6,23 @@
 
 #include "net/proxy/plugin.h"
 
+/* What applies for one consumer, or for one group of consumers. */
 struct chain_variant {
-    const struct consumer *consumer;
+    const struct entity *whose;
     const struct plugin_instance *instance;
+};
+
+struct chain_variants {
+    struct chain_variant *items; /* sorted by the entity's index */
+    uint32_t count;
 };
 
 struct chain_slot {
     const struct plugin *plugin;
     uint32_t plugin_index; /* in the registry */
     const struct plugin_instance *instance; /* without a known consumer; NULL: none */
-    struct chain_variant *variants; /* by consumer, sorted by its index */
-    uint32_t variant_count;
+    struct chain_variants of_consumers, of_groups;
+    bool varies; /* with the consumer: there are variants */
 };
 
 struct chain {
@@ -46,5 +52,6 @@ bool chain_source_init(struct chain_source *source, struct arena *arena, const s
 const struct chain *chain_build(struct chain_source *source, const struct route *route,
                                 const struct service *service) MUST_CHECK;
 
-/* The configuration of a slot for that consumer (may be NULL); NULL: the plugin does not run. */
+/* The configuration of a slot for that consumer (may be NULL): the most specific one; of several groups that are
+ * equally specific the first by name decides. NULL: the plugin does not run. */
 const struct plugin_instance *chain_instance(const struct chain_slot *slot, const struct consumer *consumer);

@@ -4,7 +4,7 @@
 
 #include <criterion/criterion.h>
 
-enum { INSTANCES_MAX = 16, SCOPE_ROUTE = 1, SCOPE_SERVICE = 2, SCOPE_CONSUMER = 4 };
+enum { INSTANCES_MAX = 16, SCOPE_ROUTE = 1, SCOPE_SERVICE = 2, SCOPE_CONSUMER = 4, SCOPE_GROUP = 8 };
 
 static enum verdict go_on(const struct plugin_call *call)
 {
@@ -26,6 +26,7 @@ static struct model model;
 static struct service services[2], *service_items[2];
 static struct route routes[3], *route_items[3];
 static struct consumer consumers[3], *consumer_items[3];
+static struct consumer_group groups[3], *group_items[3], *of_second[2] = { &groups[0], &groups[1] };
 static struct plugin_instance instances[INSTANCES_MAX], *instance_items[INSTANCES_MAX];
 static struct chain_source source;
 
@@ -35,7 +36,11 @@ static void start(void)
     model = (struct model){ .services = { service_items, COUNT_OF(services) },
                             .routes = { route_items, COUNT_OF(routes) },
                             .consumers = { consumer_items, COUNT_OF(consumers) },
+                            .consumer_groups = { group_items, COUNT_OF(groups) },
                             .plugins = { instance_items } };
+    /* Not in the order of their names. */
+    for (uint32_t i = 0; i < COUNT_OF(groups); i++)
+        group_items[i] = &groups[i], groups[i].entity.index = COUNT_OF(groups) - i;
     for (uint32_t i = 0; i < COUNT_OF(services); i++)
         service_items[i] = &services[i], services[i].entity.index = i;
     for (uint32_t i = 0; i < COUNT_OF(routes); i++) {
@@ -59,7 +64,7 @@ static void restart(void)
     start();
 }
 
-/* Attached to the first route, its service, the second consumer, as the scope says. */
+/* Attached to the first route, its service, the second consumer or its first group, as the scope says. */
 static struct plugin_instance *add(const struct plugin *plugin, unsigned scope)
 {
     struct plugin_instance *instance = &instances[model.plugins.count];
@@ -68,6 +73,9 @@ static struct plugin_instance *add(const struct plugin *plugin, unsigned scope)
     instance->route = scope & SCOPE_ROUTE ? &routes[0] : NULL;
     instance->service = scope & SCOPE_SERVICE ? &services[0] : NULL;
     instance->consumer = scope & SCOPE_CONSUMER ? &consumers[1] : NULL;
+    instance->consumer_group = scope & SCOPE_GROUP ? &groups[0] : NULL;
+    consumers[1].groups = of_second;
+    consumers[1].group_count = COUNT_OF(of_second);
     instance_items[model.plugins.count++] = instance;
     return instance;
 }
@@ -85,13 +93,17 @@ static const struct chain *build_first(void)
     return build(&routes[0], &services[0]);
 }
 
-/* From the most specific down. */
+/* From the most specific down, as Kong documents it. */
 static const unsigned ranks[] = {
-    SCOPE_ROUTE | SCOPE_SERVICE | SCOPE_CONSUMER,
-    SCOPE_ROUTE | SCOPE_CONSUMER,
-    SCOPE_SERVICE | SCOPE_CONSUMER,
+    SCOPE_CONSUMER | SCOPE_ROUTE | SCOPE_SERVICE,
+    SCOPE_GROUP | SCOPE_ROUTE | SCOPE_SERVICE,
+    SCOPE_CONSUMER | SCOPE_ROUTE,
+    SCOPE_CONSUMER | SCOPE_SERVICE,
+    SCOPE_GROUP | SCOPE_ROUTE,
+    SCOPE_GROUP | SCOPE_SERVICE,
     SCOPE_ROUTE | SCOPE_SERVICE,
     SCOPE_CONSUMER,
+    SCOPE_GROUP,
     SCOPE_ROUTE,
     SCOPE_SERVICE,
     0,
@@ -125,7 +137,7 @@ Test(chain, the_most_specific_applies)
         }
 }
 
-/* Those of a consumer do not count for others and for nobody. */
+/* Those of a consumer and of its groups do not count for others and for nobody. */
 Test(chain, without_the_consumer_its_configurations_do_not_apply)
 {
     for (unsigned set = 1; set < 1u << COUNT_OF(ranks); set++) {
@@ -133,7 +145,7 @@ Test(chain, without_the_consumer_its_configurations_do_not_apply)
         restart();
         add_set(set, false);
         for (uint32_t i = 0; i < model.plugins.count && best == NULL; i++)
-            best = instances[i].consumer ? NULL : &instances[i];
+            best = instances[i].consumer || instances[i].consumer_group ? NULL : &instances[i];
         const struct chain *chain = build_first();
         cr_assert_eq(chain_instance(&chain->slots[0], NULL), best, "set %x", set);
         cr_assert_eq(chain_instance(&chain->slots[0], &consumers[0]), best, "set %x", set);
@@ -150,10 +162,27 @@ Test(chain, each_consumer_has_its_own)
     }
     const struct plugin_instance *global = add(&middle, 0);
     const struct chain *chain = build_first();
-    cr_assert_eq(chain->slots[0].variant_count, COUNT_OF(consumers));
+    cr_assert_eq(chain->slots[0].of_consumers.count, COUNT_OF(consumers));
     for (uint32_t i = 0; i < COUNT_OF(consumers); i++)
         cr_assert_eq(chain_instance(&chain->slots[0], &consumers[i]), of[i]);
     cr_assert_eq(chain_instance(&chain->slots[0], NULL), global);
+}
+
+/* Of groups that are equally specific the first by name, however they are declared; a more specific one wins. */
+Test(chain, a_consumer_in_several_groups)
+{
+    struct plugin_instance *later = add(&middle, SCOPE_GROUP);
+    struct plugin_instance *first = add(&middle, SCOPE_GROUP);
+    struct plugin_instance *strange = add(&middle, SCOPE_GROUP | SCOPE_ROUTE);
+    later->consumer_group = &groups[1];
+    strange->consumer_group = &groups[2];
+    const struct chain *chain = build_first();
+    cr_assert_eq(chain->slots[0].of_groups.count, COUNT_OF(groups));
+    cr_assert_eq(chain_instance(&chain->slots[0], &consumers[1]), first);
+    cr_assert_null(chain_instance(&chain->slots[0], &consumers[0]));
+    later->service = &services[0];
+    chain = build_first();
+    cr_assert_eq(chain_instance(&chain->slots[0], &consumers[1]), later);
 }
 
 Test(chain, plugins_run_by_descending_priority)

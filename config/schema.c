@@ -213,6 +213,7 @@ static bool read_strings(const struct reading *reading, const struct node *node,
     for (uint32_t i = 0; i < node->count; i++) {
         struct reading one = *reading;
         one.index = i;
+        out->items[i] = (struct slice){ NULL, 0 };
         good = read_text(&one, node->entries[i].value, &out->items[i]) && good;
     }
     out->count = node->count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/kong/checks.h"
 
+#include "config/kong/host.h"
 #include "core/crypto/uuid.h"
 
 #include <arpa/inet.h>
@@ -50,11 +51,28 @@ const char *kong_check_tag(struct slice text)
     return NULL;
 }
 
-const char *kong_check_header_name(struct slice text)
+const char *kong_check_header_text(struct slice text)
 {
     for (size_t i = 0; i < text.size; i++)
         if (!is_alphanumeric(text.data[i]) && !is_in(text.data[i], "-_"))
             return "bad header name '{}', allowed characters are A-Z, a-z, 0-9, '_', and '-'";
+    return NULL;
+}
+
+const char *kong_check_cookie_name(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if ((unsigned char)text.data[i] <= ' ' || is_in(text.data[i], "\x7f()<>@,;:\\\"/?={}[]"))
+            return "contains one or more invalid characters. ASCII control characters (0-31;127), space, tab "
+                   "and the characters ()<>@,;:\\\"/?=[] and braces are not allowed.";
+    return NULL;
+}
+
+const char *kong_check_header_name(struct slice text)
+{
+    const char *reason = kong_check_header_text(text);
+    if (reason != NULL)
+        return reason;
     return slice_equal_nocase(text, SLICE("host"))
                ? "cannot contain 'host' header, which must be specified in the 'hosts' attribute"
                : NULL;
@@ -168,6 +186,32 @@ const char *kong_check_sni(struct slice text)
     if (memchr(text.data, '*', text.size))
         return check_wildcard(text);
     return is_hostname(text) ? NULL : "invalid hostname: {}";
+}
+
+/* The name that a certificate is for: `*` may stand for its first or last part, or for all of it. */
+const char *kong_check_wildcard_host(struct slice text)
+{
+    struct kong_host host;
+    const char *star = memchr(text.data, '*', text.size);
+    size_t at = star ? (size_t)(star - text.data) : 0;
+    char name[256];
+    if (star == NULL) {
+        const char *reason = kong_parse_host(text, &host);
+        if (reason != NULL)
+            return strcmp(reason, "invalid port number") == 0 ? "must not have a port" : "invalid value: {}";
+        if (host.type != KONG_HOST_NAME)
+            return "must not be an IP";
+        return host.has_port ? "must not have a port" : NULL;
+    }
+    if (at != 0 && at != text.size - 1)
+        return "wildcard must be leftmost or rightmost character";
+    if (memchr(star + 1, '*', text.size - at - 1))
+        return "only one wildcard must be specified";
+    if (text.size >= sizeof(name))
+        return "invalid value: {}";
+    memcpy(name, text.data, text.size);
+    name[at] = 'w';
+    return kong_check_wildcard_host((struct slice){ name, text.size }) ? "invalid value: {}" : NULL;
 }
 
 const char *kong_check_path(struct slice text)

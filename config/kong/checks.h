@@ -6,4 +6,5 @@
 #include "config/schema.h"
 
 field_check_fn kong_check_id, kong_check_name, kong_check_tag, kong_check_host, kong_check_route_host,
-    kong_check_path, kong_check_sni, kong_check_header_name, kong_check_method;
+    kong_check_path, kong_check_sni, kong_check_wildcard_host, kong_check_header_name, kong_check_header_text,
+    kong_check_cookie_name, kong_check_method;

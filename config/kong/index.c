@@ -64,6 +64,35 @@ static void set_id(struct kong_reader *reader, const struct kong_identity *ident
     entity->id[size] = '\0';
 }
 
+/* The two places in every entity for what is not read. */
+static void check_notes(const struct node *node, const struct config_place *place)
+{
+    const struct node *comment = node_find(node, "_comment"), *ignored = node_find(node, "_ignore");
+    if (comment && comment->kind != NODE_NULL && comment->kind != NODE_STRING)
+        schema_error(place, node, "_comment", "expected a string");
+    if (ignored && ignored->kind != NODE_NULL && ignored->kind != NODE_SEQUENCE)
+        schema_error(place, node, "_ignore", "expected an array");
+}
+
+/* Milliseconds; what is no time stands for the time of the load. */
+static int64_t time_of(struct kong_reader *reader, int64_t seconds)
+{
+    bool good = seconds > 0 && seconds < INT64_MAX / 1000;
+    return 1000 * (good ? seconds : reader->now_s);
+}
+
+static void set_times(struct kong_reader *reader, const struct kong_identity *identity,
+                      const struct node *node, const struct config_place *place)
+{
+    const struct kong_common *common = identity->common;
+    if (common->created_at != INTEGER_NULL && common->created_at <= 0)
+        schema_error(place, node, "created_at", "expected a valid timestamp");
+    if (common->updated_at != INTEGER_NULL && common->updated_at <= 0)
+        schema_error(place, node, "updated_at", "expected a valid timestamp");
+    identity->entity->created_at_ms = time_of(reader, common->created_at);
+    identity->entity->updated_at_ms = time_of(reader, common->updated_at);
+}
+
 void kong_identify(struct kong_reader *reader, const struct kong_identity *identity, const struct node *node,
                    const struct config_place *place)
 {
@@ -71,6 +100,8 @@ void kong_identify(struct kong_reader *reader, const struct kong_identity *ident
     struct entity *entity = identity->entity;
     entity->position = node->position;
     entity->position.file = reader->file;
+    check_notes(node, place);
+    set_times(reader, identity, node, place);
     set_id(reader, identity);
     struct kong_unique name = {
         &index->names, index->kind, identity->name_field, NULL, entity->name, entity
@@ -125,8 +156,17 @@ void kong_refer(struct kong_reader *reader, const struct kong_foreign *foreign, 
     reader->reference_end = &reference->next;
 }
 
-/* By id when the text is one, in either case, else by name. */
-static void *look_up(const struct kong_index *index, struct slice text)
+void kong_refer_required(struct kong_reader *reader, const struct kong_foreign *foreign,
+                         const struct node *node, const struct config_place *place)
+{
+    const void *around;
+    memcpy(&around, foreign->target, sizeof(around));
+    if (around == NULL && !kong_is_given(node, foreign->field))
+        schema_error(place, node, foreign->field, "required field missing");
+    kong_refer(reader, foreign, node, place);
+}
+
+void *kong_look_up(const struct kong_index *index, struct slice text)
 {
     unsigned char bytes[UUID_BYTES];
     char id[UUID_TEXT_SIZE];
@@ -173,9 +213,49 @@ void kong_resolve(struct kong_reader *reader)
 {
     for (struct kong_reference *reference = reader->references; reference; reference = reference->next) {
         struct slice text = kong_reference_text(reference->value);
-        void *found = look_up(reference->index, text);
+        void *found = kong_look_up(reference->index, text);
         memcpy(reference->target, &found, sizeof(found));
         if (found == NULL)
             report_dangling(reader, reference);
     }
+}
+
+void kong_later(struct kong_reader *reader, const struct kong_later *later)
+{
+    struct kong_later *kept = kong_take(reader, &reader->scratch, sizeof(*kept));
+    if (kept == NULL)
+        return;
+    *kept = *later;
+    *reader->later_end = kept;
+    reader->later_end = &kept->next;
+}
+
+void kong_finish_later(struct kong_reader *reader)
+{
+    for (const struct kong_later *later = reader->later; later; later = later->next)
+        later->finish(reader, later);
+}
+
+struct slice kong_composite_key(struct kong_reader *reader, const char *kind, const struct node *node,
+                                const struct kong_key_part *parts, size_t count)
+{
+    struct slice key = arena_format(&reader->scratch, "%s:*", kind);
+    for (size_t i = 0; i < count && key.data; i++) {
+        const struct node *value = node_find(node, parts[i].field);
+        struct slice text = SLICE("");
+        if (value == NULL && parts[i].around != NULL)
+            text = slice_of(parts[i].around->id);
+        else if (value != NULL && value->kind != NODE_STRING)
+            continue; /* Kong's key has no place for a record or a null */
+        else if (value != NULL)
+            text = value->text;
+        key = arena_format(&reader->scratch, "%.*s:%.*s", SLICE_FORMAT(key), SLICE_FORMAT(text));
+    }
+    return key;
+}
+
+bool kong_is_given(const struct node *node, const char *field)
+{
+    const struct node *value = node_find(node, field);
+    return value != NULL && value->kind != NODE_NULL;
 }

@@ -94,31 +94,38 @@ void kong_refuse_collection(struct kong_reader *reader, const struct node *node,
         report_add(place->report, REPORT_ERROR, &node->position, place->path, "not supported yet");
 }
 
-/* Collections that Kong knows and this front-end does not, at the top or in a consumer. */
-static const char *const unsupported_top[] = {
-    "upstreams",
-    "targets",
-    "certificates",
-    "snis",
-    "ca_certificates",
-    "vaults",
-    "keys",
-    "key_sets",
-    "filter_chains",
-    "workspaces",
-    "consumer_groups",
-    "consumer_group_consumers",
-    "consumer_group_plugins",
-    "sessions",
-    "acme_storage",
-    "clustering_data_planes",
-    "parameters",
+/* What a file may hold at its top, beside the credentials of the plugins there are. Without a reader: known to
+ * Kong, and not supported here unless it is empty. */
+static const struct collection {
+    const char *name;
+    kong_read_fn *read;
+} collections[] = {
+    { "services", kong_read_service },
+    { "routes", kong_read_route },
+    { "consumers", kong_read_consumer },
+    { "plugins", kong_read_plugin },
+    { "upstreams", kong_read_upstream },
+    { "targets", kong_read_target },
+    { "certificates", kong_read_certificate },
+    { "snis", kong_read_sni },
+    { "ca_certificates", kong_read_ca_certificate },
+    { "vaults", kong_read_vault },
+    { "keys", kong_read_key },
+    { "key_sets", kong_read_key_set },
+    { "filter_chains", kong_read_filter_chain },
+    { "workspaces", kong_read_workspace },
+    { "parameters", kong_read_parameter },
+    { "consumer_groups", NULL },
+    { "consumer_group_consumers", NULL },
+    { "consumer_group_plugins", NULL },
+    { "sessions", NULL },
+    { "acme_storage", NULL },
+    { "clustering_data_planes", NULL },
 };
 static const char *const credential_collections[] = {
     "keyauth_credentials", "basicauth_credentials", "hmacauth_credentials",       "jwt_secrets", "acls",
     "oauth2_credentials",  "oauth2_tokens",         "oauth2_authorization_codes",
 };
-static const char *const supported_top[] = { "services", "routes", "consumers", "plugins" };
 
 struct top {
     int version;
@@ -144,7 +151,13 @@ static const struct schema top_schema = {
 };
 
 const struct schema *const kong_schemas[] = {
-    &top_schema, &kong_service_schema, &kong_route_schema, &kong_consumer_schema, &kong_plugin_schema, NULL,
+    &top_schema,         &kong_service_schema,
+    &kong_route_schema,  &kong_consumer_schema,
+    &kong_plugin_schema, &kong_upstream_schema,
+    &kong_target_schema, &kong_certificate_schema,
+    &kong_sni_schema,    &kong_ca_certificate_schema,
+    &kong_vault_schema,  &kong_key_set_schema,
+    &kong_key_schema,    NULL,
 };
 
 bool kong_recognise(const struct node *document)
@@ -175,14 +188,16 @@ static uint32_t count_credentials(const struct plugin_kind *const *plugins, uint
 /* The keys a consumer and the whole file may hold; they depend on the plugins there are. */
 static bool make_keys(struct kong_reader *reader, uint32_t alias_count)
 {
-    size_t room = COUNT_OF(unsupported_top) + COUNT_OF(credential_collections) + COUNT_OF(supported_top) +
-                  reader->credential_count + alias_count + 8;
+    size_t room =
+        COUNT_OF(collections) + COUNT_OF(credential_collections) + reader->credential_count + alias_count + 8;
     const char **top = kong_take(reader, &reader->scratch, room * sizeof(*top));
     const char **consumer = kong_take(reader, &reader->scratch, room * sizeof(*consumer));
     if (top == NULL || consumer == NULL)
         return false;
     static const char *const in_consumer[] = { "plugins", "_comment", "_ignore", "groups" };
-    uint32_t tops = add_names(top, 0, supported_top, COUNT_OF(supported_top));
+    uint32_t tops = 0;
+    for (size_t i = 0; i < COUNT_OF(collections); i++)
+        top[tops++] = collections[i].name;
     uint32_t inner = add_names(consumer, 0, in_consumer, COUNT_OF(in_consumer));
     for (uint32_t i = 0; i < reader->credential_count; i++) {
         const struct credential_kind *kind = reader->credentials[i].kind;
@@ -190,7 +205,6 @@ static bool make_keys(struct kong_reader *reader, uint32_t alias_count)
         for (const char *const *alias = kind->aliases; alias && *alias; alias++)
             consumer[inner++] = *alias;
     }
-    tops = add_names(top, tops, unsupported_top, COUNT_OF(unsupported_top));
     tops = add_names(top, tops, credential_collections, COUNT_OF(credential_collections));
     add_names(consumer, inner, credential_collections, COUNT_OF(credential_collections));
     top[tops] = "_ignore";
@@ -201,11 +215,31 @@ static bool make_keys(struct kong_reader *reader, uint32_t alias_count)
 
 static bool make_indexes(struct kong_reader *reader)
 {
-    return kong_index_init(reader, &reader->services, "services") &&
-           kong_index_init(reader, &reader->routes, "routes") &&
-           kong_index_init(reader, &reader->consumers, "consumers") &&
-           kong_index_init(reader, &reader->custom_ids, "consumers") &&
-           kong_index_init(reader, &reader->plugin_index, "plugins");
+    const struct {
+        struct kong_index *index;
+        const char *kind;
+    } rows[] = {
+        { &reader->services, "services" },
+        { &reader->routes, "routes" },
+        { &reader->consumers, "consumers" },
+        { &reader->custom_ids, "consumers" },
+        { &reader->plugin_index, "plugins" },
+        { &reader->upstreams, "upstreams" },
+        { &reader->targets, "targets" },
+        { &reader->certificates, "certificates" },
+        { &reader->snis, "snis" },
+        { &reader->ca_certificates, "ca_certificates" },
+        { &reader->ca_digests, "ca_certificates" },
+        { &reader->vaults, "vaults" },
+        { &reader->key_sets, "key_sets" },
+        { &reader->keys, "keys" },
+        { &reader->filter_chains, "filter_chains" },
+        { &reader->workspaces, "workspaces" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (!kong_index_init(reader, rows[i].index, rows[i].kind))
+            return false;
+    return true;
 }
 
 static bool start(struct kong_reader *reader)
@@ -226,11 +260,9 @@ static bool start(struct kong_reader *reader)
 
 static kong_read_fn *find_reader(struct slice key)
 {
-    static kong_read_fn *const readers[] = { kong_read_service, kong_read_route, kong_read_consumer,
-                                             kong_read_plugin };
-    for (size_t i = 0; i < COUNT_OF(supported_top); i++)
-        if (slice_equal(key, slice_of(supported_top[i])))
-            return readers[i];
+    for (size_t i = 0; i < COUNT_OF(collections); i++)
+        if (slice_equal(key, slice_of(collections[i].name)))
+            return collections[i].read;
     return NULL;
 }
 
@@ -259,24 +291,40 @@ static void read_collection(struct kong_reader *reader, const struct node_entry 
         kong_refuse_collection(reader, entry->value, &deeper);
 }
 
+static struct config_place start_document(struct kong_reader *reader, const struct node *document)
+{
+    reader->file = arena_copy(&reader->model->arena, slice_of(document->position.file)).data;
+    if (reader->file == NULL)
+        kong_fail_memory(reader);
+    return (struct config_place){ reader->report, &reader->model->arena, "", &document->position,
+                                  &reader->model->vaults };
+}
+
+/* Before everything that may refer to them, in whichever file that stands. */
+static void read_vaults(struct kong_reader *reader, const struct node *document)
+{
+    struct config_place place = start_document(reader, document);
+    struct kong_parent none = { 0 };
+    struct config_place deeper = kong_place(reader, &place, "vaults");
+    kong_read_array(reader, node_find(document, "vaults"), &deeper, kong_read_vault, &none);
+}
+
 static void read_document(struct kong_reader *reader, const struct node *document)
 {
-    struct config_place place = { reader->report, &reader->model->arena, "", &document->position };
+    struct config_place place = start_document(reader, document);
     struct schema schema = top_schema;
     struct top top;
     schema.others = reader->top_keys;
-    reader->file = arena_copy(&reader->model->arena, slice_of(document->position.file)).data;
-    if (reader->file == NULL) {
-        kong_fail_memory(reader);
+    if (reader->out_of_memory)
         return;
-    }
     schema_read(&schema, document, &place, &top);
     if (document->kind != NODE_MAPPING)
         return;
     reader->form = top.transform ? SECRET_PLAIN : SECRET_STORED;
     reader->old_format = top.version == 0 || top.version == 1;
     for (uint32_t i = 0; i < document->count; i++)
-        if (is_collection(reader, document->entries[i].key))
+        if (is_collection(reader, document->entries[i].key) &&
+            !slice_equal(document->entries[i].key, SLICE("vaults")))
             read_collection(reader, &document->entries[i], &place);
 }
 
@@ -293,12 +341,16 @@ bool kong_read_all(const struct documents *documents, const struct plugin_kind *
     reader->reference_end = &reader->references;
     reader->scoped_end = &reader->scoped;
     reader->owned_end = &reader->owned;
+    reader->later_end = &reader->later;
     reader->now_s = time(NULL);
     arena_init(&reader->scratch, NULL, 0, scratch_limit_bytes);
     if (start(reader)) {
         for (uint32_t i = 0; i < documents->count && !reader->out_of_memory; i++)
+            read_vaults(reader, documents->items[i]);
+        for (uint32_t i = 0; i < documents->count && !reader->out_of_memory; i++)
             read_document(reader, documents->items[i]);
         kong_resolve(reader);
+        kong_finish_later(reader);
         kong_complete_credentials(reader);
         kong_check_routes(reader);
         kong_check_plugins(reader);

@@ -55,12 +55,15 @@ struct kong_reader {
     const struct plugin_kind *const *plugins;
     struct arena scratch; /* dies with the reading: paths, maps */
     struct kong_index services, routes, consumers, plugin_index, custom_ids;
+    struct kong_index upstreams, targets, certificates, snis, ca_certificates, ca_digests;
+    struct kong_index vaults, key_sets, keys, filter_chains, workspaces;
     struct kong_credential_kind *credentials;
     uint32_t credential_count;
     const char *const *top_keys, *const *consumer_keys; /* collections a mapping may hold */
     struct kong_reference *references, **reference_end;
     struct kong_scoped *scoped, **scoped_end;
     struct kong_owned *owned, **owned_end;
+    struct kong_later *later, **later_end;
     struct random_pool random;
     const char *file; /* of the document being read, in the model's arena */
     int64_t now_s;
@@ -73,13 +76,19 @@ struct kong_parent {
     struct service *service;
     struct route *route;
     struct consumer *consumer;
+    struct upstream *upstream;
+    struct certificate *certificate;
+    struct key_set *key_set;
     struct kong_credential_kind *credential;
 };
 
 typedef void kong_read_fn(struct kong_reader *reader, const struct node *node,
                           const struct config_place *place, const struct kong_parent *parent);
 
-kong_read_fn kong_read_service, kong_read_route, kong_read_consumer, kong_read_plugin, kong_read_credential;
+kong_read_fn kong_read_service, kong_read_route, kong_read_consumer, kong_read_plugin, kong_read_credential,
+    kong_read_upstream, kong_read_target, kong_read_certificate, kong_read_sni, kong_read_ca_certificate,
+    kong_read_vault, kong_read_key_set, kong_read_key, kong_read_filter_chain, kong_read_workspace,
+    kong_read_parameter;
 
 /* Fields all entities have; read into a struct that begins with the model's one. */
 struct kong_common {
@@ -100,7 +109,9 @@ extern const char *const kong_protocol_choices[]; /* in the order of Kong's mess
 enum protocol kong_protocol_of(int choice);
 uint64_t kong_protocol_bits(uint64_t choices); /* PROTOCOL_BITs */
 
-extern const struct schema kong_service_schema, kong_route_schema, kong_consumer_schema, kong_plugin_schema;
+extern const struct schema kong_service_schema, kong_route_schema, kong_consumer_schema, kong_plugin_schema,
+    kong_upstream_schema, kong_target_schema, kong_certificate_schema, kong_sni_schema,
+    kong_ca_certificate_schema, kong_vault_schema, kong_key_set_schema, kong_key_schema;
 
 /* A zeroed piece of the model or of the scratch memory; NULL when exhausted, which ends the reading. */
 void *kong_take(struct kong_reader *reader, struct arena *arena, size_t size);

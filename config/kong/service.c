@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/kong/index.h"
 
+#include <math.h>
+
 struct kong_service {
     struct service service;
     struct kong_common common;
     struct slice url;
+    bool tls_verify;
+    struct slices authorities;
 };
 
 #define AT(member) offsetof(struct kong_service, member)
+
+static const struct field budget_fields[] = {
+    { "percent", FIELD_NUMBER, offsetof(struct retry_budget, percent), .max = 100, .fallback = "20",
+      .help = "of the requests under way" },
+    { "min_retries", FIELD_INTEGER, offsetof(struct retry_budget, min_retries), .max = 4294967295,
+      .fallback = "3", .help = "always allowed" },
+};
+static const struct schema budget_schema = { "retry_budget", budget_fields, COUNT_OF(budget_fields),
+                                             sizeof(struct retry_budget) };
 
 static const struct field fields[] = {
     { "name", FIELD_STRING, AT(service.entity.name), .check = kong_check_name, .help = "unique" },
@@ -27,14 +40,20 @@ static const struct field fields[] = {
       .fallback = "60000", .help = "milliseconds between two successful reads" },
     { "enabled", FIELD_BOOLEAN, AT(service.enabled), .fallback = "true",
       .help = "false: its routes do not exist" },
-    { "client_certificate", FIELD_STRING, .flags = FIELD_UNSUPPORTED },
-    { "tls_verify", FIELD_BOOLEAN, .flags = FIELD_UNSUPPORTED },
-    { "tls_verify_depth", FIELD_INTEGER, .flags = FIELD_UNSUPPORTED },
-    { "ca_certificates", FIELD_STRINGS, .flags = FIELD_UNSUPPORTED },
+    { "tls_verify", FIELD_BOOLEAN, AT(tls_verify), .help = "null: as the settings say" },
+    { "tls_verify_depth", FIELD_INTEGER, AT(service.tls.verify_depth), .max = 64 },
+    { "ca_certificates", FIELD_STRINGS, AT(authorities), .check = kong_check_id,
+      .help = "ids of ca_certificates" },
+    { "per_try_timeout", FIELD_INTEGER, AT(service.per_try_timeout_ms), .min = 1, .max = 2147483646,
+      .help = "milliseconds from connecting to the response's head, of each try; null: none" },
+    { "retry_budget", FIELD_RECORD, AT(service.retry_budget), .record = &budget_schema,
+      .help = "without it retries are bounded by their number only" },
     KONG_COMMON_FIELDS(struct kong_service, service.entity),
 };
 
-static const char *const others[] = { "routes", "plugins", "filter_chains", "_comment", "_ignore", NULL };
+static const char *const others[] = {
+    "routes", "plugins", "filter_chains", "client_certificate", "_comment", "_ignore", NULL,
+};
 
 const struct schema kong_service_schema = {
     .name = "services",
@@ -189,6 +208,30 @@ static void apply_url(const struct entry_point *point)
         kong_fail_memory(point->reader);
 }
 
+/* What only makes sense with some protocols. */
+static void refuse_for_protocol(const struct entry_point *point, const char *field)
+{
+    schema_error(point->place, point->node, field, "value must be null");
+    schema_error(point->place, point->node, "",
+                 "failed conditional validation given value of field 'protocol'");
+}
+
+static void check_fields(const struct entry_point *point)
+{
+    static const char *const tls_fields[] = { "client_certificate", "tls_verify", "tls_verify_depth",
+                                              "ca_certificates" };
+    const struct service *service = &point->wide->service;
+    const struct node *path = node_find(point->node, "path");
+    bool http = service->protocol == PROTOCOL_HTTP || service->protocol == PROTOCOL_HTTPS;
+    bool secure = service->protocol == PROTOCOL_HTTPS || service->protocol == PROTOCOL_TLS;
+    bool bare = !http && service->protocol != PROTOCOL_TLS_PASSTHROUGH;
+    if (bare && service->path.data != NULL)
+        refuse_for_protocol(point, path != NULL && path->kind != NODE_NULL ? "path" : "url");
+    for (size_t i = 0; !secure && i < COUNT_OF(tls_fields); i++)
+        if (kong_is_given(point->node, tls_fields[i]))
+            refuse_for_protocol(point, tls_fields[i]);
+}
+
 /* The protocol as the model has it; the other ones come later. */
 static void check_protocol(const struct entry_point *point)
 {
@@ -202,9 +245,7 @@ static void check_protocol(const struct entry_point *point)
     if (!grpc && service->protocol != PROTOCOL_HTTP)
         schema_error(point->place, point->node, field, "'%s': not supported yet",
                      kong_protocol_choices[choice]);
-    if (grpc && service->path.data != NULL)
-        schema_error(point->place, point->node, point->wide->url.data ? "url" : "path",
-                     "cannot set 'path' when 'protocol' is 'grpc' or 'grpcs'");
+    check_fields(point);
 }
 
 static void finish(const struct entry_point *point)
@@ -218,6 +259,32 @@ static void finish(const struct entry_point *point)
     if (point->wide->url.data == NULL && without_brackets(service->host).size < service->host.size)
         service->host = arena_copy(point->place->arena, without_brackets(service->host));
     check_protocol(point);
+    service->tls.verify = kong_is_given(point->node, "tls_verify") ? point->wide->tls_verify : -1;
+    if (!kong_is_given(point->node, "retry_budget"))
+        service->retry_budget = (struct retry_budget){ .percent = (double)NAN };
+}
+
+/* When all of them were read: each id must be one of a CA certificate. */
+static void find_authorities(struct kong_reader *reader, const struct kong_later *later)
+{
+    struct kong_service *wide = later->entity;
+    const struct slices *ids = &wide->authorities;
+    struct upstream_tls *tls = &wide->service.tls;
+    const struct node *list = node_find(later->node, "ca_certificates");
+    struct config_place place = { reader->report, &reader->scratch, later->path, NULL };
+    place = schema_place(&place, "ca_certificates");
+    tls->authorities = kong_take(reader, &reader->model->arena, ids->count * sizeof(void *) + 1);
+    for (uint32_t i = 0; tls->authorities && i < ids->count; i++) {
+        struct config_place deeper = schema_element(&place, i);
+        struct ca_certificate *found =
+            ids->items[i].data ? kong_look_up(&reader->ca_certificates, ids->items[i]) : NULL;
+        if (found != NULL)
+            tls->authorities[tls->authority_count++] = found;
+        else if (ids->items[i].data != NULL && kong_check_id(ids->items[i]) == NULL)
+            report_add(reader->report, REPORT_ERROR, &list->entries[i].value->position, deeper.path,
+                       "invalid reference 'ca_certificates: %.*s' (no such entry in 'ca_certificates')",
+                       SLICE_FORMAT(ids->items[i]));
+    }
 }
 
 void kong_read_service(struct kong_reader *reader, const struct node *node, const struct config_place *place,
@@ -242,6 +309,11 @@ void kong_read_service(struct kong_reader *reader, const struct node *node, cons
     service->entity.index = model->services.count;
     items[model->services.count++] = service;
 
+    struct kong_foreign foreign = { &reader->certificates, "client_certificate",
+                                    &service->tls.client_certificate };
+    kong_refer(reader, &foreign, node, place);
+    if (wide->authorities.count > 0)
+        kong_later(reader, &(struct kong_later){ NULL, find_authorities, wide, node, place->path });
     struct kong_identity identity = { &reader->services, &service->entity, &wide->common,
                                       service->entity.name, "name" };
     kong_identify(reader, &identity, node, place);
@@ -252,5 +324,5 @@ void kong_read_service(struct kong_reader *reader, const struct node *node, cons
     deeper = kong_place(reader, place, "plugins");
     kong_read_array(reader, node_find(node, "plugins"), &deeper, kong_read_plugin, &inner);
     deeper = kong_place(reader, place, "filter_chains");
-    kong_refuse_collection(reader, node_find(node, "filter_chains"), &deeper);
+    kong_read_array(reader, node_find(node, "filter_chains"), &deeper, kong_read_filter_chain, &inner);
 }

@@ -95,6 +95,8 @@ static const struct field fields[] = {
       .max = 86400000, .fallback = "60" },
     { "upstream_max_connections", FIELD_INTEGER, AT(upstream_max_connections), .max = 4294967295,
       .fallback = "0", .help = "of one shard; 0: as many as the descriptors allow" },
+    { "balancer_maglev_size", FIELD_INTEGER, AT(balancer_maglev_size), .min = 251, .max = 5000000,
+      .fallback = "65537", .help = "entries of a maglev table, up to the next prime" },
     { "dns_hostsfile", FIELD_STRING, AT(dns_hostsfile), K, .check = settings_check_path,
       .fallback = "/etc/hosts", .help = "asked before the resolver; off: not asked" },
     { "dns_timeout", FIELD_DURATION, AT(dns_timeout_ms), .min = 1, .max = 60000, .fallback = "5" },

@@ -89,6 +89,7 @@ struct settings {
     /* Upstreams. */
     int64_t upstream_keepalive_pool_size, upstream_keepalive_max_requests, upstream_keepalive_idle_timeout_ms;
     int64_t upstream_max_connections;
+    int64_t balancer_maglev_size;
     struct slice dns_hostsfile; /* "" or "off": none */
     int64_t dns_timeout_ms, dns_valid_ttl_ms;
 

@@ -130,6 +130,7 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->body_bytes_max = (uint64_t)settings->client_max_body_bytes;
     proxy->keepalive_requests = (uint32_t)settings->keepalive_requests;
     proxy->pool_size = (uint32_t)settings->upstream_keepalive_pool_size;
+    proxy->maglev_size = (uint32_t)settings->balancer_maglev_size;
     proxy->pool_requests = (uint32_t)settings->upstream_keepalive_max_requests;
     proxy->pool_idle_ms = (uint64_t)settings->upstream_keepalive_idle_timeout_ms;
     proxy->header_timeout_ms = (uint64_t)settings->client_header_timeout_ms;

@@ -27,6 +27,10 @@
     M(UPSTREAM_ACTIVE, "upstream_active", "connections to upstreams open now")              \
     M(UPSTREAM_IDLE, "upstream_idle", "kept connections to upstreams")                      \
     M(UPSTREAM_REFUSED, "upstream_refused", "requests refused at upstream_max_connections") \
+    M(UPSTREAM_OVERFLOWS, "upstream_overflows", "requests refused at limits of upstreams")  \
+    M(UPSTREAM_PENDING, "upstream_pending", "requests waiting for a connection now")        \
+    M(UPSTREAM_EJECTIONS, "upstream_ejections", "addresses taken out for failing")          \
+    M(RETRIES_REFUSED, "retries_refused", "tries not repeated for want of budget")          \
     M(TIMEOUTS_CLIENT, "timeouts_client", "client connections ended by a time limit")       \
     M(MEMORY_FAILURES, "memory_failures", "requests ended for want of memory")              \
     M(BLOCKS_DRY, "blocks_dry", "receives that found no block")                             \

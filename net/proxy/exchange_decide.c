@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first half of the walk: from a parsed request to a connection that can carry it. */
+/* The first part of the walk: what is decided about a request before its upstream is asked. */
 #include "net/proxy/answer.h"
 #include "net/proxy/client.h"
 #include "net/proxy/client_address.h"
 #include "net/proxy/exchange_steps.h"
-#include "net/proxy/origin.h"
 #include "net/proxy/sanitise.h"
 
 #include "core/base/path.h"
@@ -254,83 +253,4 @@ void exchange_run_late_phase(struct exchange *exchange, enum phase phase)
 {
     exchange->chain_position = UINT32_MAX; /* from the first slot, whatever ran before */
     (void)run_phase(exchange, phase);
-}
-
-/* --- upstream ------------------------------------------------------------------------------------------- */
-
-enum step_result step_pick(struct exchange *exchange)
-{
-    const struct service_plan *service = exchange->service;
-    if (exchange->tries == 0)
-        exchange->upstream_start_ns = exchange->proxy->shard->now_ns;
-    if (service->address_count == 0) {
-        answer_error(exchange, 503, SLICE("name resolution failed"), ANSWER_FROM_PLUGIN);
-        return exchange_jump(exchange, STEP_RESPONSE_HEAD);
-    }
-    exchange->address = &service->addresses[exchange->proxy->pick_count++ % service->address_count];
-    return STEP_RESULT_NEXT;
-}
-
-enum step_result step_connect(struct exchange *exchange)
-{
-    struct origin *origin = exchange->origin;
-    if (origin == NULL) {
-        exchange->tries++;
-        enum error error = origin_take(exchange, exchange->address);
-        if (error != ERROR_OK)
-            return exchange_answer_from_below(exchange, error_http_status(error), (struct slice){ NULL, 0 });
-        origin = exchange->origin;
-    }
-    if (origin->open)
-        return STEP_RESULT_NEXT;
-    origin_limit_time(origin, (uint64_t)exchange->service->service->connect_timeout_ms);
-    return STEP_RESULT_WAIT;
-}
-
-/* Repeating is safe when nothing has been sent, or for methods whose repetition means no harm. */
-static bool may_repeat(const struct exchange *exchange)
-{
-    if (exchange->status != 0 || exchange->aborted || !exchange->replayable ||
-        exchange->tries > (uint32_t)exchange->service->service->retries)
-        return false;
-    if (!exchange->upstream_sent)
-        return true;
-    struct slice method = exchange->request.method;
-    return !slice_equal(method, SLICE("POST")) && !slice_equal(method, SLICE("PATCH")) &&
-           !slice_equal(method, SLICE("LOCK"));
-}
-
-static bool rewind_body(struct exchange *exchange)
-{
-    struct chunk_queue rest = exchange->body;
-    exchange->body = exchange->replay;
-    chunk_queue_init(&exchange->replay);
-    bool enough = true;
-    while (rest.count > 0)
-        enough = chunk_queue_push(&exchange->body, chunk_queue_pop(&rest)) && enough;
-    return enough;
-}
-
-enum step_result exchange_try_again(struct exchange *exchange, enum error error)
-{
-    bool began = exchange->origin && exchange->origin->head_seen;
-    bool stale = exchange->origin && exchange->origin->reused && error != ERROR_TIMEOUT;
-    metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_FAILURES, 1);
-    if (exchange->origin)
-        origin_detach(exchange->origin, ORIGIN_DROP);
-    /* A kept connection that the upstream had closed says nothing about the upstream: that try is not
-     * counted. */
-    if (stale && !began && exchange->tries > 0)
-        exchange->tries--;
-    if (!began && error != ERROR_PROTOCOL && may_repeat(exchange) && rewind_body(exchange)) {
-        metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_RETRIES, 1);
-        exchange->upstream_sent = exchange->upstream_done = false;
-        return exchange_jump(exchange, STEP_PICK);
-    }
-    if (exchange->tries == 0)
-        exchange->tries = 1;
-    int status = error == ERROR_TIMEOUT                                ? 504
-                 : error == ERROR_MEMORY || error == ERROR_DESCRIPTORS ? 503
-                                                                       : 502;
-    return exchange_answer_from_below(exchange, status, (struct slice){ NULL, 0 });
 }

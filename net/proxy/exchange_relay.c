@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The second half of the walk: the request goes out, the response comes back, bodies flow both ways. */
+#include "net/proxy/balancer_circuit.h"
 #include "net/proxy/client.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/forward.h"
@@ -20,7 +21,7 @@ static void limit_origin_time(struct exchange *exchange)
         timeout_ms = (uint64_t)service->write_timeout_ms;
     else if (!exchange->upstream_done && exchange->upstream_head_ns == 0)
         timeout_ms = 0;
-    origin_limit_time(origin, timeout_ms);
+    origin_limit_time(origin, exchange_try_time(exchange, timeout_ms));
 }
 
 /* --- request body --------------------------------------------------------------------------------------- */
@@ -205,6 +206,8 @@ void exchange_response_interim(struct exchange *exchange)
 void exchange_response_head(struct exchange *exchange)
 {
     exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
+    balancer_try_answered(exchange->endpoint, exchange->response.status,
+                          exchange->upstream_head_ns - exchange->try_start_ns);
     limit_origin_time(exchange);
     exchange_run(exchange);
 }
@@ -354,11 +357,12 @@ static void write_log(struct exchange *exchange)
                            : 0,
     };
     char upstream[ADDRESS_TEXT_SIZE + 8];
-    if (exchange->address && exchange->tries > 0) {
-        size_t size = address_text(exchange->address, upstream);
+    if (exchange->endpoint && exchange->tries > 0) {
+        const struct address *address = &exchange->endpoint->address;
+        size_t size = address_text(address, upstream);
         struct writer out = writer_of(upstream + size, sizeof(upstream) - size - 1);
         writer_byte(&out, ':');
-        writer_u64(&out, address_port(exchange->address));
+        writer_u64(&out, address_port(address));
         *out.next = '\0';
         record.upstream = upstream;
     }
@@ -376,6 +380,7 @@ enum step_result step_log(struct exchange *exchange)
         exchange_run_late_phase(exchange, PHASE_LOG);
     if (access_log_is_on(&exchange->proxy->log))
         write_log(exchange);
+    balancer_leave(exchange);
     return STEP_RESULT_NEXT;
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/io/chunk_queue.h"
 #include "net/http/http1_write.h"
+#include "net/proxy/balancer_pick.h"
 #include "net/proxy/exchange.h"
 #include "net/proxy/proxy.h"
 
@@ -36,7 +37,6 @@ enum step_result { STEP_RESULT_NEXT, STEP_RESULT_JUMP, STEP_RESULT_WAIT, STEP_RE
 
 /* Chunks queued toward one peer before the other is paused: each may hold a whole receive block. */
 enum { STREAM_CHUNKS_MAX = 24 };
-
 enum { EXCHANGE_PAGE_BYTES = 2560, REQUEST_ID_SIZE = 32 };
 
 /* A response made by the gateway. */
@@ -64,8 +64,7 @@ struct exchange {
     uint64_t body_bytes; /* arrived so far */
     uint64_t body_limit_bytes; /* a plugin's limit, when there is a message */
     struct slice body_limit_message; /* absent: no limit */
-    bool request_complete;
-    bool continue_sent;
+    bool request_complete, continue_sent;
     struct slice raw_path, path, query; /* query: absent without '?' */
     struct slice host; /* lower case, without port */
     struct address client_address;
@@ -87,14 +86,19 @@ struct exchange {
 
     /* upstream */
     struct origin *origin; /* NULL: none now */
-    const struct address *address;
+    struct balancer *balancer; /* that counts it; held by the snapshot; NULL: none yet */
+    struct endpoint *endpoint; /* of this try, or the last one */
+    struct balancer_wait *wait; /* for a connection; NULL: it never had to */
+    struct balancer_choice choice;
+    struct slice cookie; /* what the balancer has the client told by Set-Cookie; absent: nothing */
     uint32_t tries;
+    bool retrying; /* one of the balancer's retries */
     bool upstream_chunked; /* how the request body is framed toward the upstream */
     bool upstream_sent; /* the head of this try has gone out */
     bool upstream_done; /* all of the request has gone out */
     struct chunk_queue replay; /* what has gone out of the body, for another try */
     bool replayable;
-    uint64_t upstream_start_ns, upstream_head_ns;
+    uint64_t upstream_start_ns, try_start_ns, upstream_head_ns;
 
     /* response */
     struct message response; /* the upstream's head */

@@ -23,6 +23,9 @@ void exchange_close(struct exchange *exchange);
 /* Another try after a failure, or the answer that ends it. */
 enum step_result exchange_try_again(struct exchange *exchange, enum error error);
 
+/* A time limit of this try, no longer than what is left of the service's limit for a whole try; 0: none. */
+uint64_t exchange_try_time(const struct exchange *exchange, uint64_t timeout_ms);
+
 /* Sends what of the request body has arrived to the upstream. */
 bool exchange_flush_body(struct exchange *exchange);
 

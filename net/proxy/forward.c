@@ -37,7 +37,10 @@ static struct block *head_block(struct exchange *exchange, const struct message 
     size +=
         exchange->path.size * 3 + exchange->query.size + exchange->raw_path.size + exchange->host.size * 2;
     if (exchange->service)
-        size += exchange->service->authority.size + exchange->service->service->path.size * 3;
+        size += exchange->service->service->upstream->host_header.size +
+                exchange->service->service->path.size * 3;
+    if (exchange->endpoint)
+        size += exchange->endpoint->authority_size + exchange->cookie.size;
     struct block *block = block_open(exchange->proxy->shard->blocks, size);
     if (block)
         *out = writer_of(block->data, block->capacity);
@@ -176,6 +179,31 @@ static void write_request_headers(struct exchange *exchange, struct writer *out)
     }
 }
 
+/* Kong's rules: the client's own, the upstream's, or the name of the target, with a port that its scheme does
+ * not imply - also behind the upstream's. Each try has its own. */
+static void write_host(const struct exchange *exchange, struct writer *out)
+{
+    const struct message *request = &exchange->request;
+    const struct service *service = exchange->service->service;
+    const struct endpoint *endpoint = exchange->endpoint;
+    if (exchange->match.route->preserve_host && message_has(request, HEADER_HOST)) {
+        writer_header(out, SLICE("Host"), message_find(request, HEADER_HOST));
+        return;
+    }
+    struct slice port = { endpoint->authority + endpoint->host_size,
+                          (size_t)endpoint->authority_size - endpoint->host_size }; /* ":80" */
+    bool tls = service->protocol == PROTOCOL_HTTPS || service->protocol == PROTOCOL_GRPCS;
+    if (slice_equal(port, tls ? SLICE(":443") : SLICE(":80")))
+        port.size = 0;
+    struct slice host = service->upstream->host_header;
+    if (host.data == NULL)
+        host = (struct slice){ endpoint->authority, endpoint->host_size };
+    writer_text(out, "Host: ");
+    writer_slice(out, host);
+    writer_slice(out, port);
+    writer_text(out, "\r\n");
+}
+
 struct chunk forward_request_head(struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
@@ -187,9 +215,7 @@ struct chunk forward_request_head(struct exchange *exchange)
         block_release(block);
         return (struct chunk){ 0 };
     }
-    bool preserve = exchange->match.route->preserve_host && message_has(request, HEADER_HOST);
-    writer_header(&out, SLICE("Host"),
-                  preserve ? message_find(request, HEADER_HOST) : exchange->service->authority);
+    write_host(exchange, &out);
     writer_text(&out, "Connection: keep-alive\r\n");
     write_request_headers(exchange, &out);
     write_request_framing(exchange, &out);
@@ -354,6 +380,8 @@ struct chunk forward_response_head(struct exchange *exchange)
     http1_write_status_line(&out, response->status, response->reason);
     write_response_headers(exchange, &out);
     write_edits(exchange, &out);
+    if (exchange->cookie.data)
+        writer_header(&out, SLICE("Set-Cookie"), exchange->cookie);
     if (!message_has(response, HEADER_DATE))
         write_date(exchange->proxy, &out);
     write_response_framing(exchange, &out);

@@ -18,6 +18,11 @@ static uint32_t limit_of(const struct health_limits *limits, enum health_event e
     return 0;
 }
 
+bool health_counts(const struct health_limits *limits, enum health_event event)
+{
+    return limit_of(limits, event) > 0;
+}
+
 /* Counts the event and takes it for what it contradicts; the sum of its kind. */
 static uint32_t count_event(struct health *health, enum health_event event, uint32_t count)
 {

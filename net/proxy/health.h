@@ -40,6 +40,9 @@ void health_set(struct health *health, bool healthy);
 enum health_flip health_take(struct health *health, const struct health_limits *limits,
                              enum health_event event, uint32_t count);
 
+/* Are events of that kind looked at? */
+bool health_counts(const struct health_limits *limits, enum health_event event);
+
 /* What a response's status says; false: nothing. */
 bool health_event_of_status(const struct health_limits *limits, int status, enum health_event *event);
 

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/origin.h"
 
-#include "core/base/hash.h"
+#include "net/proxy/balancer_circuit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-enum { POOL_BUCKETS = 1024 };
 
 static const struct stream_events origin_events;
 
@@ -15,60 +12,15 @@ static struct origin *origin_of(struct stream *stream)
     return CONTAINER_OF(stream, struct origin, tcp.stream);
 }
 
-/* --- pools ---------------------------------------------------------------------------------------------- */
-
-enum error origin_pools_open(struct proxy *proxy)
-{
-    proxy->pools = calloc(POOL_BUCKETS, sizeof(*proxy->pools));
-    return proxy->pools ? ERROR_OK : ERROR_MEMORY;
-}
-
-void origin_pools_close(struct proxy *proxy)
-{
-    for (unsigned i = 0; proxy->pools && i < POOL_BUCKETS; i++) {
-        while (proxy->pools[i]) {
-            struct origin_pool *next = proxy->pools[i]->next;
-            free(proxy->pools[i]);
-            proxy->pools[i] = next;
-        }
-    }
-    free(proxy->pools);
-    proxy->pools = NULL;
-}
-
-static uint32_t bucket_of(const struct address *address)
-{
-    if (address->any.sa_family == AF_INET)
-        return (address->v4.sin_addr.s_addr * 2654435761u ^ address->v4.sin_port * 40503u) >> 8 &
-               (POOL_BUCKETS - 1);
-    struct slice bytes = { (const char *)&address->v6.sin6_addr, sizeof(address->v6.sin6_addr) };
-    return (uint32_t)(hash_of(bytes) ^ address->v6.sin6_port) & (POOL_BUCKETS - 1);
-}
-
-static struct origin_pool *pool_of(struct proxy *proxy, const struct address *address)
-{
-    struct origin_pool **bucket = &proxy->pools[bucket_of(address)];
-    for (struct origin_pool *pool = *bucket; pool; pool = pool->next)
-        if (address_equal(&pool->address, address))
-            return pool;
-    struct origin_pool *pool = calloc(1, sizeof(*pool));
-    if (pool == NULL)
-        return NULL;
-    char text[ADDRESS_TEXT_SIZE];
-    address_text(address, text);
-    snprintf(pool->text, sizeof(pool->text), "%s:%u", text, address_port(address));
-    pool->address = *address;
-    list_init(&pool->idle);
-    pool->next = *bucket;
-    *bucket = pool;
-    return pool;
-}
+/* --- idle ones ------------------------------------------------------------------------------------------ */
 
 static void leave_pool(struct origin *origin)
 {
     list_remove(&origin->node);
     list_remove(&origin->age_node);
-    origin->pool->idle_count--;
+    origin->endpoint->idle_count--;
+    if (origin->endpoint->balancer)
+        origin->endpoint->balancer->idle_count--;
     metric_add(&origin->proxy->shard->metrics, METRIC_UPSTREAM_IDLE, -1);
 }
 
@@ -81,6 +33,32 @@ static void close_now(struct origin *origin)
     origin->closing = true;
     timer_disarm(&origin->proxy->shard->timers, &origin->timer);
     stream_close(&origin->tcp.stream);
+}
+
+static void close_idle(struct origin *origin)
+{
+    leave_pool(origin);
+    close_now(origin);
+}
+
+void origin_close_all_idle(struct proxy *proxy)
+{
+    while (!list_is_empty(&proxy->idle_origins))
+        close_idle(CONTAINER_OF(proxy->idle_origins.next, struct origin, age_node));
+}
+
+void origin_close_idle(struct endpoint *endpoint)
+{
+    while (origin_close_oldest(endpoint))
+        continue;
+}
+
+bool origin_close_oldest(struct endpoint *endpoint)
+{
+    if (list_is_empty(&endpoint->idle))
+        return false;
+    close_idle(CONTAINER_OF(endpoint->idle.previous, struct origin, node));
+    return true;
 }
 
 static void on_timer(struct timer *timer)
@@ -96,22 +74,26 @@ static void on_timer(struct timer *timer)
     exchange_origin_failed(exchange, ERROR_TIMEOUT);
 }
 
-static struct origin *open_new(struct exchange *exchange, struct origin_pool *pool)
+static struct origin *open_new(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
+    struct endpoint *endpoint = exchange->endpoint;
     struct origin *origin = malloc(sizeof(*origin));
     if (origin == NULL)
         return NULL;
-    *origin = (struct origin){ .proxy = proxy, .pool = pool };
+    *origin = (struct origin){ .proxy = proxy, .endpoint = endpoint };
     list_init(&origin->node);
     list_init(&origin->age_node);
     timer_init(&origin->timer, on_timer);
     http1_parser_init(&origin->parser, HTTP1_RESPONSE, &proxy->options->limits);
-    pool->open_count++;
+    endpoint->open_count++;
+    if (endpoint->balancer)
+        endpoint->balancer->connections++;
     proxy->origin_count++;
     metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_CONNECTS, 1);
     metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_ACTIVE, 1);
-    tcp_stream_connect(&origin->tcp, proxy->shard, &origin_events, &pool->address.any, pool->address.size);
+    tcp_stream_connect(&origin->tcp, proxy->shard, &origin_events, &endpoint->address.any,
+                       endpoint->address.size);
     return origin;
 }
 
@@ -123,14 +105,12 @@ static void join_exchange(struct origin *origin, struct exchange *exchange)
     exchange->origin = origin;
 }
 
-enum error origin_take(struct exchange *exchange, const struct address *address)
+enum error origin_take(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
-    struct origin_pool *pool = pool_of(proxy, address);
-    if (pool == NULL)
-        return ERROR_MEMORY;
-    if (!list_is_empty(&pool->idle)) {
-        struct origin *kept = CONTAINER_OF(pool->idle.next, struct origin, node);
+    struct endpoint *endpoint = exchange->endpoint;
+    if (!list_is_empty(&endpoint->idle)) {
+        struct origin *kept = CONTAINER_OF(endpoint->idle.next, struct origin, node);
         leave_pool(kept);
         kept->reused = true;
         metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_REUSES, 1);
@@ -138,14 +118,12 @@ enum error origin_take(struct exchange *exchange, const struct address *address)
         return ERROR_OK;
     }
     if (proxy->origin_count >= proxy->options->upstreams_max && !list_is_empty(&proxy->idle_origins)) {
-        struct origin *oldest = CONTAINER_OF(proxy->idle_origins.next, struct origin, age_node);
-        leave_pool(oldest);
-        close_now(oldest);
+        close_idle(CONTAINER_OF(proxy->idle_origins.next, struct origin, age_node));
     } else if (proxy->origin_count >= proxy->options->upstreams_max) {
         metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_REFUSED, 1);
         return ERROR_LIMIT;
     }
-    struct origin *origin = open_new(exchange, pool);
+    struct origin *origin = open_new(exchange);
     if (origin == NULL)
         return ERROR_MEMORY;
     join_exchange(origin, exchange);
@@ -163,20 +141,24 @@ void origin_expect_response(struct origin *origin)
 void origin_detach(struct origin *origin, enum origin_fate fate)
 {
     struct proxy *proxy = origin->proxy;
+    struct endpoint *endpoint = origin->endpoint;
     const struct proxy_options *options = proxy->options;
     origin->exchange->origin = NULL;
     origin->exchange = NULL;
     bool keep = fate == ORIGIN_REUSE && !origin->closing && origin->open && !proxy->draining &&
+                endpoint->balancer &&
                 (options->pool_requests == 0 || origin->request_count < options->pool_requests) &&
-                origin->pool->idle_count < options->pool_size;
+                endpoint->idle_count < options->pool_size;
     if (!keep) {
         close_now(origin);
         return;
     }
     origin_resume(origin);
-    list_prepend(&origin->pool->idle, &origin->node);
+    list_prepend(&endpoint->idle, &origin->node);
     list_append(&proxy->idle_origins, &origin->age_node);
-    origin->pool->idle_count++;
+    endpoint->idle_count++;
+    endpoint->balancer->idle_count++;
+    balancer_connection_freed(endpoint->balancer);
     metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_IDLE, 1);
     origin_limit_time(origin, options->pool_idle_ms);
 }
@@ -214,19 +196,6 @@ void origin_resume(struct origin *origin)
     if (origin->paused)
         stream_resume(&origin->tcp.stream);
     origin->paused = false;
-}
-
-void origin_pools_drain(struct proxy *proxy)
-{
-    for (unsigned i = 0; i < POOL_BUCKETS; i++) {
-        for (struct origin_pool *pool = proxy->pools[i]; pool; pool = pool->next) {
-            while (!list_is_empty(&pool->idle)) {
-                struct origin *origin = CONTAINER_OF(pool->idle.next, struct origin, node);
-                leave_pool(origin);
-                close_now(origin);
-            }
-        }
-    }
 }
 
 /* --- events --------------------------------------------------------------------------------------------- */
@@ -282,10 +251,8 @@ static void on_received(struct stream *stream, struct chunk chunk)
         chunk_release(&chunk);
         if (origin->exchange)
             exchange_origin_failed(origin->exchange, ERROR_CLOSED);
-        else if (!origin->closing) {
-            leave_pool(origin);
-            close_now(origin);
-        }
+        else if (!origin->closing)
+            close_idle(origin);
         return;
     }
     if (chunk.size == 0) {
@@ -334,8 +301,15 @@ static void on_failed(struct stream *stream, enum error error)
 static void on_closed(struct stream *stream)
 {
     struct origin *origin = origin_of(stream);
+    struct endpoint *endpoint = origin->endpoint;
     CHECK(origin->exchange == NULL);
-    origin->pool->open_count--;
+    endpoint->open_count--;
+    if (endpoint->balancer) {
+        endpoint->balancer->connections--;
+        balancer_connection_freed(endpoint->balancer);
+    } else {
+        endpoint_release(endpoint);
+    }
     origin->proxy->origin_count--;
     metric_add(&origin->proxy->shard->metrics, METRIC_UPSTREAM_ACTIVE, -1);
     free(origin);

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections to origin servers and their pools, one pool per address and shard. A connection serves one
- * exchange at a time; between two it waits in its pool, receiving, so that a close by the upstream is seen
- * at once. */
+/* Connections to origin servers. One serves one exchange at a time; between two it waits with its endpoint,
+ * receiving, so that a close by the upstream is seen at once. Its shard's. */
 #pragma once
 
 #include "net/proxy/exchange_state.h"
 #include "net/transport/tcp_stream.h"
 
-struct origin_pool {
-    struct origin_pool *next; /* in the hash table's chain */
-    struct address address;
-    struct list_node idle; /* newest first */
-    uint32_t idle_count, open_count;
-    char text[ADDRESS_TEXT_SIZE + 8]; /* "ip:port", for logs */
-};
-
 struct origin {
     struct tcp_stream tcp;
     struct proxy *proxy;
-    struct origin_pool *pool;
-    struct list_node node;     /* pool->idle */
+    struct endpoint *endpoint;
+    struct list_node node;     /* endpoint->idle */
     struct list_node age_node; /* proxy->idle_origins, longest idle first */
     struct http1_parser parser;
     struct exchange *exchange; /* NULL: idle or closing */
@@ -32,15 +23,15 @@ struct origin {
     bool paused;
 };
 
-enum error origin_pools_open(struct proxy *proxy) MUST_CHECK;
-void origin_pools_close(struct proxy *proxy);
+/* Close idle ones: all of the shard, which drains; all of an endpoint, which leaves; the longest idle one of
+ * an endpoint, false when it has none. Those in use are closed when their exchange lets go. */
+void origin_close_all_idle(struct proxy *proxy);
+void origin_close_idle(struct endpoint *endpoint);
+bool origin_close_oldest(struct endpoint *endpoint);
 
-/* Closes the idle ones; those in use are closed when their exchange lets go, for the proxy is draining. */
-void origin_pools_drain(struct proxy *proxy);
-
-/* A connection for the exchange, kept or new: exchange->origin is set, and when it is new
+/* A connection to the exchange's endpoint, kept or new: exchange->origin is set, and when it is new
  * exchange_origin_opened follows. ERROR_LIMIT at upstream_max_connections, ERROR_MEMORY. */
-enum error origin_take(struct exchange *exchange, const struct address *address) MUST_CHECK;
+enum error origin_take(struct exchange *exchange) MUST_CHECK;
 
 /* Before the head is sent: the response will be parsed into exchange->response. */
 void origin_expect_response(struct origin *origin);

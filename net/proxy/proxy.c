@@ -76,7 +76,7 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     if (error == ERROR_OK)
         error = regex_scratch_init(&proxy->regex);
     if (error == ERROR_OK)
-        error = origin_pools_open(proxy);
+        error = balancer_table_open(&proxy->balancers, proxy);
     if (error == ERROR_OK)
         error = open_plugins(proxy, start->plugin_process_states);
     if (error == ERROR_OK)
@@ -100,7 +100,7 @@ void proxy_close(struct proxy *proxy)
 {
     access_log_close(&proxy->log);
     close_plugins(proxy);
-    origin_pools_close(proxy);
+    balancer_table_close(&proxy->balancers);
     regex_scratch_deinit(&proxy->regex);
     while (proxy->spare_exchanges) {
         struct exchange *next = proxy->spare_exchanges->next_spare;
@@ -123,6 +123,11 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
     snapshot_superseded(before, proxy->shard->index);
 }
 
+void proxy_take_roster(struct proxy *proxy, struct roster *roster)
+{
+    balancer_take_roster(&proxy->balancers, roster);
+}
+
 void proxy_drain(struct proxy *proxy, enum listener_backlog backlog)
 {
     proxy->draining = true;
@@ -143,7 +148,7 @@ void proxy_abort(struct proxy *proxy)
         node = node->next;
         client_abort(client);
     }
-    origin_pools_drain(proxy);
+    origin_close_all_idle(proxy);
 }
 
 bool proxy_is_empty(const struct proxy *proxy)

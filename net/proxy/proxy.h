@@ -6,13 +6,13 @@
 #include "core/base/regex.h"
 #include "net/http/http1_parse.h"
 #include "net/proxy/access_log.h"
+#include "net/proxy/balancer.h"
 #include "net/proxy/health.h"
 #include "net/proxy/snapshot.h"
 #include "net/transport/listener.h"
 
 struct settings;
 struct error_template;
-struct origin_pool;
 struct exchange;
 
 /* Which headers the gateway adds (Kong's `headers` setting). */
@@ -44,6 +44,7 @@ struct proxy_options {
     uint32_t upstreams_max; /* connections to upstreams of one shard */
     uint32_t keepalive_requests;
     uint32_t pool_size, pool_requests;
+    uint32_t maglev_size; /* entries of a table, at least */
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms, send_timeout_ms, pool_idle_ms;
     uint64_t
         body_rate_bytes; /* slowest upload, bytes per second, after a grace of body_rate_grace_ms; 0: none */
@@ -62,10 +63,9 @@ struct proxy {
     struct list_node clients; /* all open client connections */
     uint32_t client_count;
     bool draining;
-    struct origin_pool **pools; /* a hash table of chains */
+    struct balancer_table balancers;
     uint32_t origin_count;
-    struct list_node idle_origins;
-    uint32_t pick_count; /* round robin */
+    struct list_node idle_origins; /* the longest idle first */
     struct exchange *spare_exchanges;
     uint32_t spare_exchange_count;
     struct client *spare_clients;
@@ -104,6 +104,9 @@ void proxy_close(struct proxy *proxy);
 
 /* Between two turns: new exchanges use it. */
 void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot);
+
+/* A newer version of where an upstream is, from the monitor's mail. Takes the reference. */
+void proxy_take_roster(struct proxy *proxy, struct roster *roster);
 
 /* Stops accepting and ends idle connections; those with a request end after it. */
 void proxy_drain(struct proxy *proxy, enum listener_backlog backlog);

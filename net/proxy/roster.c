@@ -3,44 +3,47 @@
 
 #include <stdlib.h>
 
-enum { FIRST_ENTRIES = 4 };
-
+/* There is one per upstream, and most have one entry: no arena with its pages. */
 struct roster *roster_open(struct slice key, uint64_t version)
 {
+    CHECK(key.size < MODEL_ID_SIZE);
     struct roster *roster = calloc(1, sizeof(*roster));
     if (roster == NULL)
         return NULL;
-    arena_init(&roster->arena, NULL, 0, SIZE_MAX);
     roster->holder_count = 1;
     roster->version = version;
-    roster->key = arena_copy(&roster->arena, key);
-    if (roster->key.data)
-        return roster;
-    roster_release(roster);
-    return NULL;
+    memcpy(roster->id, key.data, key.size);
+    roster->key = slice_of(roster->id);
+    return roster;
 }
 
-static bool is_full(uint32_t count)
+/* The entries grow at each power of two. */
+static bool make_room(struct roster *roster)
 {
-    return count == 0 || (count >= FIRST_ENTRIES && (count & (count - 1)) == 0);
+    uint32_t count = roster->count;
+    if (count > 0 && (count & (count - 1)) != 0)
+        return true;
+    size_t capacity = count ? (size_t)count * 2 : 1;
+    struct roster_entry *entries = reallocarray(roster->entries, capacity, sizeof(*entries));
+    if (entries)
+        roster->entries = entries;
+    return entries != NULL;
 }
 
 bool roster_add(struct roster *roster, const struct roster_entry *entry)
 {
-    if (is_full(roster->count)) { /* at each power of two */
-        uint32_t capacity = roster->count ? roster->count * 2 : FIRST_ENTRIES;
-        struct roster_entry *entries = arena_array(&roster->arena, capacity, sizeof(*entries));
-        if (entries == NULL)
-            return false;
-        if (roster->count)
-            memcpy(entries, roster->entries, roster->count * sizeof(*entries));
-        roster->entries = entries;
+    char *host = malloc(entry->host.size + 1);
+    if (host == NULL || !make_room(roster)) {
+        free(host);
+        return false;
     }
-    struct roster_entry *added = &roster->entries[roster->count];
+    if (entry->host.size)
+        memcpy(host, entry->host.data, entry->host.size);
+    host[entry->host.size] = '\0';
+    struct roster_entry *added = &roster->entries[roster->count++];
     *added = *entry;
-    added->host = arena_copy(&roster->arena, entry->host);
-    roster->count += added->host.data != NULL;
-    return added->host.data != NULL;
+    added->host = (struct slice){ host, entry->host.size };
+    return true;
 }
 
 struct roster *roster_take(struct roster *roster)
@@ -53,6 +56,8 @@ void roster_release(struct roster *roster)
 {
     if (roster == NULL || __atomic_sub_fetch(&roster->holder_count, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    arena_deinit(&roster->arena);
+    for (uint32_t i = 0; i < roster->count; i++)
+        free((char *)(uintptr_t)roster->entries[i].host.data);
+    free(roster->entries);
     free(roster);
 }

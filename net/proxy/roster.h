@@ -19,13 +19,13 @@ struct roster_entry {
 };
 
 struct roster {
-    struct arena arena; /* owns all of it */
     unsigned holder_count;
     uint64_t version;
-    struct slice key; /* the upstream's id, which survives reloads */
+    struct slice key; /* the upstream's id, which survives reloads: a view of `id` */
     struct roster_entry *entries;
     uint32_t count;
     bool unresolved; /* some target's name has no address now, and never had one */
+    char id[MODEL_ID_SIZE];
 };
 
 /* An empty one, held once; NULL when memory is exhausted. */

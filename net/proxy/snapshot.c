@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/snapshot.h"
 
-#include <stdlib.h>
+#include "net/proxy/balancer.h"
 
-enum { PORT_HTTP = 80, PORT_HTTPS = 443 };
+#include <stdlib.h>
 
 static bool needs_names(struct snapshot *snapshot, const struct snapshot_options *options)
 {
     const struct model *model = snapshot->model;
-    for (uint32_t i = 0; i < model->services.count; i++)
-        if (!name_table_need(&snapshot->names, model->services.items[i]->host))
-            return false;
+    for (uint32_t i = 0; i < model->upstreams.count; i++)
+        for (uint32_t j = 0; j < model->upstreams.items[i]->target_count; j++)
+            if (!name_table_need(&snapshot->names, model->upstreams.items[i]->targets[j]->host))
+                return false;
     for (uint32_t i = 0; i < options->names.count; i++)
         if (!name_table_need(&snapshot->names, options->names.items[i]))
             return false;
@@ -24,25 +25,67 @@ static bool needs_names(struct snapshot *snapshot, const struct snapshot_options
     return true;
 }
 
-static bool plan_service(struct snapshot *snapshot, const struct service *service, struct service_plan *plan)
+/* A name's addresses have its target's weight each, as in Kong. */
+static bool add_target(const struct snapshot *snapshot, struct roster *roster, const struct target *target,
+                       uint32_t index)
 {
     struct address found[RESOLVER_ADDRESSES_MAX];
-    uint16_t port = (uint16_t)service->port;
-    plan->service = service;
-    plan->address_count =
-        name_table_lookup(&snapshot->names, service->host, port, found, RESOLVER_ADDRESSES_MAX);
-    plan->addresses = arena_array(&snapshot->arena, plan->address_count + 1, sizeof(struct address));
-    if (plan->addresses == NULL)
+    uint32_t count =
+        name_table_lookup(&snapshot->names, target->host, target->port, found, RESOLVER_ADDRESSES_MAX);
+    roster->unresolved |= count == 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct roster_entry entry = { .address = found[i],
+                                      .host = target->host,
+                                      .weight = target->weight,
+                                      .target_index = index,
+                                      .healthy = true };
+        if (!roster_add(roster, &entry))
+            return false;
+    }
+    return true;
+}
+
+static void release_rosters(void *pointer)
+{
+    struct snapshot *snapshot = pointer;
+    for (uint32_t i = 0; i < snapshot->model->upstreams.count; i++)
+        roster_release(snapshot->rosters[i]);
+}
+
+static bool plan_upstreams(struct snapshot *snapshot)
+{
+    const struct model *model = snapshot->model;
+    uint32_t count = model->upstreams.count;
+    map_init(&snapshot->upstreams, &snapshot->arena);
+    snapshot->rosters = arena_array(&snapshot->arena, count + 1, sizeof(struct roster *));
+    if (snapshot->rosters == NULL || !arena_on_close(&snapshot->arena, release_rosters, snapshot))
         return false;
-    memcpy(plan->addresses, found, plan->address_count * sizeof(struct address));
-    bool is_default = (service->protocol == PROTOCOL_HTTP && port == PORT_HTTP) ||
-                      (service->protocol == PROTOCOL_HTTPS && port == PORT_HTTPS);
-    const char *format = memchr(service->host.data, ':', service->host.size) && service->host.data[0] != '['
-                             ? "[%.*s]"
-                             : "%.*s";
-    struct slice host = arena_format(&snapshot->arena, format, SLICE_FORMAT(service->host));
-    plan->authority = is_default ? host : arena_format(&snapshot->arena, "%.*s:%u", SLICE_FORMAT(host), port);
-    return plan->authority.data != NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct upstream *upstream = model->upstreams.items[i];
+        struct slice id = slice_of(upstream->entity.id);
+        struct roster *roster = roster_open(id, roster_first_version(snapshot->generation));
+        snapshot->rosters[i] = roster;
+        bool enough = roster && map_add(&snapshot->upstreams, id, upstream, NULL);
+        for (uint32_t j = 0; enough && j < upstream->target_count; j++)
+            enough = add_target(snapshot, roster, upstream->targets[j], j);
+        if (!enough)
+            return false;
+    }
+    return true;
+}
+
+/* Each shard writes an array of its own, apart from the others'. */
+static bool open_balancers(struct snapshot *snapshot)
+{
+    enum { LINE = 64 / sizeof(struct balancer *) };
+    snapshot->balancers = arena_array(&snapshot->arena, snapshot->shard_count, sizeof(struct balancer **));
+    for (unsigned i = 0; snapshot->balancers && i < snapshot->shard_count; i++) {
+        snapshot->balancers[i] = arena_array(
+            &snapshot->arena, (size_t)snapshot->model->upstreams.count + LINE, sizeof(struct balancer *));
+        if (snapshot->balancers[i] == NULL)
+            return false;
+    }
+    return snapshot->balancers != NULL;
 }
 
 static bool plan_routes(struct snapshot *snapshot, const struct plugin *const *registry)
@@ -52,8 +95,7 @@ static bool plan_routes(struct snapshot *snapshot, const struct plugin *const *r
     if (!chain_source_init(&source, &snapshot->arena, model, registry))
         return false;
     for (uint32_t i = 0; i < model->services.count; i++)
-        if (!plan_service(snapshot, model->services.items[i], &snapshot->services[i]))
-            return false;
+        snapshot->services[i].service = model->services.items[i];
     for (uint32_t i = 0; i < model->routes.count; i++) {
         const struct route *route = model->routes.items[i];
         struct route_plan *plan = &snapshot->routes[i];
@@ -82,7 +124,7 @@ static bool build_parts(struct snapshot *snapshot, const struct snapshot_options
     name_table_init(&snapshot->names, &snapshot->arena);
     if (!needs_names(snapshot, options) ||
         !name_table_resolve(&snapshot->names, &options->resolver, before ? &before->names : NULL) ||
-        !plan_routes(snapshot, options->registry))
+        !plan_upstreams(snapshot) || !open_balancers(snapshot) || !plan_routes(snapshot, options->registry))
         return false;
     return router_build(&snapshot->router, &snapshot->arena, &source) == ERROR_OK;
 }
@@ -135,6 +177,9 @@ bool snapshot_names_changed(const struct snapshot *snapshot, const struct snapsh
 static void let_go(struct snapshot *snapshot, unsigned shard_index)
 {
     CHECK(!snapshot->uses[shard_index].released);
+    for (uint32_t i = 0; i < snapshot->model->upstreams.count; i++)
+        if (snapshot->balancers[shard_index][i])
+            balancer_let_go(snapshot->balancers[shard_index][i]);
     snapshot->uses[shard_index].released = true;
     __atomic_add_fetch(&snapshot->released_count, 1, __ATOMIC_RELEASE);
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything a request is decided by, frozen: the model, its router, the chains of plugins and the
- * addresses of services. Built and freed by the control thread, shared by pointer, read by all shards. A
- * shard counts its exchanges per snapshot in its own cell; one that was superseded and is used by none any
+/* Everything a request is decided by, frozen: the model, its router, the chains of plugins and where the
+ * upstreams are to begin with. Built and freed by the control thread, shared by pointer, read by all shards.
+ * A shard counts its exchanges per snapshot in its own cell; one that was superseded and is used by none any
  * more is released. */
 #pragma once
 
 #include "net/proxy/chain.h"
 #include "net/proxy/resolver.h"
+#include "net/proxy/roster.h"
 #include "net/proxy/router.h"
+
+struct balancer;
 
 struct service_plan {
     const struct service *service;
-    struct address *addresses; /* count 0: the name does not resolve */
-    uint32_t address_count;
-    struct slice authority; /* the Host sent upstream: host and, unless it is the scheme's own, the port */
 };
 
 struct route_plan {
@@ -36,6 +36,9 @@ struct snapshot {
     struct route_plan *routes; /* by entity index */
     const struct chain *no_route; /* the global plugins */
     struct name_table names;
+    struct map upstreams; /* by id -> struct upstream */
+    struct roster **rosters; /* by entity index of the upstream: what the names resolved to */
+    struct balancer ***balancers; /* by shard, which fills it, and entity index; NULL: not used yet */
     struct snapshot_use *uses; /* per shard */
     struct snapshot *next_retired; /* the control thread's */
     unsigned shard_count;

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-/* A script of events: s success, h HTTP failure, c TCP failure, t timeout, and behind each step the state that
+/* A script of events: s success, h HTTP failure, c TCP failure, t timeout; behind each one the state that
  * follows: G healthy, g mostly healthy, b mostly unhealthy, B unhealthy. */
 struct script {
     const char *name, *steps;

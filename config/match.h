@@ -4,6 +4,7 @@
  * the model's arena, then only read. */
 #pragma once
 
+#include "config/match_range.h"
 #include "core/base/regex.h"
 
 struct model;
@@ -44,13 +45,6 @@ enum match_test {
     MATCH_GREATER_EQUAL,
     MATCH_IN,    /* the range, and the port if there is one */
     MATCH_NOT_IN /* the range */
-};
-
-/* Addresses: a single one has all bits. IPv4-mapped IPv6 addresses count as IPv4. */
-struct match_range {
-    uint8_t bytes[16];
-    uint8_t prefix_bits;
-    bool is_v6;
 };
 
 struct match_value {
@@ -152,8 +146,3 @@ struct match_regex_request {
     enum error *error;
 };
 const struct regex *match_regex(struct arena *arena, const struct match_regex_request *request) MUST_CHECK;
-
-/* An address or ADDRESS/BITS. NULL, or what is wrong with it (static text). */
-const char *match_range_parse(struct slice text, struct match_range *range) MUST_CHECK;
-bool match_range_has_host_bits(const struct match_range *range); /* 10.1.2.3/8 */
-bool match_range_holds(const struct match_range *range, const struct match_range *single);

@@ -50,7 +50,7 @@ static const struct regex *add_regex(struct compile *compile, struct slice patte
     return regex;
 }
 
-/* --- conditions ------------------------------------------------------------------------------------------ */
+/* --- conditions ----------------------------------------------------------------------------------------- */
 
 static enum match_wildcard split_wildcard(struct slice *text)
 {
@@ -69,8 +69,9 @@ static struct match_host compile_host(const struct compile *compile, struct slic
 {
     struct match_host host = { .text = text };
     const char *colon = text.size ? memrchr(text.data, ':', text.size) : NULL;
+    bool bare_v6 = colon && text.data[0] != '[' && memchr(text.data, ':', text.size) != colon;
     uint64_t port;
-    if (colon && slice_to_u64(slice_from(text, (size_t)(colon - text.data) + 1), &port) &&
+    if (colon && !bare_v6 && slice_to_u64(slice_from(text, (size_t)(colon - text.data) + 1), &port) &&
         port <= UINT16_MAX) {
         host.port_of =
             compile->model->kong_flavor == ROUTER_TRADITIONAL ? MATCH_PORT_OF_SCHEME : MATCH_PORT_OF_LISTENER;
@@ -236,7 +237,7 @@ static void compile_conditions(struct compile *compile, struct match_rule *rule)
     rule->condition_count = count;
 }
 
-/* --- rules ----------------------------------------------------------------------------------------------- */
+/* --- rules ---------------------------------------------------------------------------------------------- */
 
 /* The linear flavors ask for `^` and the pattern, so that of `~/a|/b` only /a is held to the beginning. */
 static void compile_regex_path(struct compile *compile, struct match_rule *rule, struct slice pattern)
@@ -288,7 +289,7 @@ static void compile_route(struct compile *compile, const struct route *route)
         add_rule(compile, &shared, i);
 }
 
-/* --- order ----------------------------------------------------------------------------------------------- */
+/* --- order ---------------------------------------------------------------------------------------------- */
 
 /* Negative priorities are one in the number. */
 static int compare_regex_priority(const struct match_rule *a, const struct match_rule *b)

@@ -121,7 +121,7 @@ uint64_t kong_match_priority(enum router_flavor flavor, const struct kong_rank *
            clamp(route->regex_priority, UINT32_MAX) << REGEX_PRIORITY_SHIFT;
 }
 
-/* --- for people ------------------------------------------------------------------------------------------ */
+/* --- for people ----------------------------------------------------------------------------------------- */
 
 static struct slice kind_names(const struct route *route, struct arena *arena)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths of routes: prefixes in normal form, regular expressions behind `~`, and the older formats. */
-#include "config/kong/reader.h"
+#include "config/kong/route_checks.h"
 
 #include "core/base/path.h"
 #include "core/base/regex.h"
@@ -89,14 +89,21 @@ static struct slice convert_old(struct kong_reader *reader, struct slice text)
     return (struct slice){ converted, (size_t)(out - converted) };
 }
 
-static bool check_regex(struct kong_reader *reader, struct slice pattern, const struct node *node,
-                        const struct config_place *place)
+bool kong_check_regex(struct kong_reader *reader, struct slice pattern, const struct node *node,
+                      const struct config_place *place)
 {
     char reason[REGEX_REASON_SIZE];
-    if (regex_check(pattern, reason, sizeof(reason)))
+    const char *construct;
+    if (!regex_check(pattern, reason, sizeof(reason))) {
+        report_add(reader->report, REPORT_ERROR, &node->position, place->path,
+                   "invalid regex: '%.*s' (PCRE returned: %s)", SLICE_FORMAT(pattern), reason);
+        return false;
+    }
+    if (reader->model->kong_flavor == ROUTER_TRADITIONAL || regex_is_linear(pattern, &construct))
         return true;
     report_add(reader->report, REPORT_ERROR, &node->position, place->path,
-               "invalid regex: '%.*s' (PCRE returned: %s)", SLICE_FORMAT(pattern), reason);
+               "invalid regex: '%.*s' (%s: only router_flavor 'traditional' knows that)",
+               SLICE_FORMAT(pattern), construct);
     return false;
 }
 
@@ -156,7 +163,7 @@ struct slice kong_route_path(struct kong_reader *reader, const struct node *node
         return refuse(reader, node, place, "should start with: / (fixed path) or ~/ (regex path)"), none;
     if (memmem(text.data, text.size, "//", 2))
         return refuse(reader, node, place, "must not have empty segments"), none;
-    bool good = regex ? check_regex(reader, slice_from(text, 1), node, place)
+    bool good = regex ? kong_check_regex(reader, slice_from(text, 1), node, place)
                       : check_prefix(reader, text, node, place);
     if (!good)
         return none;

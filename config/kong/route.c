@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/kong/index.h"
 #include "config/kong/match.h"
+#include "config/kong/route_checks.h"
 
 struct kong_route {
     struct route route;
@@ -9,13 +10,19 @@ struct kong_route {
 
 #define AT(member) offsetof(struct kong_route, member)
 
+static const char *check_range(struct slice text)
+{
+    struct match_range range;
+    return match_range_parse(text, &range) ? "invalid ip or cidr range: '{}'" : NULL;
+}
+
 static const char *const path_handlings[] = { "v0", "v1", NULL };
 
 static const struct field fields[] = {
     { "name", FIELD_STRING, AT(route.entity.name), .check = kong_check_name, .help = "unique" },
     { "protocols", FIELD_CHOICES, AT(route.protocols), .min = 1, .fallback = "http,https",
       .choices = kong_protocol_choices,
-      .help = "http and https, or grpc and grpcs; the others are not supported yet" },
+      .help = "http and https, or grpc and grpcs, or tcp, tls and udp, or tls_passthrough" },
     { "methods", FIELD_STRINGS, AT(route.methods), .check = kong_check_method },
     { "hosts", FIELD_STRINGS, AT(route.hosts), .check = kong_check_route_host,
       .help = "names, or *.name or name.*, each with an optional :port" },
@@ -24,10 +31,10 @@ static const struct field fields[] = {
     { "headers", FIELD_MAP, AT(route.headers), .check = kong_check_header_name,
       .help = "name to values; a value beginning with ~* is a regular expression" },
     { "snis", FIELD_STRINGS, AT(route.snis), .check = kong_check_sni },
-    { "sources", FIELD_STRINGS, .flags = FIELD_UNSUPPORTED },
-    { "destinations", FIELD_STRINGS, .flags = FIELD_UNSUPPORTED },
-    { "expression", FIELD_STRING, .flags = FIELD_UNSUPPORTED },
-    { "priority", FIELD_INTEGER, .flags = FIELD_UNSUPPORTED },
+    { "expression", FIELD_STRING, AT(route.expression),
+      .help = "instead of the fields above, with router_flavor expressions" },
+    { "priority", FIELD_INTEGER, AT(route.priority), .max = 70368744177663, .fallback = "0",
+      .help = "of the expression: the highest is tried first" },
     { "https_redirect_status_code", FIELD_INTEGER, AT(route.https_redirect_status_code), .fallback = "426",
       .help = "426, 301, 302, 307 or 308: the answer to http on a route for https only" },
     { "regex_priority", FIELD_INTEGER, AT(route.regex_priority), .fallback = "0",
@@ -42,8 +49,27 @@ static const struct field fields[] = {
     KONG_COMMON_FIELDS(struct kong_route, route.entity),
 };
 
+/* An element of `sources` and `destinations`. */
+struct kong_endpoint {
+    struct slice ip;
+    int64_t port;
+};
+
+static const struct field endpoint_fields[] = {
+    { "ip", FIELD_STRING, offsetof(struct kong_endpoint, ip), .check = check_range,
+      .help = "an address or a CIDR" },
+    { "port", FIELD_INTEGER, offsetof(struct kong_endpoint, port), .max = 65535 },
+};
+
+static const struct schema endpoint_schema = {
+    .name = "sources and destinations",
+    .fields = endpoint_fields,
+    .field_count = COUNT_OF(endpoint_fields),
+    .struct_size = sizeof(struct kong_endpoint),
+};
+
 static const char *const others[] = {
-    "service", "plugins", "filter_chains", "_comment", "_ignore", NULL,
+    "service", "sources", "destinations", "plugins", "filter_chains", "_comment", "_ignore", NULL,
 };
 
 const struct schema kong_route_schema = {
@@ -57,112 +83,8 @@ const struct schema kong_route_schema = {
 #define HTTP_BITS (PROTOCOL_BIT(PROTOCOL_HTTP) | PROTOCOL_BIT(PROTOCOL_HTTPS))
 #define GRPC_BITS (PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS))
 
-static const struct {
-    uint64_t bits;
-    const char *text;
-} families[] = {
-    { HTTP_BITS, "('http', 'https')" },
-    { PROTOCOL_BIT(PROTOCOL_TCP) | PROTOCOL_BIT(PROTOCOL_TLS) | PROTOCOL_BIT(PROTOCOL_UDP),
-      "('tcp', 'tls', 'udp')" },
-    { PROTOCOL_BIT(PROTOCOL_TLS_PASSTHROUGH), "('tls_passthrough')" },
-    { GRPC_BITS, "('grpc', 'grpcs')" },
-};
-
-/* Members of one family only; true when they are. */
-static bool check_families(uint64_t protocols, const struct node *node, const struct config_place *place)
-{
-    char text[128] = "";
-    size_t count = 0, used = 0;
-    for (size_t i = 0; i < COUNT_OF(families); i++) {
-        if (!(protocols & families[i].bits))
-            continue;
-        int wrote = snprintf(text + used, sizeof(text) - used, "%s%s", count++ ? ", " : "", families[i].text);
-        used += (size_t)wrote;
-    }
-    if (count <= 1)
-        return true;
-    schema_error(place, node, "protocols", "these sets are mutually exclusive: %s", text);
-    return false;
-}
-
-static void refuse_protocols(const struct node *node, const struct config_place *place)
-{
-    const struct node *list = node_find(node, "protocols");
-    struct config_place deeper = schema_place(place, "protocols");
-    for (uint32_t i = 0; list && i < list->count; i++) {
-        const struct node *item = list->entries[i].value;
-        int choice = 0;
-        while (kong_protocol_choices[choice] &&
-               !slice_equal(item->text, slice_of(kong_protocol_choices[choice])))
-            choice++;
-        /* What is no protocol at all was reported. */
-        if (kong_protocol_choices[choice] == NULL ||
-            (PROTOCOL_BIT(kong_protocol_of(choice)) & (HTTP_BITS | GRPC_BITS)))
-            continue;
-        report_add(place->report, REPORT_ERROR, &item->position, schema_element(&deeper, i).path,
-                   "'%.*s': not supported yet", SLICE_FORMAT(item->text));
-    }
-}
-
-static bool is_given(const struct node *node, const char *name)
-{
-    const struct node *value = node_find(node, name);
-    return value != NULL && value->kind != NODE_NULL &&
-           ((value->kind != NODE_SEQUENCE && value->kind != NODE_MAPPING) || value->count > 0);
-}
-
-static void check_snis(const struct route *route, const struct node *node, const struct config_place *place)
-{
-    const uint64_t secure = PROTOCOL_BIT(PROTOCOL_HTTPS) | PROTOCOL_BIT(PROTOCOL_GRPCS);
-    if (is_given(node, "snis") && !(route->protocols & secure))
-        schema_error(
-            place, node, "snis",
-            "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'");
-}
-
-static void check_matchers(const struct route *route, const struct node *node,
-                           const struct config_place *place)
-{
-    bool https = route->protocols & PROTOCOL_BIT(PROTOCOL_HTTPS);
-    bool any = is_given(node, "methods") || is_given(node, "hosts") || is_given(node, "headers") ||
-               is_given(node, "paths");
-    check_snis(route, node, place);
-    if (any || (https && is_given(node, "snis")))
-        return;
-    schema_error(place, node, "",
-                 "must set one of 'methods', 'hosts', 'headers', 'paths'%s when 'protocols' is '%s'",
-                 https ? ", 'snis'" : "", https ? "https" : "http");
-}
-
-/* The method of a gRPC call is always POST, and its path names what is called. */
-static void check_grpc(struct route *route, const struct node *node, const struct config_place *place)
-{
-    bool secure = route->protocols & PROTOCOL_BIT(PROTOCOL_GRPCS);
-    bool any = is_given(node, "hosts") || is_given(node, "headers") || is_given(node, "paths");
-    check_snis(route, node, place);
-    if (is_given(node, "methods"))
-        schema_error(place, node, "methods", "cannot set 'methods' when 'protocols' is 'grpc' or 'grpcs'");
-    if (route->strip_path && is_given(node, "strip_path"))
-        schema_error(place, node, "strip_path",
-                     "cannot set 'strip_path' when 'protocols' is 'grpc' or 'grpcs'");
-    route->strip_path = false;
-    if (!any && !(secure && is_given(node, "snis")))
-        schema_error(place, node, "",
-                     "must set one of 'hosts', 'headers', 'paths'%s when 'protocols' is '%s'",
-                     secure ? ", 'snis'" : "", secure ? "grpcs" : "grpc");
-}
-
-static void check_redirect(int64_t status, const struct node *node, const struct config_place *place)
-{
-    static const int64_t good[] = { 426, 301, 302, 307, 308 };
-    for (size_t i = 0; i < COUNT_OF(good); i++)
-        if (status == good[i])
-            return;
-    schema_error(place, node, "https_redirect_status_code", "expected one of: 426, 301, 302, 307, 308");
-}
-
-static void check_paths(struct kong_reader *reader, struct route *route, const struct node *node,
-                        const struct config_place *place)
+static void read_paths(struct kong_reader *reader, struct route *route, const struct node *node,
+                       const struct config_place *place)
 {
     const struct node *list = node_find(node, "paths");
     for (uint32_t i = 0; list && i < route->paths.count; i++) {
@@ -175,20 +97,54 @@ static void check_paths(struct kong_reader *reader, struct route *route, const s
     }
 }
 
+static void read_endpoint(struct kong_reader *reader, const struct node *item,
+                          const struct config_place *place, struct route_endpoint *endpoint)
+{
+    struct kong_endpoint wide;
+    (void)reader;
+    if (item->kind != NODE_MAPPING) {
+        report_add(place->report, REPORT_ERROR, &item->position, place->path, "expected a record");
+        return;
+    }
+    if (schema_read(&endpoint_schema, item, place, &wide) && wide.ip.size == 0 && wide.port == INTEGER_NULL)
+        schema_error(place, item, "", "at least one of these fields must be non-empty: 'ip', 'port'");
+    *endpoint = (struct route_endpoint){ wide.ip, wide.port };
+}
+
+/* sources and destinations: sets of {ip, port}. */
+static void read_endpoints(struct kong_reader *reader, const struct node *node,
+                           const struct config_place *place, struct route_endpoints *endpoints)
+{
+    *endpoints = (struct route_endpoints){ NULL, 0 };
+    if (node == NULL || node->kind == NODE_NULL)
+        return;
+    if (node->kind != NODE_SEQUENCE) {
+        report_add(place->report, REPORT_ERROR, &node->position, place->path, "expected a set");
+        return;
+    }
+    endpoints->items =
+        kong_take(reader, &reader->model->arena, (node->count + 1u) * sizeof(*endpoints->items));
+    for (uint32_t i = 0; endpoints->items && i < node->count; i++) {
+        struct config_place deeper = *place;
+        deeper.path = arena_format(&reader->scratch, "%s[%u]", place->path, i).data;
+        read_endpoint(reader, node->entries[i].value, &deeper, &endpoints->items[endpoints->count++]);
+    }
+}
+
 static void finish(struct kong_reader *reader, struct route *route, const struct node *node,
                    const struct config_place *place)
 {
-    uint64_t chosen = kong_protocol_bits(route->protocols);
-    route->protocols = chosen;
-    check_paths(reader, route, node, place);
-    check_redirect(route->https_redirect_status_code, node, place);
-    if (!check_families(chosen, node, place))
-        return;
-    refuse_protocols(node, place);
-    if (chosen & HTTP_BITS)
-        check_matchers(route, node, place);
-    if (chosen & GRPC_BITS)
-        check_grpc(route, node, place);
+    uint32_t before = reader->report->error_count;
+    struct config_place deeper = kong_place(reader, place, "sources");
+    route->protocols = kong_protocol_bits(route->protocols);
+    read_paths(reader, route, node, place);
+    read_endpoints(reader, node_find(node, "sources"), &deeper, &route->sources);
+    deeper = kong_place(reader, place, "destinations");
+    read_endpoints(reader, node_find(node, "destinations"), &deeper, &route->destinations);
+    kong_check_route(reader, route, node, place);
+    if (route->protocols & ~(HTTP_BITS | GRPC_BITS) && reader->report->error_count == before)
+        report_add(reader->report, REPORT_WARNING, &node->position, place->path,
+                   "a route for streams: nothing reaches it, there are no stream listeners yet");
 }
 
 void kong_read_route(struct kong_reader *reader, const struct node *node, const struct config_place *place,

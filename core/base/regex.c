@@ -60,13 +60,12 @@ static pcre2_code *compile_one(struct slice pattern, uint32_t options, char *rea
         pcre2_compile((PCRE2_SPTR)pattern.data, pattern.size, options, &code, &offset, NULL);
     if (!compiled)
         explain(code, offset, reason, reason_size);
-    else
-        (void)pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE); /* without JIT it is slower, not wrong */
     return compiled;
 }
 
-enum error regex_compile(struct regex *regex, struct slice pattern, enum regex_anchor anchor, char *reason,
-                         size_t reason_size)
+/* Everything but the translation to machine code. */
+static enum error compile_both(struct regex *regex, struct slice pattern, enum regex_anchor anchor,
+                               char *reason, size_t reason_size)
 {
     static const uint32_t anchors[] = {
         [REGEX_AT_START] = PCRE2_ANCHORED, [REGEX_WHOLE] = PCRE2_ANCHORED | PCRE2_ENDANCHORED
@@ -94,6 +93,18 @@ enum error regex_compile(struct regex *regex, struct slice pattern, enum regex_a
     return ERROR_INVALID;
 }
 
+enum error regex_compile(struct regex *regex, struct slice pattern, enum regex_anchor anchor, char *reason,
+                         size_t reason_size)
+{
+    enum error error = compile_both(regex, pattern, anchor, reason, reason_size);
+    /* Without machine code it is slower, not wrong. */
+    if (error == ERROR_OK && regex->utf)
+        (void)pcre2_jit_compile(regex->utf, PCRE2_JIT_COMPLETE);
+    if (error == ERROR_OK && regex->bytes)
+        (void)pcre2_jit_compile(regex->bytes, PCRE2_JIT_COMPLETE);
+    return error;
+}
+
 void regex_close(struct regex *regex)
 {
     pcre2_code_free(regex->utf);
@@ -104,7 +115,7 @@ void regex_close(struct regex *regex)
 bool regex_check(struct slice pattern, char *reason, size_t reason_size)
 {
     struct regex regex;
-    if (regex_compile(&regex, pattern, REGEX_ANYWHERE, reason, reason_size) != ERROR_OK)
+    if (compile_both(&regex, pattern, REGEX_ANYWHERE, reason, reason_size) != ERROR_OK)
         return false;
     regex_close(&regex);
     return true;
@@ -156,19 +167,41 @@ static bool can_be_walked(struct slice pattern)
     return !(memchr(pattern.data, '#', pattern.size) && memmem(pattern.data, pattern.size, "(?", 2));
 }
 
+/* What an opening parenthesis begins that a linear-time engine has no way to do, or NULL. */
+static const char *name_construct(struct slice from)
+{
+    static const struct {
+        const char *text, *name;
+    } rows[] = {
+        { "(?=", "look-around" },       { "(?!", "look-around" },     { "(?<=", "look-around" },
+        { "(?<!", "look-around" },      { "(?>", "an atomic group" }, { "(?(", "a condition" },
+        { "(?R", "recursion" },         { "(?&", "recursion" },       { "(?P>", "recursion" },
+        { "(?|", "a branch reset" },    { "(*", "a verb" },           { "(?C", "a callout" },
+        { "(?P=", "a back-reference" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (slice_starts_with(from, slice_of(rows[i].text)))
+            return rows[i].name;
+    size_t digit = slice_starts_with(from, SLICE("(?+")) || slice_starts_with(from, SLICE("(?-")) ? 3 : 2;
+    bool numbered = slice_starts_with(from, SLICE("(?")) && digit < from.size && from.data[digit] >= '0' &&
+                    from.data[digit] <= '9';
+    return numbered ? "recursion" : NULL;
+}
+
 bool regex_is_linear(struct slice pattern, const char **construct)
 {
-    static const char *const looks[] = { "(?=", "(?!", "(?<=", "(?<!" };
     struct pattern_walk walk = { pattern, 0, false };
-    for (char c; (c = next_special(&walk)) != 0;)
-        for (size_t i = 0; c == '(' && i < COUNT_OF(looks); i++)
-            if (slice_starts_with(slice_from(pattern, walk.at - 1), slice_of(looks[i]))) {
-                *construct = looks[i];
-                return false;
-            }
-    struct regex regex;
+    bool walked = !memmem(pattern.data, pattern.size, "\\Q", 2);
+    for (char c; walked && (c = next_special(&walk)) != 0;) {
+        *construct = c == '(' ? name_construct(slice_from(pattern, walk.at - 1)) : NULL;
+        if (*construct)
+            return false;
+    }
     uint32_t references = 0;
-    if (regex_compile(&regex, pattern, REGEX_ANYWHERE, NULL, 0) != ERROR_OK)
+    struct regex regex = { .bytes = compile_one(pattern, 0, NULL, 0) };
+    if (!regex.bytes)
+        regex.utf = compile_one(pattern, PCRE2_UTF | PCRE2_UCP, NULL, 0);
+    if (!regex.bytes && !regex.utf)
         return true;
     pcre2_pattern_info(regex.utf ? regex.utf : regex.bytes, PCRE2_INFO_BACKREFMAX, &references);
     regex_close(&regex);

@@ -44,8 +44,8 @@ void regex_close(struct regex *regex);
 /* Does the pattern compile? */
 bool regex_check(struct slice pattern, char *reason, size_t reason_size);
 
-/* False for a pattern with look-around or back-references: a linear-time engine refuses those. The construct
- * is named in *construct. The pattern must compile. */
+/* False for a pattern with look-around, back-references, recursion and the like: a linear-time engine refuses
+ * those. *construct is then their name, a static text. The pattern must compile. */
 bool regex_is_linear(struct slice pattern, const char **construct);
 
 /* The bytes that every match at the start must begin with: maybe fewer than could be known, never more.

@@ -28,7 +28,7 @@ static bool asks_regex(const struct regex *regex, struct slice text, const struc
     return scratch->overruns - subject->overruns < ROUTER_OVERRUNS_MAX && regex_match(regex, text, scratch);
 }
 
-/* --- hosts ------------------------------------------------------------------------------------------------ */
+/* --- hosts ---------------------------------------------------------------------------------------------- */
 
 static bool text_matches(struct slice text, const struct match_host *host)
 {
@@ -54,7 +54,7 @@ bool router_host_matches(const struct match_rule *rule, const struct router_subj
     return rule->host_count == 0;
 }
 
-/* --- paths ------------------------------------------------------------------------------------------------ */
+/* --- paths ---------------------------------------------------------------------------------------------- */
 
 /* Captures are copied out of the scratch: another regex may use it before the search ends. */
 static void keep_captures(const struct regex *regex, const struct router_request *request,
@@ -107,7 +107,7 @@ bool router_path_matches(const struct match_path *wanted, const struct router_su
     }
 }
 
-/* --- values ------------------------------------------------------------------------------------------------ */
+/* --- values --------------------------------------------------------------------------------------------- */
 
 static bool text_passes(const struct match_value *wanted, struct slice text,
                         const struct router_subject *subject)
@@ -263,7 +263,7 @@ const struct match_condition *router_failing_condition(const struct match_rule *
     return NULL;
 }
 
-/* --- expressions ------------------------------------------------------------------------------------------- */
+/* --- expressions ---------------------------------------------------------------------------------------- */
 
 static bool parts_hold(const struct match_node *node, const struct router_subject *subject,
                        struct router_match *match)

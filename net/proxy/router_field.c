@@ -15,7 +15,7 @@ struct slice router_lower(struct arena *arena, struct slice text)
     return (struct slice){ copy, text.size };
 }
 
-/* --- segments of the path -------------------------------------------------------------------------------- */
+/* --- segments of the path ------------------------------------------------------------------------------- */
 
 /* The end of segments first..last, or false when there are fewer; *from becomes their start. */
 static bool find_segments(struct slice path, const struct match_condition *condition, struct slice *value)
@@ -53,7 +53,7 @@ static int64_t count_segments(struct slice path)
     return count;
 }
 
-/* --- headers --------------------------------------------------------------------------------------------- */
+/* --- headers -------------------------------------------------------------------------------------------- */
 
 static char loose(char c)
 {
@@ -86,7 +86,7 @@ static bool next_header(struct router_values *values, struct slice *value)
     return false;
 }
 
-/* --- query ----------------------------------------------------------------------------------------------- */
+/* --- query ---------------------------------------------------------------------------------------------- */
 
 static int hex_value(char c)
 {
@@ -134,7 +134,7 @@ static bool next_argument(struct router_values *values, struct slice *value)
     return false;
 }
 
-/* --- all ------------------------------------------------------------------------------------------------- */
+/* --- all ------------------------------------------------------------------------------------------------ */
 
 static struct slice without_last_dot(struct slice name)
 {

@@ -36,7 +36,7 @@ bool router_is_label_bound(struct slice text, enum match_wildcard wildcard)
     }
 }
 
-/* --- leaves ------------------------------------------------------------------------------------------------ */
+/* --- leaves --------------------------------------------------------------------------------------------- */
 
 static void hint_host(const struct match_value *value, struct router_hint *hint)
 {
@@ -105,7 +105,7 @@ static bool hint_leaf(const struct match_condition *condition, struct arena *are
     return true;
 }
 
-/* --- wholes ------------------------------------------------------------------------------------------------ */
+/* --- wholes --------------------------------------------------------------------------------------------- */
 
 /* What both ask for. Two hosts or two paths that exclude each other are never there together, so that either
  * will do. */

@@ -15,6 +15,7 @@ enum { ADMIN_LISTENERS_MAX = 16 };
 struct admin_source {
     unsigned shard_count;
     const struct metrics *const *metrics; /* by shard */
+    const struct metrics *monitor_metrics; /* of the thread that resolves names and probes */
     void *owner;                          /* the argument of the functions */
     bool (*ready)(void *owner);           /* a configuration is in force and the process is not draining */
     void (*configuration_hash)(void *owner, char hash[33]); /* writes the model's hash with its NUL */

@@ -171,7 +171,7 @@ static json_t *plugins_json(void)
 
 static uint64_t total(const struct admin_source *source, enum metric metric)
 {
-    uint64_t sum = 0;
+    uint64_t sum = metric_read(source->monitor_metrics, metric);
     for (unsigned i = 0; i < source->shard_count; i++)
         sum += metric_read(source->metrics[i], metric);
     return sum;

@@ -7,6 +7,7 @@
 #include "core/app/handover.h"
 #include "core/app/journal.h"
 #include "core/app/sockets.h"
+#include "core/app/watch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -22,6 +23,7 @@ struct control {
     struct settings *settings;
     struct options options;
     struct worker *workers;
+    struct watch *watch;
     void **plugin_states; /* of the process, by index in the registry */
     struct sockets sockets;
     struct handover handover;
@@ -34,7 +36,6 @@ struct control {
     bool draining;
     bool empty;           /* no entity is configured: not ready, as Kong says */
     pthread_mutex_t lock; /* of these three */
-    uint64_t resolve_at_ms;
     bool pid_written;
 };
 
@@ -93,6 +94,32 @@ static void publish(struct control *control, struct snapshot *snapshot)
     control->snapshot = snapshot;
     tell_configuration(control);
     post_all(control, MAIL_SNAPSHOT, snapshot);
+    watch_publish(control->watch);
+}
+
+/* Takes the model. The monitor goes over to it first, which takes as long as its names need; when the
+ * snapshot fails after that, back again. */
+static struct snapshot *build(struct control *control, struct model *model, struct report *report)
+{
+    struct snapshot *snapshot = NULL;
+    struct roster **rosters = watch_adopt(control->watch, model_take(model));
+    control->options.snapshot.rosters = rosters;
+    if (rosters) {
+        snapshot = snapshot_build(model, &control->options.snapshot, control->snapshot, report);
+    } else {
+        report_add(report, REPORT_ERROR, NULL, "", "out of memory");
+        model_close(model);
+    }
+    watch_rosters_free(rosters, model);
+    if (snapshot == NULL && control->snapshot) {
+        watch_rosters_free(watch_adopt(control->watch, control->snapshot->model), control->snapshot->model);
+        watch_publish(control->watch);
+    } else if (snapshot == NULL) {
+        watch_stop(control->watch);
+        control->watch = NULL;
+    }
+    model_close(model);
+    return snapshot;
 }
 
 static void report_to_journal(const struct report *report, const char *what)
@@ -111,7 +138,7 @@ static void reload(struct control *control)
     struct snapshot *snapshot = NULL;
     report_init(&report);
     if (config_load(control->sources, &loaded, &report)) {
-        snapshot = snapshot_build(loaded.model, &control->options.snapshot, control->snapshot, &report);
+        snapshot = build(control, loaded.model, &report);
         loaded.model = NULL;
     }
     config_unload(&loaded);
@@ -123,26 +150,6 @@ static void reload(struct control *control)
                 (unsigned long long)snapshot->generation, snapshot->model->routes.count);
     }
     report_deinit(&report);
-}
-
-/* Names are asked again now and then; when one has moved, the same model gets a new snapshot. */
-static void resolve_again(struct control *control)
-{
-    struct report report;
-    if (control->snapshot->names.names.count == 0 || now_ms() < control->resolve_at_ms)
-        return;
-    if (snapshot_names_changed(control->snapshot, &control->options.snapshot)) {
-        report_init(&report);
-        struct snapshot *snapshot = snapshot_build(model_take(control->snapshot->model),
-                                                   &control->options.snapshot, control->snapshot, &report);
-        if (snapshot) {
-            publish(control, snapshot);
-            journal(JOURNAL_NOTICE, "addresses of upstreams have changed generation=%llu",
-                    (unsigned long long)snapshot->generation);
-        }
-        report_deinit(&report);
-    }
-    control->resolve_at_ms = now_ms() + (uint64_t)control->settings->dns_valid_ttl_ms;
 }
 
 /* --- starting ------------------------------------------------------------------------------------------- */
@@ -203,6 +210,8 @@ static bool start_workers(struct control *control)
         journal(JOURNAL_ERROR, "a shard could not start shard=%u reason=\"%s\"", i, error_text(error));
         return false;
     }
+    watch_serve(control->watch, control->workers, options->shard_count);
+    watch_publish(control->watch);
     return true;
 }
 
@@ -228,6 +237,7 @@ static bool start_admin(struct control *control)
     const char *reason = "";
     control->admin_source = (struct admin_source){ .shard_count = control->options.shard_count,
                                                    .metrics = control->metrics,
+                                                   .monitor_metrics = watch_metrics(control->watch),
                                                    .owner = control,
                                                    .ready = is_ready,
                                                    .configuration_hash = copy_hash };
@@ -351,14 +361,13 @@ static void serve(struct control *control, const sigset_t *signals)
             running = handle_signal(control, signal, signals);
         free_released(control);
         running = running && !is_handed_over(control, signals);
-        if (running)
-            resolve_again(control);
     }
 }
 
 static void stop(struct control *control)
 {
     admin_stop(control->admin);
+    watch_stop(control->watch);
     if (control->workers && control->metrics)
         post_all(control, MAIL_STOP, NULL);
     for (unsigned i = 0; control->workers && i < control->options.shard_count; i++)
@@ -395,7 +404,12 @@ static bool prepare(struct control *control, struct loaded *loaded)
         report_deinit(&report);
         return false;
     }
-    control->snapshot = snapshot_build(loaded->model, &control->options.snapshot, NULL, &report);
+    control->watch = watch_start(&control->options.watch);
+    if (control->watch == NULL) {
+        report_deinit(&report);
+        return false;
+    }
+    control->snapshot = build(control, loaded->model, &report);
     loaded->model = NULL;
     report_sort(&report);
     report_print(&report, stderr);
@@ -413,7 +427,6 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
         return COMMAND_EXIT_INVALID;
     pthread_mutex_init(&control.lock, NULL);
     tell_configuration(&control);
-    control.resolve_at_ms = now_ms() + (uint64_t)control.settings->dns_valid_ttl_ms;
     bool started = start(&control);
     if (started) {
         fprintf(stderr, "ready shards=%u routes=%u services=%u\n", control.options.shard_count,

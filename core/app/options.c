@@ -155,6 +155,41 @@ static void fill_paths(struct options *options, const struct settings *settings)
                  SLICE_FORMAT(settings->dns_hostsfile));
 }
 
+/* In c-ares's notation. */
+static void list_servers(struct options *options, const struct slices *servers)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < servers->count; i++) {
+        struct slice text = servers->items[i];
+        struct address address;
+        bool bare =
+            text.data[0] != '[' && address_parse(text, 0, &address) && address.any.sa_family == AF_INET6;
+        int written = snprintf(options->dns_servers + size, sizeof(options->dns_servers) - size,
+                               bare ? "%s[%.*s]" : "%s%.*s", i ? "," : "", SLICE_FORMAT(text));
+        if (written > 0 && (size_t)written < sizeof(options->dns_servers) - size)
+            size += (size_t)written;
+    }
+}
+
+static void fill_watch(struct options *options, struct settings *settings)
+{
+    enum { TRY_SHARE = 5 }; /* a try and its repetition, twice as long, fit into dns_timeout */
+    struct watch_options *watch = &options->watch;
+    struct dns_resolver_options *resolver = &watch->monitor.resolver;
+    list_servers(options, &settings->dns_resolver);
+    watch->timeout_ms = (uint64_t)settings->dns_timeout_ms;
+    watch->hosts = (struct slices){ &settings->redis_host, 1 };
+    watch->monitor.dns.servers = options->dns_servers;
+    watch->monitor.dns.timeout_ms = (uint32_t)(settings->dns_timeout_ms / TRY_SHARE + 1);
+    resolver->hosts_path = options->hosts_path[0] ? options->hosts_path : NULL;
+    resolver->order_count = settings->dns_types.count;
+    memcpy(resolver->order, settings->dns_types.items, sizeof(resolver->order));
+    resolver->valid_ms = (uint64_t)settings->dns_valid_ttl_ms;
+    resolver->stale_ms = (uint64_t)settings->dns_stale_ttl_ms;
+    resolver->not_found_ms = (uint64_t)settings->dns_not_found_ttl_ms;
+    resolver->error_ms = (uint64_t)settings->dns_error_ttl_ms;
+}
+
 /* Blocks of all sizes of receive_memory_bytes, at least twice as many as are lent to the kernel. */
 static uint32_t receive_count(const struct settings *settings)
 {
@@ -180,9 +215,8 @@ bool options_init(struct options *options, struct settings *settings, struct rep
     };
     options->snapshot = (struct snapshot_options){
         .registry = plugin_registry,
-        .resolver = { .hosts_file = options->hosts_path, .timeout_ms = (uint32_t)settings->dns_timeout_ms },
         .shard_count = options->shard_count,
-        .names = { &settings->redis_host, 1 },
     };
+    fill_watch(options, settings);
     return trust_ranges(options, settings, report);
 }

@@ -5,13 +5,22 @@
 
 #include "config/settings.h"
 #include "core/io/shard.h"
+#include "net/proxy/monitor.h"
 #include "net/proxy/proxy.h"
 
 enum { SHARDS_MAX = 256 };
 
+/* Of the monitor. */
+struct watch_options {
+    struct monitor_options monitor;
+    struct slices hosts; /* besides those of plugins (redis_host) */
+    uint64_t timeout_ms; /* what an adoption waits for names */
+};
+
 struct options {
     struct proxy_options proxy;
     struct snapshot_options snapshot;
+    struct watch_options watch;
     struct access_log_options log;
     struct block_limits blocks;
     unsigned shard_count;
@@ -19,6 +28,7 @@ struct options {
     unsigned ring_entries;
     char log_path[4096];
     char hosts_path[4096];
+    char dns_servers[4096];
 };
 
 /* Raises the soft limit of descriptors to the hard one. False: reported. */

@@ -2,14 +2,64 @@
 #include "core/app/worker.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { STOP_MS = 2000 /* for connections to be closed in order when the process ends */ };
+enum {
+    STOP_MS = 2000, /* for connections to be closed in order when the process ends */
+    RETRY_MS = 2 /* when the monitor's mailbox is full */
+};
+
+/* --- rosters from the monitor, reports to it ------------------------------------------------------------ */
+
+static void take_rosters(struct proxy *proxy, struct roster_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (batch->items[i].what == ROSTER_OF_HOST)
+            resolver_take(&proxy->resolver, batch->items[i].roster);
+        else
+            proxy_take_roster(proxy, batch->items[i].roster);
+        batch->items[i].roster = NULL;
+    }
+    roster_batch_free(batch);
+}
+
+static void mail_reports(struct shard_task *task)
+{
+    struct worker *worker = CONTAINER_OF(task, struct worker, mail_reports);
+    if (worker->batch && mailbox_post(&worker->reports, 0, worker->batch) == ERROR_OK)
+        worker->batch = NULL;
+    else if (worker->batch)
+        timer_arm(&worker->shard.timers, &worker->retry_reports, worker->shard.now_ms + RETRY_MS);
+}
+
+static void retry_reports(struct timer *timer)
+{
+    struct worker *worker = CONTAINER_OF(timer, struct worker, retry_reports);
+    shard_defer(&worker->shard, &worker->mail_reports);
+}
+
+/* The reports of a turn leave together at its end. */
+static void report_health(struct proxy *proxy, const struct health_report *report)
+{
+    struct worker *worker = CONTAINER_OF(proxy, struct worker, proxy);
+    if (worker->batch == NULL)
+        worker->batch = calloc(1, sizeof(*worker->batch));
+    if (worker->batch == NULL || worker->batch->count == REPORTS_MAX) {
+        metric_add(&worker->shard.metrics, METRIC_REPORTS_DROPPED, 1);
+        return;
+    }
+    worker->batch->items[worker->batch->count++] = *report;
+    shard_defer(&worker->shard, &worker->mail_reports);
+}
+
+/* --- the thread ----------------------------------------------------------------------------------------- */
 
 static void deliver(struct shard *shard, const struct mail *mail)
 {
     struct proxy *proxy = proxy_of(shard);
     switch ((enum worker_mail)mail->kind) {
     case MAIL_SNAPSHOT: proxy_adopt(proxy, mail->pointer); break;
+    case MAIL_ROSTERS: take_rosters(proxy, mail->pointer); break;
     case MAIL_DRAIN: proxy_drain(proxy, LISTENER_TAKE_BACKLOG); break;
     case MAIL_LEAVE: proxy_drain(proxy, LISTENER_LEAVE_BACKLOG); break;
     case MAIL_REOPEN_LOGS: access_log_reopen(&proxy->log); break;
@@ -33,7 +83,9 @@ static enum error open_parts(struct worker *worker)
     if (error != ERROR_OK)
         return error;
     mailbox_listen(&worker->shard.mailbox, &worker->shard, deliver);
-    return proxy_open(&worker->proxy, &worker->shard, &worker->start);
+    error = proxy_open(&worker->proxy, &worker->shard, &worker->start);
+    worker->proxy.report_health = report_health;
+    return error;
 }
 
 static void *run(void *argument)
@@ -57,7 +109,13 @@ static void *run(void *argument)
 
 enum error worker_start(struct worker *worker)
 {
+    worker->reports.event_fd = -1;
+    shard_task_init(&worker->mail_reports, mail_reports);
+    timer_init(&worker->retry_reports, retry_reports);
+    pthread_mutex_init(&worker->posting, NULL);
     enum error error = mailbox_open(&worker->shard.mailbox);
+    if (error == ERROR_OK)
+        error = mailbox_open(&worker->reports);
     if (error != ERROR_OK)
         return error;
     CHECK(sem_init(&worker->started, 0, 0) == 0);
@@ -73,13 +131,36 @@ enum error worker_start(struct worker *worker)
 
 bool worker_post(struct worker *worker, enum worker_mail mail, void *pointer)
 {
-    return !worker->running || mailbox_post(&worker->shard.mailbox, mail, pointer) == ERROR_OK;
+    if (!worker->running)
+        return true;
+    pthread_mutex_lock(&worker->posting);
+    enum error error = mailbox_post(&worker->shard.mailbox, mail, pointer);
+    pthread_mutex_unlock(&worker->posting);
+    return error == ERROR_OK;
+}
+
+/* What was on its way when both ends had stopped. */
+static void drop_mail(struct worker *worker)
+{
+    struct mail mail;
+    while (mailbox_take(&worker->shard.mailbox, &mail))
+        if (mail.kind == MAIL_ROSTERS)
+            roster_batch_free(mail.pointer);
+    while (mailbox_take(&worker->reports, &mail))
+        free(mail.pointer);
+    free(worker->batch);
+    worker->batch = NULL;
 }
 
 void worker_join(struct worker *worker)
 {
+    if (worker->start.options == NULL)
+        return; /* never started */
     if (worker->running)
         pthread_join(worker->thread, NULL);
     worker->running = false;
+    drop_mail(worker);
     mailbox_close(&worker->shard.mailbox);
+    mailbox_close(&worker->reports);
+    pthread_mutex_destroy(&worker->posting);
 }

@@ -3,16 +3,26 @@
 #pragma once
 
 #include "core/app/options.h"
+#include "net/proxy/monitor.h"
 
 #include <pthread.h>
 #include <semaphore.h>
 
 enum worker_mail {
     MAIL_SNAPSHOT, /* pointer: the snapshot to adopt */
+    MAIL_ROSTERS, /* pointer: a struct roster_batch, which becomes the worker's */
     MAIL_DRAIN,
     MAIL_LEAVE, /* the same, but another process goes on with the listening sockets */
     MAIL_REOPEN_LOGS,
     MAIL_STOP
+};
+
+enum { REPORTS_MAX = 256 /* of one turn */ };
+
+/* On its way to the monitor, in malloc'ed memory. */
+struct report_batch {
+    uint32_t count;
+    struct health_report items[REPORTS_MAX];
 };
 
 struct worker {
@@ -24,12 +34,17 @@ struct worker {
     sem_t started; /* posted once, when it serves or has failed */
     enum error error;
     bool running;
+    pthread_mutex_t posting; /* the control thread and the monitor write to its mailbox */
+    struct mailbox reports; /* from this shard to the monitor, which listens */
+    struct report_batch *batch; /* not yet mailed; NULL: nothing */
+    struct shard_task mail_reports;
+    struct timer retry_reports;
 };
 
 /* Starts the thread and waits until it serves; its error when it does not. */
 enum error worker_start(struct worker *worker) MUST_CHECK;
 
-/* False: its mailbox is full; to be tried again. */
+/* By any thread. False: its mailbox is full; to be tried again. */
 bool worker_post(struct worker *worker, enum worker_mail mail, void *pointer) MUST_CHECK;
 
 /* After MAIL_STOP. */

@@ -43,6 +43,7 @@
     M(PROBES, "probes", "active health checks begun")                                       \
     M(PROBES_FAILED, "probes_failed", "active health checks that did not succeed")          \
     M(HEALTH_CHANGES, "health_changes", "addresses that became healthy or unhealthy")       \
+    M(REPORTS_DROPPED, "reports_dropped", "health reports for want of room")                \
     M(ROSTERS_PUBLISHED, "rosters_published", "changes of addresses or health sent out")
 
 enum metric {

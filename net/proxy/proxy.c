@@ -12,17 +12,6 @@ const struct settings *proxy_settings(const struct shard *shard)
     return proxy_of(shard)->options->settings;
 }
 
-bool resolver_lookup(struct shard *shard, struct slice name, uint16_t port, struct sockaddr_storage *storage,
-                     socklen_t *size)
-{
-    struct address address;
-    if (name_table_lookup(&proxy_of(shard)->snapshot->names, name, port, &address, 1) == 0)
-        return false;
-    memcpy(storage, &address.any, address.size);
-    *size = address.size;
-    return true;
-}
-
 static enum error open_plugins(struct proxy *proxy, void *const *process_states)
 {
     const struct plugin *const *registry = proxy->options->registry;
@@ -101,6 +90,7 @@ void proxy_close(struct proxy *proxy)
     access_log_close(&proxy->log);
     close_plugins(proxy);
     balancer_table_close(&proxy->balancers);
+    resolver_deinit(&proxy->resolver);
     regex_scratch_deinit(&proxy->regex);
     while (proxy->spare_exchanges) {
         struct exchange *next = proxy->spare_exchanges->next_spare;

@@ -8,6 +8,7 @@
 #include "net/proxy/access_log.h"
 #include "net/proxy/balancer.h"
 #include "net/proxy/health.h"
+#include "net/proxy/resolver.h"
 #include "net/proxy/snapshot.h"
 #include "net/transport/listener.h"
 
@@ -64,6 +65,7 @@ struct proxy {
     uint32_t client_count;
     bool draining;
     struct balancer_table balancers;
+    struct resolver resolver; /* of plugins' hosts */
     uint32_t origin_count;
     struct list_node idle_origins; /* the longest idle first */
     struct exchange *spare_exchanges;

@@ -5,46 +5,6 @@
 
 #include <stdlib.h>
 
-static bool needs_names(struct snapshot *snapshot, const struct snapshot_options *options)
-{
-    const struct model *model = snapshot->model;
-    for (uint32_t i = 0; i < model->upstreams.count; i++)
-        for (uint32_t j = 0; j < model->upstreams.items[i]->target_count; j++)
-            if (!name_table_need(&snapshot->names, model->upstreams.items[i]->targets[j]->host))
-                return false;
-    for (uint32_t i = 0; i < options->names.count; i++)
-        if (!name_table_need(&snapshot->names, options->names.items[i]))
-            return false;
-    for (uint32_t i = 0; i < model->plugins.count; i++) {
-        const struct plugin_instance *instance = model->plugins.items[i];
-        struct slice host =
-            instance->kind->host_of ? instance->kind->host_of(instance->config) : (struct slice){ NULL, 0 };
-        if (!name_table_need(&snapshot->names, host))
-            return false;
-    }
-    return true;
-}
-
-/* A name's addresses have its target's weight each, as in Kong. */
-static bool add_target(const struct snapshot *snapshot, struct roster *roster, const struct target *target,
-                       uint32_t index)
-{
-    struct address found[RESOLVER_ADDRESSES_MAX];
-    uint32_t count =
-        name_table_lookup(&snapshot->names, target->host, target->port, found, RESOLVER_ADDRESSES_MAX);
-    roster->unresolved |= count == 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct roster_entry entry = { .address = found[i],
-                                      .host = target->host,
-                                      .weight = target->weight,
-                                      .target_index = index,
-                                      .healthy = true };
-        if (!roster_add(roster, &entry))
-            return false;
-    }
-    return true;
-}
-
 static void release_rosters(void *pointer)
 {
     struct snapshot *snapshot = pointer;
@@ -52,7 +12,7 @@ static void release_rosters(void *pointer)
         roster_release(snapshot->rosters[i]);
 }
 
-static bool plan_upstreams(struct snapshot *snapshot)
+static bool plan_upstreams(struct snapshot *snapshot, struct roster *const *rosters)
 {
     const struct model *model = snapshot->model;
     uint32_t count = model->upstreams.count;
@@ -63,12 +23,8 @@ static bool plan_upstreams(struct snapshot *snapshot)
     for (uint32_t i = 0; i < count; i++) {
         struct upstream *upstream = model->upstreams.items[i];
         struct slice id = slice_of(upstream->entity.id);
-        struct roster *roster = roster_open(id, roster_first_version(snapshot->generation));
-        snapshot->rosters[i] = roster;
-        bool enough = roster && map_add(&snapshot->upstreams, id, upstream, NULL);
-        for (uint32_t j = 0; enough && j < upstream->target_count; j++)
-            enough = add_target(snapshot, roster, upstream->targets[j], j);
-        if (!enough)
+        snapshot->rosters[i] = roster_take(rosters[i]);
+        if (!map_add(&snapshot->upstreams, id, upstream, NULL))
             return false;
     }
     return true;
@@ -108,8 +64,7 @@ static bool plan_routes(struct snapshot *snapshot, const struct plugin *const *r
     return snapshot->no_route != NULL;
 }
 
-static bool build_parts(struct snapshot *snapshot, const struct snapshot_options *options,
-                        const struct snapshot *before)
+static bool build_parts(struct snapshot *snapshot, const struct snapshot_options *options)
 {
     const struct model *model = snapshot->model;
     struct router_source source = { model->rules.items, model->rules.count, MATCH_HTTP };
@@ -121,10 +76,8 @@ static bool build_parts(struct snapshot *snapshot, const struct snapshot_options
     if (!snapshot->services || !snapshot->routes || !snapshot->uses)
         return false;
     memset(snapshot->uses, 0, sizeof(struct snapshot_use) * options->shard_count);
-    name_table_init(&snapshot->names, &snapshot->arena);
-    if (!needs_names(snapshot, options) ||
-        !name_table_resolve(&snapshot->names, &options->resolver, before ? &before->names : NULL) ||
-        !plan_upstreams(snapshot) || !open_balancers(snapshot) || !plan_routes(snapshot, options->registry))
+    if (!plan_upstreams(snapshot, options->rosters) || !open_balancers(snapshot) ||
+        !plan_routes(snapshot, options->registry))
         return false;
     return router_build(&snapshot->router, &snapshot->arena, &source) == ERROR_OK;
 }
@@ -141,7 +94,7 @@ struct snapshot *snapshot_build(struct model *model, const struct snapshot_optio
     snapshot->generation = before ? before->generation + 1 : 1;
     snapshot->shard_count = options->shard_count;
     arena_init(&snapshot->arena, NULL, 0, SIZE_MAX);
-    if (build_parts(snapshot, options, before))
+    if (build_parts(snapshot, options))
         return snapshot;
     report_add(report, REPORT_ERROR, NULL, "", "out of memory");
     snapshot_free(snapshot);
@@ -154,24 +107,6 @@ void snapshot_free(struct snapshot *snapshot)
     free(snapshot->uses);
     model_close(snapshot->model);
     free(snapshot);
-}
-
-bool snapshot_names_changed(const struct snapshot *snapshot, const struct snapshot_options *options)
-{
-    struct arena arena;
-    struct name_table again;
-    arena_init(&arena, NULL, 0, SIZE_MAX);
-    name_table_init(&again, &arena);
-    bool enough = true;
-    for (uint32_t i = 0; enough && i < snapshot->names.names.capacity; i++) {
-        const struct resolved_name *entry = snapshot->names.names.entries[i].value;
-        if (entry)
-            enough = name_table_need(&again, entry->name);
-    }
-    bool changed = enough && name_table_resolve(&again, &options->resolver, &snapshot->names) &&
-                   !name_table_equal(&snapshot->names, &again);
-    arena_deinit(&arena);
-    return changed;
 }
 
 static void let_go(struct snapshot *snapshot, unsigned shard_index)

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "net/proxy/chain.h"
-#include "net/proxy/resolver.h"
 #include "net/proxy/roster.h"
 #include "net/proxy/router.h"
 
@@ -35,9 +34,8 @@ struct snapshot {
     struct service_plan *services; /* by entity index */
     struct route_plan *routes; /* by entity index */
     const struct chain *no_route; /* the global plugins */
-    struct name_table names;
     struct map upstreams; /* by id -> struct upstream */
-    struct roster **rosters; /* by entity index of the upstream: what the names resolved to */
+    struct roster **rosters; /* by entity index of the upstream: where it is to begin with */
     struct balancer ***balancers; /* by shard, which fills it, and entity index; NULL: not used yet */
     struct snapshot_use *uses; /* per shard */
     struct snapshot *next_retired; /* the control thread's */
@@ -47,9 +45,8 @@ struct snapshot {
 
 struct snapshot_options {
     const struct plugin *const *registry;
-    struct resolver_options resolver;
     unsigned shard_count;
-    struct slices names; /* further names to resolve (redis_host ...) */
+    struct roster *const *rosters; /* by entity index of the upstream; the snapshot takes references */
 };
 
 /* Takes the model, also when it fails (NULL; the report says why). `before`, the snapshot it will replace,
@@ -57,10 +54,6 @@ struct snapshot_options {
 struct snapshot *snapshot_build(struct model *model, const struct snapshot_options *options,
                                 const struct snapshot *before, struct report *report);
 void snapshot_free(struct snapshot *snapshot);
-
-/* Resolves the names of a built snapshot again: true when something has changed (then rebuild from the same
- * model is due), control thread. */
-bool snapshot_names_changed(const struct snapshot *snapshot, const struct snapshot_options *options);
 
 /* By shards: */
 static inline void snapshot_take(struct snapshot *snapshot, unsigned shard_index)

@@ -97,11 +97,24 @@ static const struct field fields[] = {
       .fallback = "0", .help = "of one shard; 0: as many as the descriptors allow" },
     { "balancer_maglev_size", FIELD_INTEGER, AT(balancer_maglev_size), .min = 251, .max = 5000000,
       .fallback = "65537", .help = "entries of a maglev table, up to the next prime" },
+    { "dns_resolver", FIELD_STRINGS, AT(dns_resolver), K, .check = settings_check_dns_server,
+      .alias = "resolver_address", .help = "ADDRESS[:PORT] of the servers; none: those of /etc/resolv.conf" },
     { "dns_hostsfile", FIELD_STRING, AT(dns_hostsfile), K, .check = settings_check_path,
-      .fallback = "/etc/hosts", .help = "asked before the resolver; off: not asked" },
-    { "dns_timeout", FIELD_DURATION, AT(dns_timeout_ms), .min = 1, .max = 60000, .fallback = "5" },
-    { "dns_valid_ttl", FIELD_DURATION, AT(dns_valid_ttl_ms), K, .min = 100, .max = 86400000, .fallback = "10",
-      .help = "time after which names are resolved again" },
+      .fallback = "/etc/hosts", .alias = "resolver_hosts_file",
+      .help = "asked before the servers, and read again when it changes; off: not asked" },
+    { "dns_order", FIELD_STRINGS, AT(dns_order), K, .check = settings_check_dns_type,
+      .fallback = "LAST,SRV,A,AAAA,CNAME", .alias = "resolver_family",
+      .help = "types of records that are asked for in turn; LAST: the type that a name had last" },
+    { "dns_timeout", FIELD_DURATION, AT(dns_timeout_ms), .min = 10, .max = 60000, .fallback = "5",
+      .help = "what a start or a reload waits for names; a server is given a fifth of it to answer" },
+    { "dns_valid_ttl", FIELD_DURATION, AT(dns_valid_ttl_ms), K, .max = 86400000, .fallback = "0",
+      .alias = "resolver_valid_ttl", .help = "in place of the time to live of records; 0: theirs" },
+    { "dns_stale_ttl", FIELD_DURATION, AT(dns_stale_ttl_ms), K, .max = 31536000000, .fallback = "3600",
+      .alias = "resolver_stale_ttl", .help = "for which old addresses are kept when no server has new ones" },
+    { "dns_not_found_ttl", FIELD_DURATION, AT(dns_not_found_ttl_ms), K, .min = 100, .max = 86400000,
+      .fallback = "30", .help = "after which a name without addresses is asked for again" },
+    { "dns_error_ttl", FIELD_DURATION, AT(dns_error_ttl_ms), K, .min = 100, .max = 86400000, .fallback = "1",
+      .alias = "resolver_error_ttl", .help = "the same after a failure of the servers" },
 
     /* Who the client is. */
     { "trusted_ips", FIELD_STRINGS, AT(trusted_ips), K, .check = settings_check_range,
@@ -302,6 +315,7 @@ bool settings_finish(struct settings *settings, struct report *report)
         refuse(report, "cpu_affinity", reason);
     finish_listeners(settings, report);
     finish_port_maps(settings, report);
+    settings_parse_dns_types(&settings->dns_order, &settings->dns_types);
     finish_headers(settings, report);
     finish_templates(settings, report);
     check_numbers(settings, report);

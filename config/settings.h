@@ -55,6 +55,12 @@ struct settings_port_maps {
     uint32_t count;
 };
 
+/* Record types of RFC 1035 and 2782 in the order in which they are asked for; 0: the one that answered last. */
+struct settings_dns_types {
+    uint8_t items[8];
+    uint32_t count;
+};
+
 struct settings {
     struct arena arena;
 
@@ -68,6 +74,7 @@ struct settings {
     uint32_t shard_count; /* 0: auto */
     struct core_list cores;
     uint64_t connections_max; /* of all shards; 0: auto, from RLIMIT_NOFILE */
+    struct settings_dns_types dns_types;
     unsigned headers_sent; /* enum settings_header */
     bool request_id_upstream; /* X-Kong-Request-Id goes upstream */
     struct settings_port_maps port_map;
@@ -91,7 +98,9 @@ struct settings {
     int64_t upstream_max_connections;
     int64_t balancer_maglev_size;
     struct slice dns_hostsfile; /* "" or "off": none */
-    int64_t dns_timeout_ms, dns_valid_ttl_ms;
+    struct slices dns_resolver, dns_order; /* addresses with or without port; types and LAST */
+    int64_t dns_timeout_ms, dns_stale_ttl_ms, dns_not_found_ttl_ms, dns_error_ttl_ms;
+    int64_t dns_valid_ttl_ms; /* 0: what records say */
 
     /* Who the client is. */
     struct slices trusted_ips;

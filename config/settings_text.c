@@ -277,3 +277,50 @@ const char *settings_check_path(struct slice text)
     bool good = slice_equal(text, SLICE("off")) || memchr(text.data, '/', text.size);
     return good ? NULL : "expected a path with a '/', or off";
 }
+
+/* --- DNS ------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    uint8_t type;
+} dns_types[] = { { "LAST", 0 }, { "A", 1 }, { "CNAME", 5 }, { "AAAA", 28 }, { "SRV", 33 } };
+
+const char *settings_check_dns_server(struct slice text)
+{
+    uint64_t port;
+    bool bracketed = text.size > 0 && text.data[0] == '[';
+    struct slice rest, address = text;
+    if (bracketed) {
+        address = slice_split(slice_from(text, 1), ']', &rest);
+        if (rest.data == NULL || (rest.size > 0 && rest.data[0] != ':'))
+            return "expected ADDRESS[:PORT], a numeric address: '{}'";
+        rest = rest.size > 0 ? slice_from(rest, 1) : (struct slice){ NULL, 0 };
+    } else if (!is_ip(AF_INET6, text)) {
+        address = slice_split(text, ':', &rest);
+    } else {
+        rest = (struct slice){ NULL, 0 };
+    }
+    if (!is_ip(AF_INET, address) && !is_ip(AF_INET6, address))
+        return "expected ADDRESS[:PORT], a numeric address: '{}'";
+    return rest.data && (!parse_number(rest, 65535, &port) || port == 0)
+               ? "expected a port from 1 to 65535: '{}'"
+               : NULL;
+}
+
+const char *settings_check_dns_type(struct slice text)
+{
+    for (size_t i = 0; i < COUNT_OF(dns_types); i++)
+        if (slice_equal_nocase(text, slice_of(dns_types[i].name)))
+            return NULL;
+    return "expected LAST, SRV, A, AAAA or CNAME, not '{}'";
+}
+
+void settings_parse_dns_types(const struct slices *names, struct settings_dns_types *out)
+{
+    *out = (struct settings_dns_types){ 0 };
+    for (uint32_t i = 0; i < names->count; i++)
+        for (size_t j = 0; j < COUNT_OF(dns_types); j++)
+            if (slice_equal_nocase(names->items[i], slice_of(dns_types[j].name)) &&
+                memchr(out->items, dns_types[j].type, out->count) == NULL)
+                out->items[out->count++] = dns_types[j].type;
+}

@@ -17,9 +17,13 @@ const char *settings_parse_auto(struct slice text, uint64_t most, uint64_t *out)
 /* "80:8000". */
 const char *settings_parse_port_map(struct slice text, struct settings_port_map *out);
 
+/* Names of types that were checked, each once. */
+void settings_parse_dns_types(const struct slices *names, struct settings_dns_types *out);
+
 /* Bits of enum settings_header; 0 for `off`. */
 const char *settings_parse_header(struct slice text, unsigned *bits);
 
 field_check_fn settings_check_listeners, settings_check_cores, settings_check_shards, settings_check_auto,
     settings_check_port_map, settings_check_header, settings_check_header_upstream, settings_check_range,
-    settings_check_header_name, settings_check_off, settings_check_none, settings_check_path;
+    settings_check_header_name, settings_check_off, settings_check_none, settings_check_path,
+    settings_check_dns_server, settings_check_dns_type;

@@ -68,7 +68,11 @@ static void read_children(struct kong_reader *reader, struct consumer *consumer,
         struct kong_parent inner = { .consumer = consumer };
         struct config_place deeper = kong_place(reader, place, entry->key.data);
         inner.credential = kong_find_credential(reader, entry->key);
-        if (slice_equal(entry->key, SLICE("plugins")))
+        if (slice_equal(entry->key, SLICE("groups")))
+            kong_read_array(reader, entry->value, &deeper, kong_read_group_of_consumer, &inner);
+        else if (slice_equal(entry->key, SLICE("consumer_group_consumers")))
+            kong_read_array(reader, entry->value, &deeper, kong_read_membership, &inner);
+        else if (slice_equal(entry->key, SLICE("plugins")))
             kong_read_array(reader, entry->value, &deeper, kong_read_plugin, &inner);
         else if (inner.credential)
             kong_read_array(reader, entry->value, &deeper, kong_read_credential, &inner);

@@ -115,9 +115,9 @@ static const struct collection {
     { "filter_chains", kong_read_filter_chain },
     { "workspaces", kong_read_workspace },
     { "parameters", kong_read_parameter },
-    { "consumer_groups", NULL },
-    { "consumer_group_consumers", NULL },
-    { "consumer_group_plugins", NULL },
+    { "consumer_groups", kong_read_consumer_group },
+    { "consumer_group_consumers", kong_read_membership },
+    { "consumer_group_plugins", kong_read_group_plugin },
     { "sessions", NULL },
     { "acme_storage", NULL },
     { "clustering_data_planes", NULL },
@@ -151,13 +151,10 @@ static const struct schema top_schema = {
 };
 
 const struct schema *const kong_schemas[] = {
-    &top_schema,         &kong_service_schema,
-    &kong_route_schema,  &kong_consumer_schema,
-    &kong_plugin_schema, &kong_upstream_schema,
-    &kong_target_schema, &kong_certificate_schema,
-    &kong_sni_schema,    &kong_ca_certificate_schema,
-    &kong_vault_schema,  &kong_key_set_schema,
-    &kong_key_schema,    NULL,
+    &top_schema,         &kong_service_schema,        &kong_route_schema,      &kong_consumer_schema,
+    &kong_plugin_schema, &kong_upstream_schema,       &kong_target_schema,     &kong_certificate_schema,
+    &kong_sni_schema,    &kong_ca_certificate_schema, &kong_vault_schema,      &kong_key_set_schema,
+    &kong_key_schema,    &kong_consumer_group_schema, &kong_membership_schema, NULL,
 };
 
 bool kong_recognise(const struct node *document)
@@ -194,7 +191,8 @@ static bool make_keys(struct kong_reader *reader, uint32_t alias_count)
     const char **consumer = kong_take(reader, &reader->scratch, room * sizeof(*consumer));
     if (top == NULL || consumer == NULL)
         return false;
-    static const char *const in_consumer[] = { "plugins", "_comment", "_ignore", "groups" };
+    static const char *const in_consumer[] = { "plugins", "_comment", "_ignore", "groups",
+                                               "consumer_group_consumers" };
     uint32_t tops = 0;
     for (size_t i = 0; i < COUNT_OF(collections); i++)
         top[tops++] = collections[i].name;
@@ -222,6 +220,7 @@ static bool make_indexes(struct kong_reader *reader)
         { &reader->services, "services" },
         { &reader->routes, "routes" },
         { &reader->consumers, "consumers" },
+        { &reader->consumer_groups, "consumer_groups" },
         { &reader->custom_ids, "consumers" },
         { &reader->plugin_index, "plugins" },
         { &reader->upstreams, "upstreams" },

@@ -19,13 +19,12 @@ static const struct field fields[] = {
       .choices = protocols },
     { "enabled", FIELD_BOOLEAN, AT(instance.enabled), .fallback = "true",
       .help = "false: as if it were not there" },
-    { "consumer_group", FIELD_STRING, .flags = FIELD_UNSUPPORTED },
     { "ordering", FIELD_STRING, .flags = FIELD_UNSUPPORTED },
     KONG_COMMON_FIELDS(struct kong_plugin, instance.entity),
 };
 
 static const char *const others[] = {
-    "config", "route", "service", "consumer", "_comment", "_ignore", NULL,
+    "config", "route", "service", "consumer", "consumer_group", "_comment", "_ignore", NULL,
 };
 
 const struct schema kong_plugin_schema = {
@@ -56,29 +55,19 @@ static void read_config(struct kong_reader *reader, struct plugin_instance *inst
     schema_read(schema, node_find(node, "config"), &deeper, instance->config);
 }
 
-/* Part of the key of a derived id: of an entity around it the id, of a reference its text. Kong leaves a
- * reference written as a record out. */
-static struct slice add_scope(struct kong_reader *reader, struct slice key, const struct entity *around,
-                              const struct node *reference)
+/* Groups are no part of it in Kong without them. */
+static struct slice id_key(struct kong_reader *reader, const struct node *node,
+                           const struct kong_parent *parent)
 {
-    struct slice text = around ? slice_of(around->id) : SLICE("");
-    if (around == NULL && reference && reference->kind == NODE_MAPPING)
-        return key;
-    if (around == NULL && reference && reference->kind == NODE_STRING)
-        text = reference->text;
-    return arena_format(&reader->scratch, "%.*s:%.*s", SLICE_FORMAT(key), SLICE_FORMAT(text));
-}
-
-static struct slice id_key(struct kong_reader *reader, const struct kong_plugin *wide,
-                           const struct node *node, const struct kong_parent *parent)
-{
-    struct slice key = arena_format(&reader->scratch, "plugins:*:%.*s", SLICE_FORMAT(wide->name));
-    key = add_scope(reader, key, parent->route ? &parent->route->entity : NULL, node_find(node, "route"));
-    key =
-        add_scope(reader, key, parent->service ? &parent->service->entity : NULL, node_find(node, "service"));
-    key = add_scope(reader, key, parent->consumer ? &parent->consumer->entity : NULL,
-                    node_find(node, "consumer"));
-    return key;
+    const struct kong_key_part parts[] = {
+        { "name", NULL },
+        { "route", parent->route ? &parent->route->entity : NULL },
+        { "service", parent->service ? &parent->service->entity : NULL },
+        { "consumer", parent->consumer ? &parent->consumer->entity : NULL },
+        { "consumer_group", parent->group ? &parent->group->entity : NULL },
+    };
+    bool grouped = parent->group || kong_is_given(node, "consumer_group");
+    return kong_composite_key(reader, "plugins", node, parts, COUNT_OF(parts) - !grouped);
 }
 
 /* Returns how many references there are. */
@@ -89,6 +78,7 @@ static unsigned refer(struct kong_reader *reader, struct plugin_instance *instan
         { &reader->routes, "route", &instance->route },
         { &reader->services, "service", &instance->service },
         { &reader->consumers, "consumer", &instance->consumer },
+        { &reader->consumer_groups, "consumer_group", &instance->consumer_group },
     };
     unsigned count = 0;
     for (size_t i = 0; i < COUNT_OF(foreign); i++) {
@@ -130,11 +120,12 @@ void kong_read_plugin(struct kong_reader *reader, const struct node *node, const
     instance->route = parent->route;
     instance->service = parent->service;
     instance->consumer = parent->consumer;
+    instance->consumer_group = parent->group;
     struct kong_scoped scoped = { NULL, instance, place->path, refer(reader, instance, node, place) };
-    scoped.scope_count += parent->route || parent->service || parent->consumer;
+    scoped.scope_count += parent->route || parent->service || parent->consumer || parent->group;
     struct kong_identity identity = { &reader->plugin_index, &instance->entity, &wide->common,
-                                      id_key(reader, wide, node, parent), "instance_name" };
-    identity.shares_id = wide->common.id.data == NULL && instance->entity.name.data == NULL;
+                                      id_key(reader, node, parent), "instance_name" };
+    identity.shares_id = wide->common.id.data == NULL;
     kong_identify(reader, &identity, node, place);
     instance->kind = wide->name.data ? find_kind(reader, wide->name) : NULL;
     if (instance->kind != NULL) {
@@ -147,10 +138,31 @@ void kong_read_plugin(struct kong_reader *reader, const struct node *node, const
     }
 }
 
-static void report(struct kong_reader *reader, const struct kong_scoped *scoped, enum report_kind kind,
-                   const char *reason)
+/* `field` may be NULL: about the plugin as a whole. */
+static struct report_place place_of(struct kong_reader *reader, const struct kong_scoped *scoped,
+                                    const char *field)
 {
-    report_add(reader->report, kind, &scoped->instance->entity.position, scoped->path, "%s", reason);
+    struct slice path = field ? report_join(&reader->scratch, scoped->path, field) : slice_of(scoped->path);
+    return (struct report_place){ .report = reader->report,
+                                  .position = &scoped->instance->entity.position,
+                                  .path = path.data ? path.data : scoped->path,
+                                  .shape = field ? REPORT_FIELD : REPORT_RULE };
+}
+
+/* Kong knows them by their ids, which say the same when they were derived. */
+static void report_twice(struct kong_reader *reader, const struct kong_scoped *scoped,
+                         const struct plugin_instance *first, struct slice key)
+{
+    const struct plugin_instance *instance = scoped->instance;
+    bool same_id = strcmp(first->entity.id, instance->entity.id) == 0;
+    struct report_place at = place_of(reader, scoped, "name");
+    at.shape = REPORT_TWICE;
+    at.id = instance->entity.id;
+    report_write(&at, "uniqueness violation: 'plugins' entity with %s set to '%.*s' already declared",
+                 same_id                    ? "primary key"
+                 : instance->consumer_group ? "name, route, service, consumer, consumer_group"
+                                            : "name, route, service, consumer",
+                 SLICE_FORMAT(same_id ? slice_of(instance->entity.id) : key));
 }
 
 static void check_unique(struct kong_reader *reader, struct map *seen, const struct kong_scoped *scoped)
@@ -159,17 +171,14 @@ static void check_unique(struct kong_reader *reader, struct map *seen, const str
     const char *route = instance->route ? instance->route->entity.id : "";
     const char *service = instance->service ? instance->service->entity.id : "";
     const char *consumer = instance->consumer ? instance->consumer->entity.id : "";
-    struct slice key =
-        arena_format(&reader->scratch, "%s:%s:%s:%s", instance->kind->name, route, service, consumer);
+    const char *group = instance->consumer_group ? instance->consumer_group->entity.id : "";
+    struct slice key = arena_format(&reader->scratch, "%s:%s:%s:%s%s%s", instance->kind->name, route, service,
+                                    consumer, group[0] ? ":" : "", group);
     void *existing;
     if (key.data == NULL || !map_add(seen, key, scoped->instance, &existing)) {
         kong_fail_memory(reader);
     } else if (existing != NULL) {
-        const struct plugin_instance *first = existing;
-        report_add(reader->report, REPORT_ERROR, &instance->entity.position, scoped->path,
-                   "uniqueness violation: 'plugins' entity with name, route, service, consumer set to '%.*s' "
-                   "already declared in line %u",
-                   SLICE_FORMAT(key), first->entity.position.line);
+        report_twice(reader, scoped, existing, key);
     }
 }
 
@@ -195,10 +204,11 @@ static void check_protocols(struct kong_reader *reader, const struct kong_scoped
         attached = of_services[instance->service->entity.index];
     if (attached == 0 || instance->protocols == 0 || (attached & instance->protocols))
         return;
-    report(reader, scoped, REPORT_ERROR,
-           instance->route
-               ? "must match the associated route's protocols"
-               : "must match the protocols of at least one route pointing to this Plugin's service");
+    struct report_place at = place_of(reader, scoped, "protocols");
+    report_write(&at, "%s",
+                 instance->route
+                     ? "must match the associated route's protocols"
+                     : "must match the protocols of at least one route pointing to this Plugin's service");
 }
 
 static unsigned scope_count(const struct plugin_instance *instance)
@@ -206,7 +216,19 @@ static unsigned scope_count(const struct plugin_instance *instance)
     unsigned count = instance->route != NULL;
     count += instance->service != NULL;
     count += instance->consumer != NULL;
+    count += instance->consumer_group != NULL;
     return count;
+}
+
+static void check_consumer(struct kong_reader *reader, const struct kong_scoped *scoped)
+{
+    const struct plugin_instance *instance = scoped->instance;
+    struct report_place at = place_of(reader, scoped, NULL);
+    if (instance->consumer && instance->consumer_group)
+        report_write(&at, "only one or none of these fields must be set: 'consumer', 'consumer_group'");
+    at.kind = REPORT_WARNING;
+    if ((instance->consumer || instance->consumer_group) && instance->kind->forbids_consumer)
+        report_write(&at, "has no effect: this plugin runs before the consumer is known");
 }
 
 void kong_check_plugins(struct kong_reader *reader)
@@ -215,13 +237,10 @@ void kong_check_plugins(struct kong_reader *reader)
     const uint64_t *of_services = protocols_of_services(reader);
     map_init(&seen, &reader->scratch);
     for (const struct kong_scoped *scoped = reader->scoped; of_services && scoped; scoped = scoped->next) {
-        const struct plugin_instance *instance = scoped->instance;
-        if (scope_count(instance) < scoped->scope_count)
+        if (scope_count(scoped->instance) < scoped->scope_count)
             continue;
         check_unique(reader, &seen, scoped);
         check_protocols(reader, scoped, of_services);
-        if (instance->consumer && instance->kind->forbids_consumer)
-            report(reader, scoped, REPORT_WARNING,
-                   "has no effect: this plugin runs before the consumer is known");
+        check_consumer(reader, scoped);
     }
 }

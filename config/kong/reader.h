@@ -56,7 +56,7 @@ struct kong_reader {
     struct arena scratch; /* dies with the reading: paths, maps */
     struct kong_index services, routes, consumers, plugin_index, custom_ids;
     struct kong_index upstreams, targets, certificates, snis, ca_certificates, ca_digests;
-    struct kong_index vaults, key_sets, keys, filter_chains, workspaces;
+    struct kong_index consumer_groups, vaults, key_sets, keys, filter_chains, workspaces;
     struct kong_credential_kind *credentials;
     uint32_t credential_count;
     const char *const *top_keys, *const *consumer_keys; /* collections a mapping may hold */
@@ -76,6 +76,7 @@ struct kong_parent {
     struct service *service;
     struct route *route;
     struct consumer *consumer;
+    struct consumer_group *group;
     struct upstream *upstream;
     struct certificate *certificate;
     struct key_set *key_set;
@@ -88,7 +89,8 @@ typedef void kong_read_fn(struct kong_reader *reader, const struct node *node,
 kong_read_fn kong_read_service, kong_read_route, kong_read_consumer, kong_read_plugin, kong_read_credential,
     kong_read_upstream, kong_read_target, kong_read_certificate, kong_read_sni, kong_read_ca_certificate,
     kong_read_vault, kong_read_key_set, kong_read_key, kong_read_filter_chain, kong_read_workspace,
-    kong_read_parameter;
+    kong_read_parameter, kong_read_consumer_group, kong_read_membership, kong_read_group_of_consumer,
+    kong_read_group_plugin;
 
 /* Fields all entities have; read into a struct that begins with the model's one. */
 struct kong_common {
@@ -111,7 +113,8 @@ uint64_t kong_protocol_bits(uint64_t choices); /* PROTOCOL_BITs */
 
 extern const struct schema kong_service_schema, kong_route_schema, kong_consumer_schema, kong_plugin_schema,
     kong_upstream_schema, kong_target_schema, kong_certificate_schema, kong_sni_schema,
-    kong_ca_certificate_schema, kong_vault_schema, kong_key_set_schema, kong_key_schema;
+    kong_ca_certificate_schema, kong_vault_schema, kong_key_set_schema, kong_key_schema,
+    kong_consumer_group_schema, kong_membership_schema;
 
 /* A zeroed piece of the model or of the scratch memory; NULL when exhausted, which ends the reading. */
 void *kong_take(struct kong_reader *reader, struct arena *arena, size_t size);

@@ -84,6 +84,9 @@ static bool is_first(struct kong_reader *reader, const struct kong_later *later,
     struct config_place place = { reader->report, &reader->scratch, later->path, NULL };
     if (key.data == NULL)
         return kong_fail_memory(reader);
+    const struct entity *first = map_find(&reader->targets.names, key);
+    if (first && strcmp(first->id, wide->target.entity.id) == 0)
+        return false; /* reported by its derived id, as in Kong */
     return kong_unique(reader, &unique, later->node, &place);
 }
 

@@ -43,6 +43,8 @@ static json_t *list_positions(const struct report *report)
         }
         json_object_set_new(item, "path", kong_error_text(entry->path));
         json_object_set_new(item, "reason", kong_error_text(entry->reason));
+        if (entry->meant)
+            json_object_set_new(item, "meant", kong_error_text(entry->meant));
         json_array_append_new(list, item);
     }
     return list;

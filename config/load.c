@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/load.h"
 
+#include "config/bundled.h"
 #include "config/files.h"
 #include "config/kong/kong.h"
+#include "config/settings_conf.h"
 #include "core/crypto/digest.h"
 
 #include <sched.h>
@@ -120,6 +122,10 @@ static bool read_text(struct loading *loading, struct slice text, const char *na
     struct node_position start = { name, 1, 1 };
     uint32_t kong_before = loading->kong.count;
     struct document_reading reading = { &document_default_limits, loading->arena, loading->report };
+    if (files_has_ending(name, ".conf") || settings_conf_recognise(text)) {
+        settings_conf_apply(&loading->loaded->settings, text, name, loading->report);
+        return true;
+    }
     if (!document_read_text(text, name, &reading, &documents))
         return true;
     if (documents.count == 0)
@@ -173,6 +179,8 @@ static bool read_all(struct loading *loading)
     apply_overrides(loading);
     if (good && settings->declarative_config.data)
         good = files_each(settings->declarative_config.data, loading->report, read_file, loading);
+    if (good && settings->declarative_config_string.data)
+        good = read_text(loading, settings->declarative_config_string, "declarative_config_string");
     settings_finish(settings, loading->report);
     return good;
 }
@@ -181,10 +189,16 @@ static bool build_model(struct loading *loading)
 {
     struct model *model = loading->loaded->model;
     struct slice digests = loading->digests;
+    const struct settings *settings = &loading->loaded->settings;
+    const struct plugin_kind *const *plugins =
+        bundled_plugins(loading->sources->plugins, &settings->plugins, loading->arena, loading->report);
     if (loading->kong.count == 0)
         return true;
-    model->kong_flavor = (enum router_flavor)loading->loaded->settings.router_flavor;
-    bool complete = kong_read_all(&loading->kong, loading->sources->plugins, model, loading->report);
+    if (plugins == NULL)
+        return false;
+    bundled_vaults(settings, &model->vaults);
+    model->kong_flavor = (enum router_flavor)settings->router_flavor;
+    bool complete = kong_read_all(&loading->kong, plugins, model, loading->report);
     if (digests.size < sizeof(model->hash))
         memcpy(model->hash, digests.data, digests.size);
     else {

@@ -128,8 +128,8 @@ struct settings {
 
     struct slice pid_file; /* absent: none */
     struct slice store;
-    struct slice database, declarative_config;
-    struct slices admin_allowed_hosts;
+    struct slice database, declarative_config, declarative_config_string, vault_env_prefix, vault_file_path;
+    struct slices admin_allowed_hosts, plugins, vaults;
     struct slice aws_lambda_endpoint, aws_default_api;
     struct slices aws_hosts;
 };

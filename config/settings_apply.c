@@ -1,87 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The three sources of settings. */
+#include "config/settings_apply.h"
+
 #include "config/settings_rows.h"
+#include "config/vault.h"
 
-/* Exact names, and beginnings that end with `_`. */
-static const char *const ignored[] = {
-    "prefix",
-    "log_format",
-    "plugins",
-    "vaults",
-    "vault_",
-    "anonymous_reports",
-    "admin_access_log",
-    "admin_error_log",
-    "status_access_log",
-    "status_error_log",
-    "stream_access_log",
-    "stream_error_log",
-    "proxy_stream_access_log",
-    "proxy_stream_error_log",
-    "admin_gui_",
-    "admin_ssl_",
-    "status_ssl_",
-    "proxy_server",
-    "role",
-    "cluster_",
-    "hybrid_",
-    "nginx_",
-    "mem_cache_size",
-    "ssl_",
-    "client_ssl",
-    "client_ssl_",
-    "declarative_config_string",
-    "declarative_config_encryption_mode",
-    "lmdb_",
-    "pg_",
-    "db_",
-    "dns_",
-    "new_dns_client",
-    "resolver_",
-    "worker_",
-    "lua_",
-    "untrusted_lua",
-    "untrusted_lua_",
-    "tracing_",
-    "opentelemetry_",
-    "wasm",
-    "wasm_",
-    "pluginserver_",
-    "request_debug",
-    "request_debug_token",
-    "max_queued_batches",
-    "incremental_sync",
-    "stream_proxy_ssl_",
-    "allow_inline_lua",
-};
-
-bool settings_is_ignored(struct slice key)
+static void report(const struct setting *setting, enum report_kind kind, const char *reason)
 {
-    for (size_t i = 0; i < COUNT_OF(ignored); i++) {
-        struct slice name = slice_of(ignored[i]);
-        bool prefix = slice_ends_with(name, SLICE("_"));
-        if (slice_equal(key, name) || (prefix && slice_starts_with(key, name)))
-            return true;
-    }
-    return false;
+    report_add(setting->report, kind,
+               kind == REPORT_ERROR ? &setting->value_position : &setting->key_position, setting->path, "%s",
+               reason);
 }
 
-/* One value on its way into the settings. */
-struct setting {
-    struct slice key, value;
-    struct node_position key_position, value_position;
-    const char *path;
-    struct report *report;
-};
-
-static bool refuse_unknown(const struct setting *setting)
+/* A setting that has no row: maybe Kong has it. */
+static bool judge(const struct setting *setting)
 {
-    const char *nearest = schema_nearest(&settings_schema, setting->key);
-    if (settings_is_ignored(setting->key)) {
+    const char *reason = "";
+    switch (settings_judge(setting->key, setting->value, &reason)) {
+    case SETTINGS_NEEDLESS: return true;
+    case SETTINGS_USELESS:
         report_add(setting->report, REPORT_WARNING, &setting->key_position, setting->path,
-                   "has no effect here");
+                   "has no effect here: %s", reason);
         return true;
+    case SETTINGS_REFUSED:
+        report_add(setting->report, REPORT_ERROR, &setting->value_position, setting->path,
+                   "'%.*s': not supported yet: %s", SLICE_FORMAT(setting->value), reason);
+        return false;
+    case SETTINGS_UNKNOWN: break;
     }
+    const char *nearest = schema_nearest(&settings_schema, setting->key);
     if (nearest)
         report_add(setting->report, REPORT_ERROR, &setting->key_position, setting->path,
                    "unknown setting (did you mean '%s'?)", nearest);
@@ -90,17 +37,46 @@ static bool refuse_unknown(const struct setting *setting)
     return false;
 }
 
+static const struct field *find_row(struct slice key)
+{
+    struct slice ours = settings_of_nginx(key);
+    return schema_find(&settings_schema, ours.data ? ours : key);
+}
+
+/* Unlike in an entity a secret that is not found is an error here: nothing would start with it. */
+static bool dereference(struct settings *settings, const struct setting *setting, struct slice *value)
+{
+    const struct vaults vaults = { .env_prefix = settings->vault_env_prefix,
+                                   .file_path = settings->vault_file_path };
+    *value = setting->value;
+    if (!vault_is_reference(slice_trim(setting->value)))
+        return true;
+    const char *reason = vault_resolve(&vaults, slice_trim(setting->value), &settings->arena, value);
+    if (reason != NULL)
+        report_add(setting->report, REPORT_ERROR, &setting->value_position, setting->path,
+                   "failed to dereference '%.*s': %s", SLICE_FORMAT(setting->value), reason);
+    return reason == NULL;
+}
+
 static bool apply(struct settings *settings, const struct setting *setting)
 {
-    const struct field *field = schema_find(&settings_schema, setting->key);
+    const struct field *field = find_row(setting->key);
+    struct slice value;
     if (field == NULL)
-        return refuse_unknown(setting);
+        return judge(setting);
+    if (!dereference(settings, setting, &value))
+        return false;
     const char *reason = "not supported yet";
     if (!(field->flags & FIELD_UNSUPPORTED))
-        reason = schema_set_text(field, setting->value, &settings->arena, (char *)settings + field->offset);
+        reason = schema_set_text(field, value, &settings->arena, (char *)settings + field->offset);
     if (reason)
-        report_add(setting->report, REPORT_ERROR, &setting->value_position, setting->path, "%s", reason);
+        report(setting, REPORT_ERROR, reason);
     return reason == NULL;
+}
+
+bool settings_is_turn(struct slice key, enum settings_turn turn)
+{
+    return slice_starts_with(key, SLICE("vault_")) == (turn == SETTINGS_VAULTS);
 }
 
 bool settings_apply_text(struct settings *settings, struct slice key, struct slice value, const char *origin,
@@ -154,15 +130,22 @@ static void apply_entry(struct settings *settings, const struct node_entry *entr
         apply(settings, &setting);
 }
 
-static void apply_mapping(struct settings *settings, const struct node *mapping, const char *around,
-                          struct report *report)
+static void apply_turn(struct settings *settings, const struct node *mapping, const char *around,
+                       struct report *report, enum settings_turn turn)
 {
     for (uint32_t i = 0; i < mapping->count; i++) {
         const struct node_entry *entry = &mapping->entries[i];
         bool special = slice_equal(entry->key, SLICE("profiles")) || slice_equal(entry->key, SLICE("cores"));
-        if (!special)
+        if (!special && settings_is_turn(entry->key, turn))
             apply_entry(settings, entry, around, report);
     }
+}
+
+static void apply_mapping(struct settings *settings, const struct node *mapping, const char *around,
+                          struct report *report)
+{
+    apply_turn(settings, mapping, around, report, SETTINGS_VAULTS);
+    apply_turn(settings, mapping, around, report, SETTINGS_OTHERS);
 }
 
 /* The cores a profile is for; 0 when it does not say so. */
@@ -267,36 +250,61 @@ static struct slice key_of(struct settings *settings, struct slice variable, str
     return (struct slice){ key, name.size - prefix.size };
 }
 
-static bool is_kongs(const struct field *field, struct slice key)
+/* By its own name, or by an older one that only Kong has. */
+static bool is_kongs(struct slice key)
 {
-    return field != NULL &&
-           ((field->flags & SETTINGS_KONG) || (field->alias && slice_equal(key, slice_of(field->alias))));
+    const struct field *field = find_row(key);
+    return field != NULL && ((field->flags & SETTINGS_KONG) || !slice_equal(key, slice_of(field->name)));
 }
 
-static void apply_variable(struct settings *settings, struct slice variable, struct slice prefix,
-                           struct report *report)
+bool settings_apply_kongs(struct settings *settings, const struct setting *setting)
 {
-    struct slice key = key_of(settings, variable, prefix), value;
-    if (key.data == NULL)
+    const char *reason;
+    bool known =
+        is_kongs(setting->key) || (find_row(setting->key) == NULL &&
+                                   settings_judge(setting->key, setting->value, &reason) != SETTINGS_UNKNOWN);
+    if (known)
+        return apply(settings, setting);
+    report(setting, REPORT_WARNING, "has no effect here: not one of Kong's settings");
+    return true;
+}
+
+struct environment {
+    const char *const *variables;
+    struct slice prefix;
+    struct report *report;
+};
+
+static void apply_variable(struct settings *settings, struct slice variable,
+                           const struct environment *environment, enum settings_turn turn)
+{
+    struct slice key = key_of(settings, variable, environment->prefix), value;
+    if (key.data == NULL || !settings_is_turn(key, turn))
         return;
     struct slice name = slice_split(variable, '=', &value);
     struct slice origin = arena_format(&settings->arena, "environment %.*s", SLICE_FORMAT(name));
     struct node_position position = { .file = origin.data };
-    struct setting setting = { key, value, position, position, key.data, report };
-    bool kong = slice_equal(prefix, SLICE("KONG_"));
-    if (kong && !is_kongs(schema_find(&settings_schema, key), key))
-        report_add(report, REPORT_WARNING, &position, key.data, "has no effect here");
+    struct setting setting = { key, value, position, position, key.data, environment->report };
+    if (slice_equal(environment->prefix, SLICE("KONG_")))
+        settings_apply_kongs(settings, &setting);
     else
         apply(settings, &setting);
+}
+
+static void apply_variables(struct settings *settings, const struct environment *environment)
+{
+    for (int turn = SETTINGS_VAULTS; turn <= SETTINGS_OTHERS; turn++)
+        for (const char *const *variable = environment->variables; *variable; variable++)
+            apply_variable(settings, slice_of(*variable), environment, (enum settings_turn)turn);
 }
 
 bool settings_apply_environment(struct settings *settings, const char *const *environment,
                                 struct report *report)
 {
     uint32_t before = report->error_count;
-    for (const char *const *variable = environment; *variable; variable++)
-        apply_variable(settings, slice_of(*variable), SLICE("KONG_"), report);
-    for (const char *const *variable = environment; *variable; variable++)
-        apply_variable(settings, slice_of(*variable), SLICE("SLUICE_"), report);
+    const struct environment kong = { environment, SLICE("KONG_"), report };
+    const struct environment own = { environment, SLICE("SLUICE_"), report };
+    apply_variables(settings, &kong);
+    apply_variables(settings, &own);
     return report->error_count == before;
 }

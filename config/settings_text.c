@@ -272,8 +272,19 @@ const char *settings_check_none(struct slice text)
     return slice_equal(text, SLICE("none")) ? NULL : "'{}': not supported yet, only none";
 }
 
+const char *settings_check_vault(struct slice text)
+{
+    static const char *const names[] = { "bundled", "off", "env", "file" };
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (slice_equal(text, slice_of(names[i])))
+            return NULL;
+    return "vault '{}' is not installed";
+}
+
 const char *settings_check_path(struct slice text)
 {
+    if (memchr(text.data, ' ', text.size))
+        return "'{}': expected a path alone: formats with a name are not supported yet";
     bool good = slice_equal(text, SLICE("off")) || memchr(text.data, '/', text.size);
     return good ? NULL : "expected a path with a '/', or off";
 }

@@ -122,6 +122,8 @@ static bool find_vault(const struct vaults *vaults, struct slice name, struct va
     for (int kind = 0; vault_kind_names[kind]; kind++)
         if (slice_equal(name, slice_of(vault_kind_names[kind]))) {
             *out = (struct vault){ .kind = kind };
+            if (vaults != NULL && vaults->disabled >> kind & 1)
+                return false;
             if (vaults != NULL && kind == VAULT_ENV)
                 out->prefix = vaults->env_prefix;
             if (vaults != NULL && kind == VAULT_FILE)

@@ -25,6 +25,7 @@ struct vaults {
     struct vault **items;
     uint32_t count, capacity;
     struct slice env_prefix, file_path; /* of the types, when they are named instead of a vault */
+    unsigned disabled; /* a bit per enum vault_kind that may not be used */
 };
 
 bool vault_is_reference(struct slice text);

@@ -83,10 +83,10 @@ static const struct schema env_schema = { "config", env_fields, COUNT_OF(env_fie
 static const struct schema file_schema = { "config", file_fields, COUNT_OF(file_fields),
                                            sizeof(struct vault_config) };
 
-static int find_kind(struct slice name)
+static int find_kind(const struct vaults *vaults, struct slice name)
 {
     for (int i = 0; vault_kind_names[i]; i++)
-        if (slice_equal(name, slice_of(vault_kind_names[i])))
+        if (slice_equal(name, slice_of(vault_kind_names[i])) && !(vaults->disabled >> i & 1))
             return i;
     return -1;
 }
@@ -124,7 +124,7 @@ void kong_read_vault(struct kong_reader *reader, const struct node *node, const 
     }
     struct vault *vault = &wide->vault;
     schema_read(&kong_vault_schema, node, place, wide);
-    vault->kind = wide->name.data ? find_kind(wide->name) : VAULT_ENV;
+    vault->kind = wide->name.data ? find_kind(vaults, wide->name) : VAULT_ENV;
     if (vault->kind < 0)
         schema_error(place, node, "name", "vault '%.*s' is not installed", SLICE_FORMAT(wide->name));
     else if (wide->name.data != NULL)

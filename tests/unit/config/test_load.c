@@ -137,3 +137,22 @@ Test(load, kinds_without_a_front_end)
     cr_assert(config_setup_reported(&setup, 0, "", "holds no configuration"));
     config_unload(&loaded);
 }
+
+Test(load, kongs_own_file_and_a_text)
+{
+    const char *files[] = { write_file("kong.conf", "log_level = warn\n"
+                                                    "declarative_config_string = _format_version: '3.0'\n"),
+                            write_file("plain", "# Kong\nplugins = guard\n"), NULL };
+    cr_assert(load(files, NULL));
+    cr_assert_eq(loaded.settings.log_level, SETTINGS_LOG_WARN);
+    cr_assert(loaded.model->kong_headers);
+    cr_assert_str_neq(loaded.model->hash, NO_HASH);
+    config_unload(&loaded);
+    const char *texts[] = { "plugins=guard",
+                            "declarative_config_string={\"_format_version\": \"3.0\", \"plugins\": "
+                            "[{\"name\": \"count\", \"config\": {\"minute\": 1}}]}",
+                            NULL };
+    cr_assert_not(load(NULL, texts));
+    cr_assert(config_setup_reported(&setup, 1, "plugins[0].name", "plugin 'count' not enabled"));
+    config_unload(&loaded);
+}

@@ -62,9 +62,19 @@ struct backend {
     struct header_edits request, response; /* of this backend only, after the action's */
 };
 
+/* What a Location says behind its scheme. */
+enum redirect_authority {
+    /* `host`, else the client's without its port; then `port`, unless it is the scheme's own (Gateway API) */
+    REDIRECT_AUTHORITY_PARTS,
+    /* `host` as it is written, else the client's Host field as it is, of which :80 goes when the scheme becomes
+     * https and :443 when it becomes http (Envoy) */
+    REDIRECT_AUTHORITY_TEXT
+};
+
 /* Where a client is sent instead; absent parts stay as they were. */
 struct redirect {
     struct slice scheme, host;
+    enum redirect_authority authority;
     uint16_t port; /* 0: the one of the scheme if that is given, else the listener's */
     struct path_edit path;
     int status;

@@ -27,6 +27,8 @@ enum match_field {
     MATCH_SEGMENT_COUNT, /* numbers, from here on; empty segments at the end do not count */
     MATCH_SOURCE_PORT,
     MATCH_DESTINATION_PORT, /* the Host's, else the listener's */
+    MATCH_LISTENER_PORT, /* the one connected to, or what it is mapped to, whatever the Host says */
+    MATCH_DRAW, /* 0..99 at random, drawn once for a request: a share of all requests */
     MATCH_SOURCE, /* addresses with ports, from here on */
     MATCH_DESTINATION
 };
@@ -85,8 +87,9 @@ struct match_node {
 
 enum match_wildcard { MATCH_HOST_WHOLE, MATCH_HOST_ENDS, MATCH_HOST_STARTS };
 
-/* The port a host asks for is compared with the one in the request's Host; without one there, with ... */
-enum match_port { MATCH_PORT_ANY, MATCH_PORT_OF_LISTENER, MATCH_PORT_OF_SCHEME };
+/* The port a host asks for is compared with the one in the request's Host; without one there, with ...
+ * MATCH_PORT_WRITTEN: 0, so that port 0 asks for a Host without port. */
+enum match_port { MATCH_PORT_ANY, MATCH_PORT_OF_LISTENER, MATCH_PORT_OF_SCHEME, MATCH_PORT_WRITTEN };
 
 struct match_host {
     struct slice text; /* `*.x` is kept as `.x`, `x.*` as `x.`; lower case with fold_case */
@@ -119,6 +122,11 @@ struct match_dialect {
     /* What its priority is made of; the text is in the arena, absent without memory. */
     struct slice (*explain_priority)(const struct match_rule *rule, struct arena *arena);
 };
+
+/* How the dialects share a gateway: a rule's priority begins with the base of its dialect, so that of two that
+ * match a request Kong's comes first. Kong's priorities begin at 1 << 61; AWS's are below all of these. */
+#define MATCH_BASE_EMISSARY (UINT64_C(1) << 60)
+#define MATCH_BASE_GATEWAY_API (UINT64_C(1) << 59)
 
 /* All of its parts must pass. */
 struct match_rule {

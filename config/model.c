@@ -157,6 +157,8 @@ bool model_link_upstreams(struct model *model)
     }
     for (uint32_t i = 0; i < model->services.count; i++) {
         struct service *service = model->services.items[i];
+        if (service->upstream)
+            continue;
         service->upstream = map_find(&named, service->host);
         struct slice name = service->upstream ? service->host : implicit_name(model, service);
         if (service->upstream == NULL)

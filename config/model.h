@@ -3,8 +3,8 @@
  * Built by a front-end on the control thread in one arena, then only read: the snapshot keeps it alive. */
 #pragma once
 
-#include "config/consumer.h"
 #include "config/action.h"
+#include "config/consumer.h"
 #include "config/match.h"
 #include "config/plugin_kind.h"
 #include "config/service.h"
@@ -69,6 +69,14 @@ struct plugin_instance {
     bool enabled;
 };
 
+/* A port that the configuration wants open beside proxy_listen; the one of a listener there is there already. */
+struct listen_port {
+    struct entity entity;
+    struct slice address; /* numeric, without brackets */
+    uint16_t port;
+    bool proxy_protocol;
+};
+
 #define MODEL_VECTOR(type, name)  \
     struct {                      \
         struct type **items;      \
@@ -90,6 +98,7 @@ struct model {
     MODEL_VECTOR(plugin_instance, plugins);
     MODEL_VECTOR(certificate, certificates);
     MODEL_VECTOR(sni, snis);
+    MODEL_VECTOR(listen_port, listen_ports); /* one per address and port */
     MODEL_VECTOR(ca_certificate, ca_certificates);
     MODEL_VECTOR(key_set, key_sets);
     MODEL_VECTOR(signing_key, keys);
@@ -111,8 +120,8 @@ void model_close(struct model *model);
  * memory is exhausted, and then nothing has changed. */
 void *model_reserve(struct model *model, void *items, uint32_t count, uint32_t *capacity);
 
-/* Gives every service its upstream: the named one, else an implicit one, shared by all services of the same
- * host and port. False when memory is exhausted. */
+/* Gives every service that has none its upstream: the named one, else an implicit one, shared by all services
+ * of the same host and port. False when memory is exhausted. */
 bool model_link_upstreams(struct model *model) MUST_CHECK;
 
 /* Makes a consumer that has its id and name known to model_consumer. False when memory is exhausted. */

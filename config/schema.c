@@ -220,6 +220,16 @@ static bool read_strings(const struct reading *reading, const struct node *node,
     return good;
 }
 
+static bool read_single(const struct reading *reading, const struct node *node, struct slices *out)
+{
+    *out = (struct slices){ .items = arena_array(reading->place->arena, 1, sizeof(*out->items)) };
+    if (out->items == NULL)
+        return refuse(reading, node, "out of memory");
+    out->count = 1;
+    out->items[0] = (struct slice){ NULL, 0 };
+    return read_text(reading, node, &out->items[0]);
+}
+
 /* The names are what `check` is for; the values are any texts. As in Kong a bad name is an error of the map. */
 static bool read_map_entry(const struct reading *reading, const struct node_entry *entry,
                            struct schema_map_entry *out)
@@ -236,6 +246,8 @@ static bool read_map_entry(const struct reading *reading, const struct node_entr
     out->name = arena_copy(place.arena, entry->key);
     if (out->name.data == NULL)
         return refuse(reading, entry->value, "out of memory");
+    if (values.flags & FIELD_SINGLE)
+        return read_single(&one, entry->value, &out->values);
     return read_strings(&one, entry->value, &out->values);
 }
 
@@ -346,11 +358,12 @@ static bool report_unknown(const struct schema *schema, const struct node_entry 
     const char *nearest = schema_nearest(schema, entry->key);
     struct config_place deeper = schema_place(place, entry->key.data);
     struct report_place at = { .report = place->report,
+                               .kind = place->unknown,
                                .position = &entry->key_position,
                                .path = deeper.path,
                                .meant = nearest };
     report_write(&at, "unknown field");
-    return false;
+    return place->unknown == REPORT_WARNING;
 }
 
 bool schema_read(const struct schema *schema, const struct node *node, const struct config_place *place,
@@ -370,7 +383,7 @@ bool schema_read(const struct schema *schema, const struct node *node, const str
     for (uint32_t i = 0; node && i < node->count; i++) {
         const struct node_entry *entry = &node->entries[i];
         if (schema_find(schema, entry->key) == NULL && !is_other(schema, entry->key))
-            good = report_unknown(schema, entry, place);
+            good = report_unknown(schema, entry, place) && good;
     }
     for (size_t i = 0; i < schema->field_count; i++)
         good = read_field(&schema->fields[i], node, place, value) && good;

@@ -16,6 +16,7 @@ struct config_place {
     const char *path;
     const struct node_position *position; /* where a missing node would have stood; may be NULL */
     const struct vaults *vaults; /* what references to secrets are looked up in; may be NULL */
+    enum report_kind unknown; /* what an unknown field is; REPORT_ERROR unless a dialect ignores them */
 };
 
 /* The C type at `offset`:
@@ -66,7 +67,8 @@ enum field_flag {
     FIELD_EMPTY = 8, /* the empty string is allowed */
     FIELD_UNSUPPORTED =
         16, /* known to the product imitated, not to this one: any value but null is an error */
-    FIELD_POSITIVE = 32 /* numbers: must be greater than 0 */
+    FIELD_POSITIVE = 32, /* numbers: must be greater than 0 */
+    FIELD_SINGLE = 64 /* MAP: each name has one string, not a list of them */
 };
 
 /* NULL when the text is good, else the reason: static text, in which `{}` stands for the text. */

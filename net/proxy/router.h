@@ -32,6 +32,7 @@ struct router_request {
     struct slice protocol; /* tcp, tls, udp; absent: http or https, as `tls` says */
     const struct address *source, *destination; /* NULL: not known */
     uint16_t port; /* the listener's, or what it is mapped to: for a Host without port */
+    uint8_t draw; /* 0..99 at random: the same for all that is asked about one request */
     bool tls;
     const struct message *message; /* its headers */
     struct regex_scratch *scratch; /* the shard's */

@@ -17,7 +17,7 @@ struct router_subject router_subject_of(const struct router_request *request)
     /* When what follows is no number, it belongs to the name, which no route then has. */
     if (colon && slice_to_u64(slice_from(host, (size_t)(colon - host.data) + 1), &port)) {
         subject.host.size = (size_t)(colon - host.data);
-        subject.port = subject.scheme_port = port;
+        subject.port = subject.scheme_port = subject.written_port = port;
     }
     return subject;
 }

@@ -17,6 +17,8 @@ static struct slice condition_reason(const struct match_condition *condition, st
         [MATCH_SEGMENT_COUNT] = "number of segments differs",
         [MATCH_SOURCE_PORT] = "source port differs",
         [MATCH_DESTINATION_PORT] = "destination port differs",
+        [MATCH_LISTENER_PORT] = "listener differs",
+        [MATCH_DRAW] = "not of the share drawn",
         [MATCH_SOURCE] = "source differs",
         [MATCH_DESTINATION] = "destination differs",
     };

@@ -191,6 +191,8 @@ bool router_number_of(const struct match_condition *condition, const struct rout
     case MATCH_SEGMENT_COUNT: *number = count_segments(request->path); return true;
     case MATCH_SOURCE_PORT: *number = request->source ? address_port(request->source) : 0; break;
     case MATCH_DESTINATION_PORT: *number = (int64_t)subject->port; return true;
+    case MATCH_LISTENER_PORT: *number = request->port; return true;
+    case MATCH_DRAW: *number = request->draw; return true;
     default: return false;
     }
     return request->source != NULL;

@@ -58,7 +58,7 @@ struct slice router_regex_start(struct arena *arena, const struct regex *regex, 
 struct router_subject {
     const struct router_request *request;
     struct slice host; /* without port */
-    uint64_t port, scheme_port; /* the Host's; else the listener's, the scheme's */
+    uint64_t port, scheme_port, written_port; /* the Host's; else the listener's, the scheme's, 0 */
     uint32_t overruns; /* of the scratch when the search began */
 };
 
@@ -66,6 +66,8 @@ struct router_subject router_subject_of(const struct router_request *request);
 
 static inline uint64_t router_port(const struct router_subject *subject, enum match_port port_of)
 {
+    if (port_of == MATCH_PORT_WRITTEN)
+        return subject->written_port;
     return port_of == MATCH_PORT_OF_SCHEME ? subject->scheme_port : subject->port;
 }
 

@@ -3,6 +3,7 @@
 #include "core/base/slice.h"
 #include "core/io/ring.h"
 
+#include <ares.h>
 #include <jansson.h>
 #include <llhttp.h>
 #include <openssl/crypto.h>
@@ -27,6 +28,7 @@ static void print_libraries(void)
     printf("  PCRE2      %s\n", pcre2);
     printf("  libyaml    %s\n", yaml_get_version_string());
     printf("  jansson    %s\n", JANSSON_VERSION);
+    printf("  c-ares     %s\n", ares_version(NULL));
 }
 
 /* What kernel TLS needs: the "tls" upper layer protocol. It shows up once its module is loaded. */

@@ -26,7 +26,7 @@ struct dns_answer {
     uint32_t ttl_s; /* the shortest of the records and of the aliases before them */
 };
 
-/* Reads a whole message. False: it is malformed, no successful response, or memory is exhausted. Records whose
- * host is no plain host name (letters, digits, `-`, `_`) are left out. RFC 1035 section 4, RFC 2782. */
+/* Reads a whole message. False: it is malformed, no successful response, or memory is exhausted. Records
+ * whose host is no plain host name (letters, digits, `-`, `_`) are left out. RFC 1035 section 4, RFC 2782. */
 bool dns_answer_read(struct dns_answer *answer, struct arena *arena, struct slice message,
                      enum dns_type type) MUST_CHECK;

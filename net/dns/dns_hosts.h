@@ -24,7 +24,7 @@ struct dns_hosts {
 void dns_hosts_init(struct dns_hosts *hosts, const char *path);
 void dns_hosts_deinit(struct dns_hosts *hosts);
 
-/* Reads the file if it is another than before; true when it was. A file that cannot be read holds no names. */
+/* Reads the file if it is another than before: then true. A file that cannot be read holds no names. */
 bool dns_hosts_refresh(struct dns_hosts *hosts);
 
 /* name in lower case; NULL when the file does not have it. */

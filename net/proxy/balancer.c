@@ -224,7 +224,7 @@ static bool open_update(struct update *update)
 static void follow_entry(struct endpoint *endpoint, const struct roster_entry *entry)
 {
     endpoint->weight = entry->weight;
-    if (endpoint->flips == entry->flips)
+    if (endpoint->flips == entry->flips || entry->flips == 0)
         return;
     endpoint->flips = entry->flips;
     health_set(&endpoint->health, entry->healthy);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is done with a request that has matched a route, beyond what Kong's own fields of a route and a service
- * say: in nobody's dialect. Part of the model: built by a front-end in the model's arena, then only read. */
+/* What is done with a request that has matched a route, beyond what Kong's own fields of a route and a
+ * service say: in nobody's dialect. Part of the model: built by a front-end in the model's arena, then
+ * only read. */
 #pragma once
 
 #include "core/base/regex.h"

@@ -102,6 +102,8 @@ enum jwt_flaw jwt_token_read(struct slice text, struct slice key_claim, struct j
     if (!decode_part(third, &to, &out->signature))
         return JWT_BAD_SIGNATURE_ENCODING;
     out->signed_text = (struct slice){ text.data, (size_t)(third.data - 1 - text.data) };
+    out->header = header_json;
+    out->payload = payload_json;
     out->expires = payload[PAYLOAD_EXP].value;
     out->not_before = payload[PAYLOAD_NBF].value;
     choose_key(out, payload_kind, &payload[PAYLOAD_KEY].value, &header[HEADER_KEY].value);

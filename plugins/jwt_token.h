@@ -33,6 +33,7 @@ struct jwt_token {
     struct slice signature; /* decoded */
     struct json_value key; /* the claim that names the credential, unescaped if it is a string */
     struct json_value expires, not_before;
+    struct slice header, payload; /* as JSON; the payload may be something else than an object */
     char memory[JWT_TOKEN_MAX]; /* what the slices above view, but for signed_text */
 };
 

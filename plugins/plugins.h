@@ -9,6 +9,7 @@ extern const struct plugin basic_auth_plugin;
 extern const struct plugin bot_detection_plugin;
 extern const struct plugin correlation_id_plugin;
 extern const struct plugin ip_restriction_plugin;
+extern const struct plugin jwt_authorizer_plugin;
 extern const struct plugin jwt_plugin;
 extern const struct plugin key_auth_plugin;
 extern const struct plugin rate_limiting_plugin;

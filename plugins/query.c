@@ -61,3 +61,15 @@ struct slice query_without(struct arena *arena, struct slice query, struct slice
     }
     return (struct slice){ kept, size };
 }
+
+struct slice query_find(struct arena *arena, struct slice query, struct slice name)
+{
+    while (query.data) {
+        struct slice rest, value, one = slice_split(query, '&', &rest);
+        struct slice key = slice_split(one, '=', &value);
+        if (query_names(key, name))
+            return value.data ? query_unescape(arena, value) : SLICE("");
+        query = rest;
+    }
+    return (struct slice){ NULL, 0 };
+}

@@ -12,6 +12,9 @@ bool query_names(struct slice escaped, struct slice name);
  * exhausted. */
 struct slice query_unescape(struct arena *arena, struct slice escaped) MUST_CHECK;
 
+/* The first parameter of that name, what it says; absent when there is none, or no memory. */
+struct slice query_find(struct arena *arena, struct slice query, struct slice name);
+
 /* The query without the parameters whose name is spelled exactly so, escapes not read; present even when
  * nothing is left. Absent when memory is exhausted. */
 struct slice query_without(struct arena *arena, struct slice query, struct slice name) MUST_CHECK;

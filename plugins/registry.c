@@ -8,6 +8,7 @@ const struct plugin *const plugin_registry[] = {
     &bot_detection_plugin,
     &correlation_id_plugin,
     &ip_restriction_plugin,
+    &jwt_authorizer_plugin,
     &jwt_plugin,
     &key_auth_plugin,
     &rate_limiting_plugin,

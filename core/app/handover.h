@@ -23,7 +23,8 @@ void handover_start(char *const *argv);
 /* By the old process. The descriptors stay its own too. False, with a line in the journal: not begun. */
 bool handover_begin(struct handover *handover, const int *fds, uint32_t count);
 
-/* What has become of it; DONE and FAILED are told once. now_ms: of the clock of until_ms, which the caller sets. */
+/* What has become of it; DONE and FAILED are told once. now_ms: of the clock of until_ms, which the caller
+ * sets. */
 enum handover_state handover_poll(struct handover *handover, uint64_t now_ms);
 
 /* By the new process: an inherited socket that listens on the address (any port if it asks for 0), or -1. */

@@ -19,7 +19,8 @@
     E(PROTOCOL, "invalid message", 502)       \
     E(CANCELLED, "cancelled", 499)            \
     E(INVALID, "invalid value", 400)          \
-    E(NOT_FOUND, "not found", 404)
+    E(NOT_FOUND, "not found", 404)            \
+    E(UNSUPPORTED, "not supported", 501)
 
 enum error {
 #define E(name, text, status) ERROR_##name,

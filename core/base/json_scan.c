@@ -310,6 +310,20 @@ bool json_scan(struct slice text, struct json_member *wanted, size_t count, enum
     return good;
 }
 
+/* The text was found valid as a part of another; what is within an element is nobody's top level. */
+bool json_array_next(struct slice *rest, struct json_value *element)
+{
+    struct scanner scanner;
+    if (rest->size < 2)
+        return false;
+    scanner.at = rest->data + 1; /* behind the bracket or a comma */
+    scanner.end = rest->data + rest->size;
+    scanner.wanted_count = scanner.name_count = scanner.unescaped_size = 0;
+    bool found = scan_value(&scanner, 1, element);
+    *rest = (struct slice){ scanner.at, found ? (size_t)(scanner.end - scanner.at) : 0 };
+    return found;
+}
+
 static char *write_utf8(int32_t point, char *to)
 {
     if (point < 0x80) {

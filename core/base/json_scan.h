@@ -41,6 +41,10 @@ struct json_member {
  * kind of the whole text. False when the text is not valid or beyond the limits above. */
 bool json_scan(struct slice text, struct json_member *wanted, size_t count, enum json_kind *root) MUST_CHECK;
 
+/* One element after the other of an array from json_scan: `rest` begins as the array's text. False at its
+ * end. */
+bool json_array_next(struct slice *rest, struct json_value *element);
+
 /* The characters a string from json_scan stands for, as UTF-8, into `out` (room for text.size bytes; may be
  * the text's own memory). Returns their number. */
 size_t json_unescape(struct slice text, char *out);

@@ -82,10 +82,14 @@ static bool suits(const struct method *method, const EVP_PKEY *key)
 enum public_key_result public_key_read(struct slice pem, enum signature_algorithm algorithm,
                                        struct arena *arena, struct public_key **out)
 {
-    const struct method *method = &methods[algorithm];
     EVP_PKEY *decoded = decode(pem);
-    if (decoded == NULL)
-        return PUBLIC_KEY_INVALID;
+    return decoded ? public_key_adopt(decoded, algorithm, arena, out) : PUBLIC_KEY_INVALID;
+}
+
+enum public_key_result public_key_adopt(EVP_PKEY *decoded, enum signature_algorithm algorithm,
+                                        struct arena *arena, struct public_key **out)
+{
+    const struct method *method = &methods[algorithm];
     enum public_key_result result = PUBLIC_KEY_OK;
     if (!suits(method, decoded))
         result = PUBLIC_KEY_TYPE;

@@ -20,6 +20,7 @@ enum signature_algorithm {
 };
 
 struct public_key;
+struct evp_pkey_st; /* libcrypto's EVP_PKEY */
 
 enum public_key_result {
     PUBLIC_KEY_OK,
@@ -35,6 +36,10 @@ enum { PUBLIC_KEY_RSA_MIN_BITS = 1024 };
 /* *out is set only with PUBLIC_KEY_OK. */
 enum public_key_result public_key_read(struct slice pem, enum signature_algorithm algorithm,
                                        struct arena *arena, struct public_key **out) MUST_CHECK;
+
+/* The same from a key that libcrypto holds; it is taken over, whatever the result. */
+enum public_key_result public_key_adopt(struct evp_pkey_st *decoded, enum signature_algorithm algorithm,
+                                        struct arena *arena, struct public_key **out) MUST_CHECK;
 
 /* RSA: of the modulus; else of the curve. */
 unsigned public_key_bits(const struct public_key *key);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where blocks come from: the receive blocks lent to the kernel through a buffer ring, and blocks to write
- * into. The buffer ring is refilled once per turn, with the blocks that came back last, or by growing up to a
- * limit, so that slow readers that hold blocks do not starve the others. Only a window of blocks is lent, which
- * widens when it runs dry and narrows again: the fewer blocks take turns, the more of them are still in the
- * cache when the kernel writes into them. An idle connection holds none. One shard. */
+ * into. The buffer ring is refilled once per turn, with the blocks that came back last, or by growing up
+ * to a limit, so that slow readers that hold blocks do not starve the others. Only a window of blocks is
+ * lent, which widens when it runs dry and narrows again: the fewer blocks take turns, the more of them are
+ * still in the cache when the kernel writes into them. An idle connection holds none. One shard. */
 #pragma once
 
 #include "core/io/block.h"
@@ -34,9 +34,9 @@ struct chunk block_store_received(struct block_store *store, uint32_t cqe_flags,
 /* Once per turn, before the kernel receives again. */
 void block_store_refill(struct block_store *store, uint64_t now_ms);
 
-/* A receive found no block. If the ring is empty, more will be lent from the next refill on; but not when the
- * blocks came back full: then there is more to receive than the cache holds anyway, and a turn's wait for blocks
- * costs less than colder ones (measured: a quarter at 1 MB). */
+/* A receive found no block. If the ring is empty, more will be lent from the next refill on; but not when
+ * the blocks came back full: then there is more to receive than the cache holds anyway, and a turn's wait
+ * for blocks costs less than colder ones (measured: a quarter at 1 MB). */
 void block_store_widen(struct block_store *store);
 
 struct block_counts block_store_counts(const struct block_store *store);

@@ -32,7 +32,7 @@ void listener_start(struct listener *listener, struct shard *shard, int fd, uint
 void listener_pause(struct listener *listener);
 void listener_resume(struct listener *listener);
 
-/* Draining: the socket is closed, after accepting who has been waiting; or without, when another process listens
- * on the same socket. */
+/* Draining: the socket is closed, after accepting who has been waiting; or without, when another process
+ * listens on the same socket. */
 enum listener_backlog { LISTENER_TAKE_BACKLOG, LISTENER_LEAVE_BACKLOG };
 void listener_stop(struct listener *listener, enum listener_backlog backlog);

@@ -85,3 +85,37 @@ def raw_ecdsa(der, size):
         out += der[at + 2:at + 2 + length].lstrip(b"\0").rjust(size, b"\0")
         at += 2 + length
     return out
+
+
+def der_integers(der):
+    """The INTEGERs of a SEQUENCE, as bytes without leading zeros."""
+    def length(at):
+        if der[at] < 0x80:
+            return at + 1, der[at]
+        count = der[at] & 0x7f
+        return at + 1 + count, int.from_bytes(der[at + 1:at + 1 + count], "big")
+    at, end = length(1)
+    end += at
+    numbers = []
+    while at < end:
+        assert der[at] == 2, der[at]
+        start, size = length(at + 1)
+        numbers.append(der[start:start + size].lstrip(b"\0"))
+        at = start + size
+    return numbers
+
+
+def jwk(alg, public, /, **members):
+    """A public key (PEM) as a JSON Web Key."""
+    if alg in CURVES:
+        curve, size = CURVES[alg]
+        point = openssl("pkey", "-pubin", "-outform", "DER", data=public.encode())[-2 * size:]
+        key = {"kty": "EC", "crv": curve, "x": b64url(point[:size]), "y": b64url(point[size:])}
+    elif alg == "EdDSA":
+        key = {"kty": "OKP", "crv": "Ed25519",
+               "x": b64url(openssl("pkey", "-pubin", "-outform", "DER", data=public.encode())[-32:])}
+    else:
+        n, e = der_integers(openssl("rsa", "-pubin", "-RSAPublicKey_out", "-outform", "DER",
+                                    data=public.encode()))
+        key = {"kty": "RSA", "n": b64url(n), "e": b64url(e)}
+    return {**key, **members}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugins/jwks.h"
+
+#include "core/base/json_scan.h"
+
+#include <stdlib.h>
+
+enum { RETRY_MIN_MS = 1000, RETRY_MAX_MS = 30000, DESCRIPTION_BYTES_MAX = 64 * 1024 };
+
+struct jwks {
+    struct jwks *next; /* of the pool */
+    struct shard *shard;
+    struct jwks_source source; /* its texts are copies */
+    struct slice description_url; /* absent with a jwks_url */
+    struct slice found_url;       /* what the description says; malloc'ed */
+    struct fetch fetch;
+    struct arena arenas[2]; /* of the set in use and of the next one */
+    unsigned current;
+    struct jwk_set set;
+    struct list_node waiters;
+    uint64_t fetched_ms, tried_ms, retry_ms; /* the last success; the last begin; pause after a failure */
+    bool has_set, fetching, describing;
+};
+
+/* --- fetching ------------------------------------------------------------------------------------------- */
+
+static void begin(struct jwks *jwks)
+{
+    bool describe = jwks->description_url.data && jwks->found_url.data == NULL;
+    struct fetch_request request = {
+        .url = describe               ? jwks->description_url
+               : jwks->found_url.data ? jwks->found_url
+                                      : jwks->source.jwks_url,
+        .accept = SLICE("application/json"),
+        .limit_bytes = describe ? DESCRIPTION_BYTES_MAX : JWK_SET_BYTES_MAX,
+        .timeout_ms = (uint32_t)jwks->source.timeout_ms,
+    };
+    jwks->describing = describe;
+    jwks->fetching = true;
+    jwks->tried_ms = jwks->shard->now_ms;
+    fetch_start(&jwks->fetch, &request);
+}
+
+static void tell_all(struct jwks *jwks)
+{
+    struct list_node waiters;
+    list_init(&waiters);
+    list_move_all(&waiters, &jwks->waiters);
+    while (!list_is_empty(&waiters)) {
+        struct jwks_waiter *waiter = CONTAINER_OF(waiters.next, struct jwks_waiter, node);
+        list_remove(&waiter->node);
+        waiter->done(waiter);
+    }
+}
+
+/* {"jwks_uri": ...}; the issuer it names must be the one that was asked (OpenID Connect Discovery 4.3). */
+static bool take_description(struct jwks *jwks, struct slice text)
+{
+    struct json_member members[] = { { .name = SLICE("jwks_uri") }, { .name = SLICE("issuer") } };
+    enum json_kind root;
+    char issuer[1024];
+    if (!json_scan(text, members, COUNT_OF(members), &root) || members[0].value.kind != JSON_STRING ||
+        members[1].value.kind != JSON_STRING || members[1].value.text.size > sizeof(issuer))
+        return false;
+    size_t size = json_unescape(members[1].value.text, issuer);
+    if (!slice_equal((struct slice){ issuer, size }, jwks->source.issuer))
+        return false;
+    char *copy = malloc(members[0].value.text.size + 1);
+    if (copy == NULL)
+        return false;
+    jwks->found_url = (struct slice){ copy, json_unescape(members[0].value.text, copy) };
+    return true;
+}
+
+static bool take_set(struct jwks *jwks, struct slice text)
+{
+    unsigned next = 1 - jwks->current;
+    struct jwk_set set;
+    arena_deinit(&jwks->arenas[next]);
+    arena_init(&jwks->arenas[next], NULL, 0, (size_t)16 * 1024 * 1024);
+    if (jwk_set_read(text, &jwks->arenas[next], &set) != ERROR_OK)
+        return false;
+    jwks->current = next;
+    jwks->set = set;
+    jwks->has_set = true;
+    jwks->fetched_ms = jwks->shard->now_ms;
+    return true;
+}
+
+static void fetch_ended(struct fetch *fetch, enum error error)
+{
+    struct jwks *jwks = CONTAINER_OF(fetch, struct jwks, fetch);
+    bool good = error == ERROR_OK && fetch->status == 200;
+    bool described = good && jwks->describing && take_description(jwks, fetch->body);
+    if (described) {
+        begin(jwks);
+        return;
+    }
+    good = good && !jwks->describing && take_set(jwks, fetch->body);
+    jwks->fetching = false;
+    if (good) {
+        jwks->retry_ms = 0;
+    } else {
+        jwks->retry_ms = jwks->retry_ms ? jwks->retry_ms * 2 : RETRY_MIN_MS;
+        if (jwks->retry_ms > RETRY_MAX_MS)
+            jwks->retry_ms = RETRY_MAX_MS;
+        free((void *)(uintptr_t)jwks->found_url.data); /* it may have moved */
+        jwks->found_url = (struct slice){ NULL, 0 };
+    }
+    tell_all(jwks);
+}
+
+/* --- asking --------------------------------------------------------------------------------------------- */
+
+static bool may_try(const struct jwks *jwks)
+{
+    return !jwks->fetching && (jwks->retry_ms == 0 || jwks->shard->now_ms >= jwks->tried_ms + jwks->retry_ms);
+}
+
+static enum jwks_answer wait(struct jwks *jwks, struct jwks_waiter *waiter)
+{
+    list_append(&jwks->waiters, &waiter->node);
+    return JWKS_WAIT;
+}
+
+enum jwks_answer jwks_ask(struct jwks *jwks, struct jwks_waiter *waiter, const struct jwk_set **set)
+{
+    uint64_t age_ms = jwks->shard->now_ms - jwks->fetched_ms;
+    uint64_t fresh_ms = (uint64_t)jwks->source.fresh_ms, stale_ms = (uint64_t)jwks->source.stale_ms;
+    bool usable = jwks->has_set && age_ms < fresh_ms + stale_ms;
+    /* Renewed from three quarters of its time on, while it still serves. */
+    bool due = !jwks->has_set || age_ms >= fresh_ms / 4 * 3;
+    if (due && may_try(jwks))
+        begin(jwks);
+    *set = &jwks->set;
+    if (usable && (age_ms < fresh_ms || !jwks->fetching || jwks->retry_ms > 0))
+        return JWKS_READY;
+    if (jwks->fetching)
+        return wait(jwks, waiter);
+    return usable ? JWKS_READY : JWKS_UNAVAILABLE;
+}
+
+enum jwks_answer jwks_ask_again(struct jwks *jwks, struct jwks_waiter *waiter)
+{
+    uint64_t now_ms = jwks->shard->now_ms;
+    if (!jwks->fetching && now_ms >= jwks->tried_ms + (uint64_t)jwks->source.unknown_kid_ms && may_try(jwks))
+        begin(jwks);
+    return jwks->fetching ? wait(jwks, waiter) : JWKS_READY;
+}
+
+/* --- the pool ------------------------------------------------------------------------------------------- */
+
+static bool source_equal(const struct jwks_source *a, const struct jwks_source *b)
+{
+    return slice_equal(a->jwks_url, b->jwks_url) && slice_equal(a->issuer, b->issuer) &&
+           a->timeout_ms == b->timeout_ms && a->fresh_ms == b->fresh_ms && a->stale_ms == b->stale_ms &&
+           a->unknown_kid_ms == b->unknown_kid_ms;
+}
+
+/* One allocation: url, issuer, and the issuer's description (OpenID Connect Discovery 1.0 section 4). */
+static bool copy_source(struct jwks *jwks, const struct jwks_source *source)
+{
+    static const char suffix[] = "/.well-known/openid-configuration";
+    struct slice base = source->issuer;
+    while (base.size > 0 && base.data[base.size - 1] == '/')
+        base.size--;
+    char *text = malloc(source->jwks_url.size + source->issuer.size + base.size + sizeof(suffix));
+    if (text == NULL)
+        return false;
+    jwks->source = *source;
+    jwks->source.jwks_url.data = text;
+    if (source->jwks_url.size)
+        memcpy(text, source->jwks_url.data, source->jwks_url.size);
+    text += source->jwks_url.size;
+    jwks->source.issuer.data = text;
+    if (source->issuer.size)
+        memcpy(text, source->issuer.data, source->issuer.size);
+    text += source->issuer.size;
+    if (source->jwks_url.size > 0)
+        return true;
+    if (base.size)
+        memcpy(text, base.data, base.size);
+    memcpy(text + base.size, suffix, sizeof(suffix) - 1);
+    jwks->description_url = (struct slice){ text, base.size + sizeof(suffix) - 1 };
+    return true;
+}
+
+struct jwks *jwks_pool_find(struct jwks_pool *pool, struct shard *shard, const struct jwks_source *source)
+{
+    for (struct jwks *jwks = pool->first; jwks; jwks = jwks->next)
+        if (source_equal(&jwks->source, source))
+            return jwks;
+    struct jwks *jwks = calloc(1, sizeof(*jwks));
+    if (jwks == NULL || !copy_source(jwks, source)) {
+        free(jwks);
+        return NULL;
+    }
+    jwks->shard = shard;
+    list_init(&jwks->waiters);
+    arena_init(&jwks->arenas[0], NULL, 0, 0);
+    arena_init(&jwks->arenas[1], NULL, 0, 0);
+    fetch_init(&jwks->fetch, shard, fetch_ended);
+    jwks->next = pool->first;
+    pool->first = jwks;
+    return jwks;
+}
+
+void jwks_pool_close(struct jwks_pool *pool)
+{
+    while (pool->first) {
+        struct jwks *jwks = pool->first;
+        pool->first = jwks->next;
+        fetch_abandon(&jwks->fetch);
+        arena_deinit(&jwks->arenas[0]);
+        arena_deinit(&jwks->arenas[1]);
+        free((void *)(uintptr_t)jwks->source.jwks_url.data);
+        free((void *)(uintptr_t)jwks->found_url.data);
+        free(jwks);
+    }
+}

@@ -150,6 +150,13 @@ static const struct field fields[] = {
       .help = "a request's Kong-Debug: 1 shows route and service" },
     { "router_flavor", FIELD_CHOICE, AT(router_flavor), K, .choices = flavors,
       .fallback = "traditional_compatible", .help = "how routes are matched and ranked" },
+    { "regex_match_limit", FIELD_INTEGER, AT(regex_match_limit), K, .min = 1000, .max = 100000000,
+      .fallback = "100000", .alias = "nginx_http_lua_regex_match_limit",
+      .help = "steps back of one match; a regex that needs more does not match" },
+    { "regex_depth_limit", FIELD_INTEGER, AT(regex_depth_limit), .min = 100, .max = 1000000,
+      .fallback = "10000", .help = "nested steps back of one match" },
+    { "regex_heap_limit", FIELD_SIZE, AT(regex_heap_bytes), .min = 65536, .max = 67108864, .fallback = "1m",
+      .help = "memory of one match" },
 
     /* Plugins. */
     { "redis_host", FIELD_STRING, AT(redis_host), .fallback = "127.0.0.1",

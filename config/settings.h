@@ -120,6 +120,7 @@ struct settings {
     struct error_template error_templates[ERROR_TEMPLATE_COUNT]; /* what they hold, set by settings_finish */
     bool allow_debug_header;
     int router_flavor; /* enum router_flavor */
+    int64_t regex_match_limit, regex_depth_limit, regex_heap_bytes; /* of one match */
 
     /* Plugins. */
     struct slice redis_host;

@@ -99,12 +99,11 @@ bool kong_check_regex(struct kong_reader *reader, struct slice pattern, const st
                    "invalid regex: '%.*s' (PCRE returned: %s)", SLICE_FORMAT(pattern), reason);
         return false;
     }
-    if (reader->model->kong_flavor == ROUTER_TRADITIONAL || regex_is_linear(pattern, &construct))
-        return true;
-    report_add(reader->report, REPORT_ERROR, &node->position, place->path,
-               "invalid regex: '%.*s' (%s: only router_flavor 'traditional' knows that)",
-               SLICE_FORMAT(pattern), construct);
-    return false;
+    /* Kong's other flavors have another engine; files written for this one should not lose their routes. */
+    if (reader->model->kong_flavor != ROUTER_TRADITIONAL && !regex_is_linear(pattern, &construct))
+        report_add(reader->report, REPORT_WARNING, &node->position, place->path,
+                   "%s: Kong has it with router_flavor 'traditional' only", construct);
+    return true;
 }
 
 static bool check_escapes(struct kong_reader *reader, struct slice text, const struct node *node,

@@ -37,6 +37,7 @@
     M(RECEIVE_BLOCKS_HELD, "receive_blocks_held", "receive blocks in use now")              \
     M(LOG_DROPPED, "log_dropped", "access log records dropped")                             \
     M(SNAPSHOTS_ADOPTED, "snapshots_adopted", "snapshots taken up")                         \
+    M(REGEX_OVERRUNS, "regex_overruns", "matches given up at a regex_ limit")               \
     M(DNS_QUERIES, "dns_queries", "questions sent to DNS servers")                          \
     M(DNS_FAILURES, "dns_failures", "questions that no server answered")                    \
     M(DNS_STALE, "dns_stale", "times a name kept its old addresses for want of an answer")  \

@@ -87,21 +87,36 @@ static enum step_result refuse_grpc(struct exchange *exchange)
     return exchange_jump(exchange, STEP_RESPONSE_HEAD);
 }
 
+/* The address the client has connected to, if a rule asks for it. */
+static bool find_local(const struct exchange *exchange, struct address *local)
+{
+    local->size = sizeof(local->v6);
+    return exchange->snapshot->router.asks_destination && exchange->client &&
+           getsockname(exchange->client->tcp.fd, &local->any, &local->size) == 0;
+}
+
 static bool match_route(struct exchange *exchange)
 {
+    struct regex_scratch *scratch = &exchange->proxy->regex;
+    struct address local;
+    uint32_t overruns = scratch->overruns;
     struct router_request request = {
         .method = exchange->request.method,
         .host = message_find(&exchange->request, HEADER_HOST),
         .path = exchange->path,
         .query = exchange->query,
         .source = exchange->client ? &exchange->client->peer : NULL,
+        .destination = find_local(exchange, &local) ? &local : NULL,
         .port = exchange->port,
         .tls = exchange->tls,
         .message = &exchange->request,
-        .scratch = &exchange->proxy->regex,
+        .scratch = scratch,
         .arena = &exchange->arena,
     };
-    return router_match(&exchange->snapshot->router, &request, &exchange->match);
+    bool matched = router_match(&exchange->snapshot->router, &request, &exchange->match);
+    if (scratch->overruns != overruns)
+        metric_add(&exchange->proxy->shard->metrics, METRIC_REGEX_OVERRUNS, scratch->overruns - overruns);
+    return matched;
 }
 
 /* Kong's allow_debug_header. Out of memory, the headers are missing. */

@@ -65,6 +65,8 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     if (error == ERROR_OK)
         error = regex_scratch_init(&proxy->regex);
     if (error == ERROR_OK)
+        regex_scratch_limit(&proxy->regex, &start->options->regex);
+    if (error == ERROR_OK)
         error = balancer_table_open(&proxy->balancers, proxy);
     if (error == ERROR_OK)
         error = open_plugins(proxy, start->plugin_process_states);

@@ -20,6 +20,7 @@ struct router {
     const struct match_rule **rules; /* best first: by priority, then order, then as given */
     const struct route **ranked; /* the route of each rule: all that most matches touch of them */
     uint32_t rule_count;
+    bool asks_destination; /* a rule wants to know the address that the client has connected to */
     struct router_index *index;
 };
 

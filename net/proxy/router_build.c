@@ -19,6 +19,24 @@ static int compare(const void *left, const void *right)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
+static bool node_asks(const struct match_node *node, enum match_field field)
+{
+    if (node->kind == MATCH_LEAF)
+        return node->condition.field == field;
+    for (const struct match_node *part = node->first; part; part = part->next)
+        if (node_asks(part, field))
+            return true;
+    return false;
+}
+
+static bool rule_asks(const struct match_rule *rule, enum match_field field)
+{
+    for (uint32_t i = 0; i < rule->condition_count; i++)
+        if (rule->conditions[i].field == field)
+            return true;
+    return rule->expression && node_asks(rule->expression, field);
+}
+
 enum error router_build(struct router *router, struct arena *arena, const struct router_source *source)
 {
     struct ranking *list = calloc((size_t)source->count + 1, sizeof *list);
@@ -35,6 +53,7 @@ enum error router_build(struct router *router, struct arena *arena, const struct
     for (uint32_t i = 0; i < router->rule_count; i++) {
         router->rules[i] = list[i].rule;
         router->ranked[i] = list[i].rule->route;
+        router->asks_destination |= rule_asks(list[i].rule, MATCH_DESTINATION);
     }
     free(list);
     return router_index_build(router, arena);

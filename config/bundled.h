@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which of the plugins and vaults there are a configuration may use, as the settings `plugins` and `vaults` say.
- * Control thread only. */
+/* Which of the plugins and vaults there are a configuration may use, as the settings `plugins` and `vaults`
+ * say. Control thread only. */
 #pragma once
 
 #include "config/plugin_kind.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where requests go and how they are tried: the part of a model between its routes and its upstreams. Built by a
- * front-end in the model's arena, then only read. */
+/* Where requests go and how they are tried: the part of a model between its routes and its upstreams. Built
+ * by a front-end in the model's arena, then only read. */
 #pragma once
 
 #include "config/trust.h"

@@ -16,8 +16,8 @@ static const char *const no_tracing = "there is no tracing yet";
 static const char *const no_wasm = "there are no WebAssembly filters yet";
 static const char *const no_servers = "there are no plugin servers yet";
 
-/* A name that ends with `_` stands for all that begin with it; the first row that fits counts. With `none` the
- * setting is refused unless its value is that one: `why` says what is missing. */
+/* A name that ends with `_` stands for all that begin with it; the first row that fits counts. With `none`
+ * the setting is refused unless its value is that one: `why` says what is missing. */
 static const struct row {
     const char *name, *why, *none;
 } rows[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the table of settings says beyond the schema's own flags, and what becomes of Kong's settings that are not
- * in it. Used by config/settings*.c alone. */
+/* What the table of settings says beyond the schema's own flags, and what becomes of Kong's settings that are
+ * not in it. Used by config/settings*.c alone. */
 #pragma once
 
 #include "config/settings.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Certificates and keys of the model, as PEM texts that were checked when they were read. Built by a front-end
- * in the model's arena, then only read. */
+/* Certificates and keys of the model, as PEM texts that were checked when they were read. Built by a
+ * front-end in the model's arena, then only read. */
 #pragma once
 
 #include "config/entity.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kong's references to secrets: `{vault://VAULT/RESOURCE}`, and `{vault://VAULT/RESOURCE/KEY}` of a resource
  * that holds an object. A vault is the environment or files; the model owns those that are configured, and
- * each type is a vault of its own name, too. References are read once, when a configuration is loaded. Control
- * thread only. */
+ * each type is a vault of its own name, too. References are read once, when a configuration is loaded.
+ * Control thread only. */
 #pragma once
 
 #include "config/entity.h"
@@ -30,7 +30,7 @@ struct vaults {
 
 bool vault_is_reference(struct slice text);
 
-/* The value in *out, or why there is none: a text that tells no secret, static or of the arena. `vaults` may be
- * NULL. */
+/* The value in *out, or why there is none: a text that tells no secret, static or of the arena. `vaults` may
+ * be NULL. */
 const char *vault_resolve(const struct vaults *vaults, struct slice reference, struct arena *arena,
                           struct slice *out) MUST_CHECK;

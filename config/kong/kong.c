@@ -94,8 +94,8 @@ void kong_refuse_collection(struct kong_reader *reader, const struct node *node,
         report_add(place->report, REPORT_ERROR, &node->position, place->path, "not supported yet");
 }
 
-/* What a file may hold at its top, beside the credentials of the plugins there are. Without a reader: known to
- * Kong, and not supported here unless it is empty. */
+/* What a file may hold at its top, beside the credentials of the plugins there are. Without a reader: known
+ * to Kong, and not supported here unless it is empty. */
 static const struct collection {
     const char *name;
     kong_read_fn *read;

@@ -3,8 +3,8 @@
  * purpose and good for a hundred years, but for the one that ended. */
 #pragma once
 
-#define TEST_CERT_EC \
-    "-----BEGIN CERTIFICATE-----\\n" \
+#define TEST_CERT_EC                                                      \
+    "-----BEGIN CERTIFICATE-----\\n"                                      \
     "MIIBeDCCAR6gAwIBAgIUaqREVswQtE5ZD6oozpcUOkTkNtwwCgYIKoZIzj0EAwIw\\n" \
     "EjEQMA4GA1UEAwwHZWMudGVzdDAgFw0yNjExMjMwMjE5MTFaGA8yMTI2MTAzMDAy\\n" \
     "MTkxMVowEjEQMA4GA1UEAwwHZWMudGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEH\\n" \
@@ -12,24 +12,24 @@
     "XtQtx33dkENgMI9y2Toral34vsqjUDBOMB0GA1UdDgQWBBTpiZEHnFTAJBqJkQ2Z\\n" \
     "LpHj8+Vb5zAfBgNVHSMEGDAWgBTpiZEHnFTAJBqJkQ2ZLpHj8+Vb5zAMBgNVHRMB\\n" \
     "Af8EAjAAMAoGCCqGSM49BAMCA0gAMEUCIBgdyrv1QQxAEyzmVt1rwMwHRTBQExtS\\n" \
-    "iUv2oCBq77vWAiEA8CRucrC8HIRT/rtW4y64fT3tA3UK7WTHg3qSUbGLquE=\\n" \
+    "iUv2oCBq77vWAiEA8CRucrC8HIRT/rtW4y64fT3tA3UK7WTHg3qSUbGLquE=\\n"     \
     "-----END CERTIFICATE-----\\n"
 
-#define TEST_KEY_EC \
-    "-----BEGIN PRIVATE KEY-----\\n" \
+#define TEST_KEY_EC                                                       \
+    "-----BEGIN PRIVATE KEY-----\\n"                                      \
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgwTsIrPWVHp/p5PCE\\n" \
     "rjB2apg/TNxdMoc8pa1fDxAq0CmhRANCAAQ5dg4hFyfLWveKJ1YUl11SVFYj1kAK\\n" \
-    "wXA+2rgyoB3k8JLe8plo173/nKTD7V7ULcd93ZBDYDCPctk6K2pd+L7K\\n" \
+    "wXA+2rgyoB3k8JLe8plo173/nKTD7V7ULcd93ZBDYDCPctk6K2pd+L7K\\n"         \
     "-----END PRIVATE KEY-----\\n"
 
-#define TEST_PUBLIC_EC \
-    "-----BEGIN PUBLIC KEY-----\\n" \
+#define TEST_PUBLIC_EC                                                    \
+    "-----BEGIN PUBLIC KEY-----\\n"                                       \
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEOXYOIRcny1r3iidWFJddUlRWI9ZA\\n" \
-    "CsFwPtq4MqAd5PCS3vKZaNe9/5ykw+1e1C3Hfd2QQ2Awj3LZOitqXfi+yg==\\n" \
+    "CsFwPtq4MqAd5PCS3vKZaNe9/5ykw+1e1C3Hfd2QQ2Awj3LZOitqXfi+yg==\\n"     \
     "-----END PUBLIC KEY-----\\n"
 
-#define TEST_CERT_OTHER \
-    "-----BEGIN CERTIFICATE-----\\n" \
+#define TEST_CERT_OTHER                                                   \
+    "-----BEGIN CERTIFICATE-----\\n"                                      \
     "MIIBfjCCASSgAwIBAgIUTvxlVbBaGGeJtb35OUwkdIEVNHswCgYIKoZIzj0EAwIw\\n" \
     "FTETMBEGA1UEAwwKb3RoZXIudGVzdDAgFw0yNjExMjMwMjE5MTFaGA8yMTI2MTAz\\n" \
     "MDAyMTkxMVowFTETMBEGA1UEAwwKb3RoZXIudGVzdDBZMBMGByqGSM49AgEGCCqG\\n" \
@@ -38,24 +38,24 @@
     "tZVl7f5hJHwJy0l6GjAfBgNVHSMEGDAWgBSRnq24R7WItZVl7f5hJHwJy0l6GjAM\\n" \
     "BgNVHRMBAf8EAjAAMAoGCCqGSM49BAMCA0gAMEUCIBvLTFkGFrmkdMMtrWfW4vt+\\n" \
     "EfFrDtZSCa4DgnQSXGGLAiEA2BFuR4JcfiIyWa3Vfb9kooCxTykKifHYDaCMBK8U\\n" \
-    "sa4=\\n" \
+    "sa4=\\n"                                                             \
     "-----END CERTIFICATE-----\\n"
 
-#define TEST_KEY_OTHER \
-    "-----BEGIN PRIVATE KEY-----\\n" \
+#define TEST_KEY_OTHER                                                    \
+    "-----BEGIN PRIVATE KEY-----\\n"                                      \
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5umykIHpMIna+ocN\\n" \
     "tbN7F+z8DCUItSWr/uapjOcNTtKhRANCAARW5+ZbeXmKJwU+YJ7EMtjpq8fQrLwx\\n" \
-    "0NTmWWvScIDhMJo4Grx5b4O05tXhxSH5RWdgv9+9oKUBkP6ryX6WlrLJ\\n" \
+    "0NTmWWvScIDhMJo4Grx5b4O05tXhxSH5RWdgv9+9oKUBkP6ryX6WlrLJ\\n"         \
     "-----END PRIVATE KEY-----\\n"
 
-#define TEST_PUBLIC_OTHER \
-    "-----BEGIN PUBLIC KEY-----\\n" \
+#define TEST_PUBLIC_OTHER                                                 \
+    "-----BEGIN PUBLIC KEY-----\\n"                                       \
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEVufmW3l5iicFPmCexDLY6avH0Ky8\\n" \
-    "MdDU5llr0nCA4TCaOBq8eW+DtObV4cUh+UVnYL/fvaClAZD+q8l+lpayyQ==\\n" \
+    "MdDU5llr0nCA4TCaOBq8eW+DtObV4cUh+UVnYL/fvaClAZD+q8l+lpayyQ==\\n"     \
     "-----END PUBLIC KEY-----\\n"
 
-#define TEST_CERT_RSA \
-    "-----BEGIN CERTIFICATE-----\\n" \
+#define TEST_CERT_RSA                                                     \
+    "-----BEGIN CERTIFICATE-----\\n"                                      \
     "MIIDBjCCAe6gAwIBAgIUbj3Vp4bHPuU35tE/JgkreRm+KT0wDQYJKoZIhvcNAQEL\\n" \
     "BQAwEzERMA8GA1UEAwwIcnNhLnRlc3QwIBcNMjYxMTIzMDIxOTExWhgPMjEyNjEw\\n" \
     "MzAwMjE5MTFaMBMxETAPBgNVBAMMCHJzYS50ZXN0MIIBIjANBgkqhkiG9w0BAQEF\\n" \
@@ -72,11 +72,11 @@
     "GhwCU/pyfn4RWEWJqi/Juf+OV5QzGV4ohbi624IQgcA0SH7JxSTaph5gWQKonol2\\n" \
     "RonAqpM/Rl7us+LDXtCxabGzDP/OE9muIrQHB9j49znM4hPDxqLbsg5hDGi8VJ4I\\n" \
     "xbaIVBYiVb+CBu10DQUluNd3zyN75Xx8shcAaE62w75FpGTI08FGktKNCHGCAtKX\\n" \
-    "HIoECF9S+wmEbg==\\n" \
+    "HIoECF9S+wmEbg==\\n"                                                 \
     "-----END CERTIFICATE-----\\n"
 
-#define TEST_KEY_RSA \
-    "-----BEGIN PRIVATE KEY-----\\n" \
+#define TEST_KEY_RSA                                                      \
+    "-----BEGIN PRIVATE KEY-----\\n"                                      \
     "MIIEvAIBADANBgkqhkiG9w0BAQEFAASCBKYwggSiAgEAAoIBAQCdLh2jsGAqbQSM\\n" \
     "N6NQlWP92SH0l2NKocOTLYefNIxfA504Htxz22Voi7jGUD9Znl32cW77s1T8WquO\\n" \
     "ApbUdCxi6oKx5koieInkQYhqGzuqXBLhThXk+coMfuHUIrT9QqZ2S7CN08o1hAxd\\n" \
@@ -102,11 +102,11 @@
     "IOKGfGp+YyvPFdmc02pnJgcKcm8AQo60SKHq8BcCgYBX7BcfFBJvsVuYkfRPxL84\\n" \
     "NdnSvPaOP3adTxs+3fSulo6GPNm/6pejsoJxBeFGbGGLgkHCVrlj1uS8GHAdgiIS\\n" \
     "cmKZttbrYW80p6takigWx4gGSCmgFBedY75UzeiRKjFWPXK9OgwSXIhM+t0UBt9d\\n" \
-    "YJQcEZf+n79JaV8QAx7ZYw==\\n" \
+    "YJQcEZf+n79JaV8QAx7ZYw==\\n"                                         \
     "-----END PRIVATE KEY-----\\n"
 
-#define TEST_CA \
-    "-----BEGIN CERTIFICATE-----\\n" \
+#define TEST_CA                                                           \
+    "-----BEGIN CERTIFICATE-----\\n"                                      \
     "MIIBfDCCASGgAwIBAgIUDP+2DW8MvOc96yG6gCXA1BZeKh8wCgYIKoZIzj0EAwIw\\n" \
     "EjEQMA4GA1UEAwwHVGVzdCBDQTAgFw0yNjExMjMwMjE5MTFaGA8yMTI2MTAzMDAy\\n" \
     "MTkxMVowEjEQMA4GA1UEAwwHVGVzdCBDQTBZMBMGByqGSM49AgEGCCqGSM49AwEH\\n" \
@@ -117,8 +117,8 @@
     "kwBr6ZvEXjBpony0VQIhANQh6n/HrBm5MJUEugfwVkugkXbu4UWr03QEHGmunxOn\\n" \
     "-----END CERTIFICATE-----\\n"
 
-#define TEST_CA_EXPIRED \
-    "-----BEGIN CERTIFICATE-----\\n" \
+#define TEST_CA_EXPIRED                                                   \
+    "-----BEGIN CERTIFICATE-----\\n"                                      \
     "MIIBSjCB8aADAgECAgEBMAoGCCqGSM49BAMCMBUxEzARBgNVBAMMCkV4cGlyZWQg\\n" \
     "Q0EwHhcNMTAwMTAxMDAwMDAwWhcNMTEwMTAxMDAwMDAwWjAVMRMwEQYDVQQDDApF\\n" \
     "eHBpcmVkIENBMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEVufmW3l5iicFPmCe\\n" \

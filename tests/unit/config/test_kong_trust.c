@@ -243,7 +243,7 @@ static const struct {
     { "keys: [{kid: a, jwk: '{\"kid\": \"b\"}'}]", "keys[0]", "kid in jwk.kid must be equal to keys.kid", 1 },
     { "keys: [{kid: a, jwk: '{\"kid\": \"a\", \"kty\": \"RSA\", \"n\": \"AQ\"}'}]", "keys[0]",
       "could not load JWK, likely not a valid key", 1 },
-    { "keys: [{kid: a, jwk: '{\"kid\": \"a\", \"kty\": \"EC\", \"crv\": \"P-1\", \"x\": \"AQ\", \"y\": \"AQ\"}'}]",
+    { "keys: [{kid: a, jwk: '{\"kid\": \"a\", \"kty\": \"EC\", \"crv\": \"P-1\", \"x\": \"AQ\"}'}]",
       "keys[0]", "could not load JWK", 1 },
     { "keys: [{kid: a, pem: {}}]", "keys[0].pem",
       "at least one of these fields must be non-empty: 'private_key', 'public_key'", 1 },

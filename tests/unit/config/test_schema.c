@@ -119,8 +119,8 @@ Test(schema, values)
 {
     cr_assert(
         read_value("{string: a, empty: '', checked: x1, old: o, boolean: false, integer: -2, number: 1,\n"
-                   " positive: 0.5, choice: three, choices: [two], strings: [x, xy], integers: [5], duration: 2s,\n"
-                   " size: 3m, map: {x-a: [b, c]}, part: {name: n, size: 7}}"));
+                   " positive: 0.5, choice: three, choices: [two], strings: [x, xy], integers: [5],\n"
+                   " duration: 2s, size: 3m, map: {x-a: [b, c]}, part: {name: n, size: 7}}"));
     cr_assert_str_eq(value.string.data, "a");
     cr_assert_eq(value.empty.size, 0);
     cr_assert_not_null(value.empty.data);

@@ -99,7 +99,7 @@ Test(settings_kong, file_errors_have_places)
     cr_assert_str_eq(setup.report.entries[0].file, "kong.conf");
 }
 
-/* Every one of Kong's settings is known by name: its own file of defaults asks for nothing that is refused. */
+/* Every one of Kong's settings is known by name, and only what asks for something is refused. */
 static const char *const known[] = {
     "prefix",
     "admin_access_log",

@@ -74,10 +74,12 @@ static void check_snis(const struct check *check)
     const uint64_t secure = PROTOCOL_BIT(PROTOCOL_HTTPS) | PROTOCOL_BIT(PROTOCOL_GRPCS) |
                             PROTOCOL_BIT(PROTOCOL_TLS) | PASSTHROUGH_BIT;
     const struct slices *snis = &check->route->snis;
-    if (is_given(check, "snis") && !(check->route->protocols & secure))
+    if (is_given(check, "snis") && !(check->route->protocols & secure)) {
+        schema_error(check->place, check->node, "snis", "length must be 0");
         schema_error(
-            check->place, check->node, "snis",
+            check->place, check->node, "",
             "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'");
+    }
     if (check->reader->model->kong_flavor != ROUTER_TRADITIONAL)
         return;
     for (uint32_t i = 0; i < snis->count; i++)

@@ -177,12 +177,29 @@ static struct slice without_brackets(struct slice host)
     return host;
 }
 
+/* A url without a host: Kong takes it for a path, maybe behind a scheme, and says what the parts lack. */
+static void refuse_hostless(const struct entry_point *point)
+{
+    struct slice rest = point->wide->url, text = rest;
+    struct slice scheme = cut_before(&text, ":/;?#");
+    if (scheme.size > 0 && text.size > 0 && text.data[0] == ':')
+        rest = slice_from(text, 1);
+    struct slice path = cut_before(&rest, ";?#");
+    const char *wrong_path = path.size > 0 ? kong_check_path(path) : NULL;
+    const struct node *url = node_find(point->node, "url");
+    if (wrong_path && strstr(wrong_path, "{}") == NULL)
+        report_add(point->place->report, REPORT_ERROR, &url->position,
+                   schema_place(point->place, "path").path, "%s", wrong_path);
+    report_add(point->place->report, REPORT_ERROR, &url->position, schema_place(point->place, "host").path,
+               "required field missing");
+}
+
 static void apply_url(const struct entry_point *point)
 {
     struct service *service = &point->wide->service;
     struct url url;
     if (!split_url(point->wide->url, &url)) {
-        refuse_url(point, "missing host in url");
+        refuse_hostless(point);
         return;
     }
     const char *reason = kong_check_host(url.host);

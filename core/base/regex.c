@@ -41,25 +41,38 @@ static bool is_utf8(struct slice text)
     return true;
 }
 
-static void explain(int code, size_t offset, char *reason, size_t reason_size)
+/* What PCRE2 found wrong, and from where on. */
+struct fault {
+    int code;
+    size_t offset;
+};
+
+static void explain(const struct fault *fault, struct slice pattern, char *reason, size_t reason_size)
 {
+    enum { SHOWN = 60 }; /* bytes of a pattern */
     if (!reason || reason_size == 0)
         return;
     PCRE2_UCHAR text[REGEX_REASON_SIZE];
-    if (pcre2_get_error_message(code, text, sizeof text) < 0)
+    if (pcre2_get_error_message(fault->code, text, sizeof text) < 0)
         text[0] = 0;
-    snprintf(reason, reason_size, "%s at offset %zu", (const char *)text, offset);
+    struct slice rest = slice_from(pattern, fault->offset < pattern.size ? fault->offset : pattern.size);
+    int size = pattern.size < SHOWN ? (int)pattern.size : SHOWN;
+    int rest_size = rest.size < SHOWN ? (int)rest.size : SHOWN;
+    if (rest.size == 0)
+        snprintf(reason, reason_size, "%s in \"%.*s\"", (const char *)text, size, pattern.data);
+    else
+        snprintf(reason, reason_size, "%s in \"%.*s\" at \"%.*s\"", (const char *)text, size, pattern.data,
+                 rest_size, rest.data);
 }
 
 static pcre2_code *compile_one(struct slice pattern, uint32_t options, char *reason, size_t reason_size)
 {
-    int code;
-    size_t offset;
+    struct fault fault;
     options |= PCRE2_NEVER_BACKSLASH_C;
     pcre2_code *compiled =
-        pcre2_compile((PCRE2_SPTR)pattern.data, pattern.size, options, &code, &offset, NULL);
+        pcre2_compile((PCRE2_SPTR)pattern.data, pattern.size, options, &fault.code, &fault.offset, NULL);
     if (!compiled)
-        explain(code, offset, reason, reason_size);
+        explain(&fault, pattern, reason, reason_size);
     return compiled;
 }
 

@@ -21,7 +21,7 @@ static const struct {
     { "services: [{host: h, path: /a b}]", "services[0].path", "characters outside of the reserved list" },
     { "services: [{host: h, protocol: https}]", "services[0].protocol", "'https': not supported yet" },
     { "services: [{url: 'https://h'}]", "services[0].url", "'https': not supported yet" },
-    { "services: [{url: nope}]", "services[0].url", "missing host in url" },
+    { "services: [{url: 'http:/a'}]", "services[0].host", "required field missing" },
     { "services: [{url: 'ftp://h'}]", "services[0].url", "unknown protocol" },
     { "services: [{url: 'http://h:99999'}]", "services[0].url", "invalid port number" },
     { "services: [{url: 'http://u@h'}]", "services[0].url", "protocol, host, port and path only" },
@@ -50,7 +50,6 @@ static const struct {
       "must set one of 'hosts', 'headers', 'paths' when 'protocols' is 'grpc'" },
     { "routes: [{protocols: [grpc, grpcs]}]", "routes[0]",
       "must set one of 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'grpcs'" },
-    { "routes: [{paths: [/], snis: [a.test], protocols: [grpc]}]", "routes[0].snis", "can only be set when" },
     { "routes: [{paths: [/], protocols: [http, grpc]}]", "routes[0].protocols",
       "these sets are mutually exclusive: ('http', 'https'), ('grpc', 'grpcs')" },
     { "services: [{host: h, protocol: grpc, routes: [{paths: [/]}]}]", "routes",
@@ -73,7 +72,6 @@ static const struct {
     { "routes: [{hosts: ['a:99999']}]", "routes[0].hosts[0]", "invalid port number" },
     { "routes: [{headers: {Host: [a]}}]", "routes[0].headers", "cannot contain 'host' header" },
     { "routes: [{headers: {a b: [a]}}]", "routes[0].headers", "bad header name 'a b'" },
-    { "routes: [{paths: [/], snis: [a.test], protocols: [http]}]", "routes[0].snis", "can only be set when" },
     { "routes: [{snis: [1.2.3.4]}]", "routes[0].snis[0]", "must not be an IP" },
     { "routes: [{paths: [/], https_redirect_status_code: 303}]", "routes[0].https_redirect_status_code",
       "expected one of: 426, 301, 302, 307, 308" },
@@ -102,7 +100,8 @@ static const struct {
     { "plugins: [{config: {}}]", "plugins[0].name", "required field missing" },
     { "plugins: [{name: count}]", "plugins[0].config.minute", "required field missing" },
     { "plugins: [{name: guard, config: {stricd: 1}}]", "plugins[0].config.stricd", "did you mean 'strict'" },
-    { "plugins: [{name: guard}, {name: guard}]", "plugins[1].name", "uniqueness violation: 'plugins' entity" },
+    { "plugins: [{name: guard}, {name: guard}]", "plugins[1].name",
+      "uniqueness violation: 'plugins' entity" },
     { "plugins: [{name: guard, instance_name: a, protocols: [ftp]}]", "plugins[0].protocols[0]",
       "expected one of: grpc, grpcs, http, https" },
     { "plugins: [{name: guard, protocols: [tcp]}]", "plugins[0].protocols[0]",
@@ -126,6 +125,36 @@ Test(kong_errors, one_each)
         cr_assert(config_setup_reported(&one, 2, refused[i].path, refused[i].reason), "%s: %s: %s",
                   refused[i].text, one.report.entries[0].path, one.report.entries[0].reason);
         cr_assert_eq(one.report.count, 1, "%s: %u reports", refused[i].text, one.report.count);
+        config_setup_deinit(&one);
+    }
+}
+
+/* Two reports for one thing, as in Kong. */
+static const struct {
+    const char *text, *path, *reason, *second_path, *second_reason;
+} twofold[] = {
+    { "services: [{url: nope}]", "services[0].path", "should start with: /", "services[0].host",
+      "required field missing" },
+    { "services: [{url: 'a:b'}]", "services[0].path", "should start with: /", "services[0].host",
+      "required field missing" },
+    { "routes: [{paths: [/], snis: [a.test], protocols: [grpc]}]", "routes[0].snis", "length must be 0",
+      "routes[0]", "can only be set when" },
+    { "routes: [{paths: [/], snis: [a.test], protocols: [http]}]", "routes[0].snis", "length must be 0",
+      "routes[0]", "can only be set when" },
+};
+
+Test(kong_errors, two_for_one)
+{
+    for (size_t i = 0; i < COUNT_OF(twofold); i++) {
+        char text[512];
+        struct config_setup one;
+        config_setup_init(&one);
+        snprintf(text, sizeof(text), "_format_version: '3.0'\n%s\n", twofold[i].text);
+        cr_assert_not(config_setup_kong(&one, text), "%s", text);
+        cr_assert(config_setup_reported(&one, 2, twofold[i].path, twofold[i].reason), "%s", text);
+        cr_assert(config_setup_reported(&one, 2, twofold[i].second_path, twofold[i].second_reason), "%s",
+                  text);
+        cr_assert_eq(one.report.count, 2, "%s: %u reports", text, one.report.count);
         config_setup_deinit(&one);
     }
 }

@@ -20,7 +20,7 @@ enum {
 enum watch_mail {
     WATCH_ADOPT, /* pointer: struct adoption */
     WATCH_SERVE, /* pointer: struct serving */
-    WATCH_PUBLISH,
+    WATCH_PUBLISH, /* pointer: sem_t, posted when it was mailed */
     WATCH_STOP
 };
 
@@ -252,7 +252,8 @@ static void deliver(struct shard *shard, const struct mail *mail)
     case WATCH_SERVE: serve(watch, mail->pointer); break;
     case WATCH_PUBLISH:
         watch->holding = false;
-        shard_defer(shard, &watch->flush);
+        flush(&watch->flush);
+        sem_post(mail->pointer);
         break;
     case WATCH_STOP: shard->stopping = true; break;
     }
@@ -353,7 +354,12 @@ void watch_serve(struct watch *watch, struct worker *workers, unsigned count)
 
 void watch_publish(struct watch *watch)
 {
-    post(watch, WATCH_PUBLISH, NULL);
+    sem_t done;
+    CHECK(sem_init(&done, 0, 0) == 0);
+    post(watch, WATCH_PUBLISH, &done);
+    while (sem_wait(&done) != 0)
+        continue;
+    sem_destroy(&done);
 }
 
 const struct metrics *watch_metrics(const struct watch *watch)

@@ -168,6 +168,23 @@ static void tell(struct dns_client *client, struct dns_query *query)
     arena_deinit(&arena);
 }
 
+static enum error open_channel(struct dns_client *client);
+
+/* Without memory the channel of before goes on. */
+static void reopen(struct dns_client *client)
+{
+    struct ares_channeldata *before = client->channel;
+    client->refreshing = false;
+    client->channel = NULL;
+    if (open_channel(client) == ERROR_OK) {
+        ares_destroy(before);
+        return;
+    }
+    if (client->channel)
+        ares_destroy(client->channel);
+    client->channel = before;
+}
+
 static void run_task(struct shard_task *task)
 {
     struct dns_client *client = CONTAINER_OF(task, struct dns_client, task);
@@ -176,7 +193,9 @@ static void run_task(struct shard_task *task)
     list_move_all(&told, &client->answered);
     while (!list_is_empty(&told))
         tell(client, CONTAINER_OF(told.next, struct dns_query, node));
-    while (client->in_flight < DNS_IN_FLIGHT_MAX && !list_is_empty(&client->waiting))
+    if (client->refreshing && client->in_flight == 0)
+        reopen(client);
+    while (!client->refreshing && client->in_flight < DNS_IN_FLIGHT_MAX && !list_is_empty(&client->waiting))
         start_query(client, CONTAINER_OF(client->waiting.next, struct dns_query, node));
     arm_timer(client);
 }
@@ -201,8 +220,9 @@ static void time_passed(struct timer *timer)
 
 /* --- opening and closing -------------------------------------------------------------------------------- */
 
-static enum error open_channel(struct dns_client *client, const struct dns_client_options *options)
+static enum error open_channel(struct dns_client *client)
 {
+    const struct dns_client_options *options = &client->options;
     struct ares_options wanted = { .timeout = (int)options->timeout_ms,
                                    .tries = DNS_TRIES,
                                    .sock_state_cb = socket_state,
@@ -222,7 +242,7 @@ static enum error open_channel(struct dns_client *client, const struct dns_clien
 enum error dns_client_open(struct dns_client *client, struct shard *shard,
                            const struct dns_client_options *options)
 {
-    *client = (struct dns_client){ .server = { .ask = ask }, .shard = shard };
+    *client = (struct dns_client){ .server = { .ask = ask }, .shard = shard, .options = *options };
     list_init(&client->sockets);
     list_init(&client->waiting);
     list_init(&client->answered);
@@ -230,7 +250,13 @@ enum error dns_client_open(struct dns_client *client, struct shard *shard,
     shard_task_init(&client->task, run_task);
     if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
         return ERROR_MEMORY;
-    return open_channel(client, options);
+    return open_channel(client);
+}
+
+void dns_client_refresh(struct dns_client *client)
+{
+    client->refreshing = true;
+    shard_defer(client->shard, &client->task);
 }
 
 static void drop_answers(struct list_node *queries)

@@ -54,12 +54,17 @@ struct dns_client {
     uint32_t in_flight;
     struct timer timer;
     struct shard_task task;
-    bool closing;
+    struct dns_client_options options;
+    bool refreshing, closing;
 };
 
-/* Reads resolv.conf and its environment. ERROR_INVALID: c-ares does not accept the servers. */
+/* Reads resolv.conf and its environment. ERROR_INVALID: c-ares does not accept the servers. The options'
+ * text must outlive the client. */
 enum error dns_client_open(struct dns_client *client, struct shard *shard,
                            const struct dns_client_options *options) MUST_CHECK;
+
+/* Reads resolv.conf again, once the questions on the wire are answered; further ones wait for that. */
+void dns_client_refresh(struct dns_client *client);
 
 /* After shard_disconnect. Queries on their way are forgotten without a word. Legal after a failed open. */
 void dns_client_close(struct dns_client *client);

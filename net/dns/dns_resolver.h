@@ -65,7 +65,7 @@ struct dns_name {
     char text[DNS_NAME_SIZE]; /* lower case */
 };
 
-enum { DNS_BUCKETS = 1024 };
+enum { DNS_BUCKETS = 16384 };
 
 struct dns_resolver {
     struct shard *shard;

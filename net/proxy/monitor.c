@@ -300,6 +300,11 @@ static bool adopt(struct monitor *monitor, struct slice key, const struct upstre
 {
     enum roster_of what = upstream ? ROSTER_OF_UPSTREAM : ROSTER_OF_HOST;
     struct watched *watched = monitor_find(monitor, key, what);
+    if (watched && watched->targets && watched->roster && upstream && upstream->implicit) {
+        watched->upstream = upstream; /* its id says all there is to know of it: nothing has changed */
+        watched->adoption = monitor->adoptions;
+        return true;
+    }
     if (watched == NULL)
         watched = watched_open(monitor, key, what);
     if (watched == NULL || !set_targets(watched, upstream))
@@ -344,16 +349,24 @@ static void retire(struct watched *watched)
 
 static void retire_others(struct monitor *monitor)
 {
+    struct watched *next;
     for (unsigned i = 0; i < MONITOR_BUCKETS; i++)
-        for (struct watched *watched = monitor->buckets[i]; watched; watched = watched->next)
-            if (watched->adoption != monitor->adoptions && watched->targets)
+        for (struct watched *watched = monitor->buckets[i]; watched; watched = next) {
+            next = watched->next;
+            if (watched->adoption == monitor->adoptions || watched->targets == NULL)
+                continue;
+            if (watched->upstream && watched->upstream->implicit)
+                watched_free(watched); /* nothing is ever known of its health */
+            else
                 retire(watched);
+        }
 }
 
 bool monitor_adopt(struct monitor *monitor, const struct model *model, const struct slices *hosts)
 {
     bool enough = true;
-    monitor->adoptions++;
+    if (monitor->adoptions++ > 0)
+        dns_client_refresh(&monitor->dns);
     for (uint32_t i = 0; i < model->upstreams.count; i++) {
         const struct upstream *upstream = model->upstreams.items[i];
         enough = adopt(monitor, slice_of(upstream->entity.id), upstream) && enough;

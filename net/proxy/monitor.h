@@ -52,7 +52,7 @@ struct monitor_options {
     struct dns_resolver_options resolver;
 };
 
-enum { MONITOR_BUCKETS = 4096 };
+enum { MONITOR_BUCKETS = 65536 };
 
 struct monitor {
     struct shard *shard;
@@ -82,7 +82,7 @@ bool monitor_is_idle(const struct monitor *monitor);
 void monitor_close(struct monitor *monitor);
 
 /* From now on the model's upstreams are watched, and the hosts of its plugins and in `hosts`; the model must
- * live until the next adoption. False: no memory, some are not. */
+ * live until the next adoption has ended. False: no memory, some are not. */
 bool monitor_adopt(struct monitor *monitor, const struct model *model, const struct slices *hosts) MUST_CHECK;
 
 /* No name is waiting for its first answer. */

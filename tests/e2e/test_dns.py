@@ -6,6 +6,7 @@ import threading
 
 from tests.support import client, dns, net, origin
 from tests.support.gateway import Folder, Gateway
+from tests.support.redis import Redis
 
 FAST = {"dns_not_found_ttl": "0.2", "dns_error_ttl": "0.2", "dns_timeout": "1", "dns_hostsfile": "off"}
 
@@ -235,6 +236,40 @@ def test_reload(t):
                 assert 503 not in count(gateway, 10)
             with t.case("only what is new is asked for"):
                 assert {name for name, _ in server.asked[asked:]} == {"b.test"}
+
+
+def test_host_of_a_plugin(t):
+    with origin.Origin(named("a")) as a, Redis() as redis, dns.Server() as server:
+        server.set("redis.test", "A", [redis.host])
+        config = service("s.test", a.port)
+        config["services"][0]["host"] = a.host
+        config["services"][0]["plugins"] = [{"name": "rate-limiting", "config": {
+            "year": 3, "policy": "redis", "fault_tolerant": False,
+            "redis": {"host": "Redis.test", "port": redis.port}}}]
+        with start(config, server) as gateway:
+            with t.case("is known from the start"):
+                assert [gateway.get("/").status for _ in range(4)] == [200, 200, 200, 429]
+                assert redis.keys()
+            with t.case("is followed"):
+                config["services"][0]["plugins"][0]["config"]["redis"]["host"] = "other.test"
+                gateway.reload(config)
+                net.wait_until(lambda: "reload done" in gateway.stderr(), 8, "the reload")
+                assert gateway.get("/").status == 500
+                server.set("other.test", "A", [redis.host])
+                net.wait_until(lambda: gateway.get("/").status == 429, 8, "the name")
+
+
+def test_resolv_conf_is_read_again(t):
+    """As far as one may write it: its options come from the environment, which does not change."""
+    with origin.Origin(named("a")) as a, dns.Server() as server:
+        server.set("a.test", "A", [a.host])
+        with start(service("a.test", a.port), server) as gateway:
+            for number in range(3):
+                gateway.reload(service("a.test", a.port))
+                net.wait_until(lambda: gateway.stderr().count("reload done") > number, 8, "the reload")
+                assert who(gateway) == "a"
+            server.set("a.test", "A", ["127.0.0.1"])
+            wait_for(gateway, 502)
 
 
 def test_dnsmasq(t):

@@ -18,6 +18,7 @@ static int socket_fd;
 static char servers[64];
 static bool silent;
 static unsigned asked;
+static char asked_names[1024];
 
 struct question {
     struct dns_query query;
@@ -83,6 +84,7 @@ static void answer(struct slice request, const struct sockaddr *peer, socklen_t 
     char name[DNS_NAME_SIZE];
     uint16_t type;
     cr_assert(dns_message_question(request, name, &type));
+    snprintf(asked_names + strlen(asked_names), sizeof(asked_names) - strlen(asked_names), "%s ", name);
     unsigned rcode = strstr(name, "missing") ? 3 : strstr(name, "broken") ? 2 : 0;
     if (strcmp(name, "short") == 0 || strcmp(name, "short.inner.test") == 0)
         rcode = 3;
@@ -207,6 +209,21 @@ Test(dns_client, a_question_may_follow_from_an_answer)
     first.query.done = ask_second;
     wait_for(2);
     cr_expect_eq(second.status, DNS_STATUS_OK);
+}
+
+Test(dns_client, reads_its_environment_again)
+{
+    struct question before, after;
+    open_client(1000);
+    ask(&before, "short");
+    shard_turn(&shard);
+    setenv("LOCALDOMAIN", "nowhere.test", 1);
+    dns_client_refresh(&client);
+    ask(&after, "missing");
+    wait_for(2);
+    cr_expect_eq(before.status, DNS_STATUS_OK, "what is on the wire is not disturbed");
+    cr_expect_eq(after.status, DNS_STATUS_NO_NAME);
+    cr_expect_not_null(strstr(asked_names, "missing.nowhere.test"), "%s", asked_names);
 }
 
 Test(dns_client, closes_with_questions_on_their_way)

@@ -77,6 +77,11 @@ const struct schema kong_ca_certificate_schema = {
     .others = ca_others,
 };
 
+struct entry_place {
+    const struct node *node;
+    const struct config_place *place;
+};
+
 /* One certificate with its key, and what messages call them. */
 struct pair {
     const char *cert_name, *key_name;
@@ -104,8 +109,8 @@ static bool read_pair(const struct pair *pair, const struct node *node, const st
     return good_cert;
 }
 
-static void check_certificate(struct certificate *certificate, const struct node *node,
-                              const struct config_place *place)
+static void check_certificate(struct kong_reader *reader, struct certificate *certificate,
+                              const struct node *node, const struct config_place *place)
 {
     struct certificate_facts facts, alternative;
     const struct pair first = { "cert", "key", certificate->cert, certificate->key,
@@ -117,6 +122,9 @@ static void check_certificate(struct certificate *certificate, const struct node
     bool good = read_pair(&first, node, place, &facts);
     if (good)
         certificate->not_after_s = facts.not_after_s;
+    if (good && facts.not_after_s < reader->now_s)
+        report_add(place->report, REPORT_WARNING, &node_find(node, "cert")->position,
+                   schema_place(place, "cert").path, "the certificate has expired");
     if (read_pair(&second, node, place, &alternative) && good && facts.key == alternative.key)
         schema_error(place, node, "",
                      "certificate and alternative certificate need to have different type (e.g. RSA and "
@@ -179,6 +187,17 @@ static void read_snis(struct kong_reader *reader, struct certificate *certificat
     }
 }
 
+/* Kong draws an id for what has no name; one that comes from the text is the same after a reload. */
+static void identify(struct kong_reader *reader, struct kong_identity *identity, struct slice pem,
+                     const struct entry_place *at)
+{
+    char *hex = kong_take(reader, &reader->scratch, DIGEST_HEX_MAX);
+    if (hex != NULL && pem.size > 0 && digest_hex(DIGEST_SHA256, pem, hex))
+        identity->key = slice_of(hex);
+    identity->shares_id = identity->common->id.data == NULL;
+    kong_identify(reader, identity, at->node, at->place);
+}
+
 void kong_read_certificate(struct kong_reader *reader, const struct node *node,
                            const struct config_place *place, const struct kong_parent *parent)
 {
@@ -193,12 +212,12 @@ void kong_read_certificate(struct kong_reader *reader, const struct node *node,
     }
     struct certificate *certificate = &wide->certificate;
     schema_read(&kong_certificate_schema, node, place, wide);
-    check_certificate(certificate, node, place);
+    check_certificate(reader, certificate, node, place);
     model->certificates.items = items;
     certificate->entity.index = model->certificates.count;
     items[model->certificates.count++] = certificate;
     struct kong_identity identity = { &reader->certificates, &certificate->entity, &wide->common };
-    kong_identify(reader, &identity, node, place);
+    identify(reader, &identity, certificate->cert, &(struct entry_place){ node, place });
     read_snis(reader, certificate, node, place);
 }
 
@@ -261,5 +280,5 @@ void kong_read_ca_certificate(struct kong_reader *reader, const struct node *nod
     authority->entity.index = model->ca_certificates.count;
     items[model->ca_certificates.count++] = authority;
     struct kong_identity identity = { &reader->ca_certificates, &authority->entity, &wide->common };
-    kong_identify(reader, &identity, node, place);
+    identify(reader, &identity, authority->cert, &(struct entry_place){ node, place });
 }

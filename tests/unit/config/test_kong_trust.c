@@ -58,6 +58,19 @@ Test(kong_trust, certificates)
     cr_assert_eq(model->snis.items[6]->certificate, first);
 }
 
+/* The same after every reload, although nothing names them. */
+Test(kong_trust, ids_come_from_the_text)
+{
+    char before[MODEL_ID_SIZE];
+    read_good("certificates: [{" PAIR "}, {" PAIR "}]");
+    memcpy(before, setup.model->certificates.items[0]->entity.id, sizeof(before));
+    cr_assert_str_eq(setup.model->certificates.items[1]->entity.id, before);
+    close_setup();
+    open_setup();
+    read_good("certificates: [{" PAIR "}]");
+    cr_assert_str_eq(setup.model->certificates.items[0]->entity.id, before);
+}
+
 Test(kong_trust, two_types_of_keys)
 {
     read_good("certificates: [{" PAIR ", cert_alt: \"" TEST_CERT_RSA "\", key_alt: \"" TEST_KEY_RSA "\"}]");
@@ -283,6 +296,12 @@ Test(kong_trust, every_message)
         close_setup();
         open_setup();
     }
+}
+
+Test(kong_trust, expired_certificate)
+{
+    read_good("certificates: [{cert: \"" TEST_CA_EXPIRED "\", key: \"" TEST_KEY_OTHER "\"}]");
+    cr_assert(config_setup_reported(&setup, 2, "certificates[0].cert", "the certificate has expired"));
 }
 
 Test(kong_trust, times_of_vaults_have_no_effect)

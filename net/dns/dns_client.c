@@ -60,10 +60,12 @@ static void poll_done(struct op *op, int32_t result, uint32_t cqe_flags)
         socket->processing = false;
         arm_timer(client);
     }
-    if (socket->gone)
+    if (socket->gone) {
+        list_remove(&socket->node);
         free(socket);
-    else if (result > 0 || result == -ECANCELED)
+    } else if ((result > 0 && !(result & POLLNVAL)) || result == -ECANCELED) {
         poll_socket(socket);
+    }
 }
 
 static struct dns_socket *find_socket(struct dns_client *client, int fd)
@@ -78,14 +80,16 @@ static struct dns_socket *find_socket(struct dns_client *client, int fd)
 
 static void forget_socket(struct dns_socket *socket)
 {
+    struct dns_client *client = socket->client;
     list_remove(&socket->node);
     socket->gone = true;
-    if (socket->client->closing)
+    if (client->closing || (!socket->op.armed && !socket->processing)) {
         free(socket);
-    else if (socket->op.armed)
-        ring_cancel(&socket->client->shard->ring, &socket->op);
-    else if (!socket->processing)
-        free(socket);
+        return;
+    }
+    list_append(&client->gone_sockets, &socket->node);
+    if (socket->op.armed)
+        ring_cancel(&client->shard->ring, &socket->op);
 }
 
 /* Called by c-ares whenever it wants something else of a socket. */
@@ -244,6 +248,7 @@ enum error dns_client_open(struct dns_client *client, struct shard *shard,
 {
     *client = (struct dns_client){ .server = { .ask = ask }, .shard = shard, .options = *options };
     list_init(&client->sockets);
+    list_init(&client->gone_sockets);
     list_init(&client->waiting);
     list_init(&client->answered);
     timer_init(&client->timer, time_passed);
@@ -274,6 +279,7 @@ void dns_client_close(struct dns_client *client)
     if (client->channel)
         ares_destroy(client->channel);
     client->channel = NULL;
+    list_move_all(&client->sockets, &client->gone_sockets);
     while (!list_is_empty(&client->sockets))
         forget_socket(CONTAINER_OF(client->sockets.next, struct dns_socket, node));
     drop_answers(&client->waiting);

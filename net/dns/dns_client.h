@@ -49,7 +49,7 @@ struct dns_client {
     struct dns_server server; /* first: clients are recovered from it */
     struct shard *shard;
     struct ares_channeldata *channel;
-    struct list_node sockets; /* struct dns_socket */
+    struct list_node sockets, gone_sockets; /* struct dns_socket; those that c-ares has closed */
     struct list_node waiting, answered; /* queries: not yet on the wire, not yet told */
     uint32_t in_flight;
     struct timer timer;

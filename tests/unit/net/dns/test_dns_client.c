@@ -59,7 +59,7 @@ static void start(void)
     cr_assert_eq(bind(socket_fd, (struct sockaddr *)&address, size), 0);
     cr_assert_eq(getsockname(socket_fd, (struct sockaddr *)&address, &size), 0);
     snprintf(servers, sizeof(servers), "127.0.0.1:%u", ntohs(address.sin_port));
-    setenv("LOCALDOMAIN", "inner.test outer.test", 1);
+    setenv("LOCALDOMAIN", "outer.test", 1); /* c-ares 1.34 takes but one from there */
 }
 
 static void end(void)
@@ -86,7 +86,7 @@ static void answer(struct slice request, const struct sockaddr *peer, socklen_t 
     cr_assert(dns_message_question(request, name, &type));
     snprintf(asked_names + strlen(asked_names), sizeof(asked_names) - strlen(asked_names), "%s ", name);
     unsigned rcode = strstr(name, "missing") ? 3 : strstr(name, "broken") ? 2 : 0;
-    if (strcmp(name, "short") == 0 || strcmp(name, "short.inner.test") == 0)
+    if (strcmp(name, "short") == 0)
         rcode = 3;
     uint16_t id = (uint16_t)((uint8_t)request.data[0] << 8 | (uint8_t)request.data[1]);
     dns_message_begin(&message, id, name, type, rcode);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that may block: it starts the shards and the monitor, takes signals, reloads, and ends the process
- * in order. */
+/* The thread that may block: it starts the shards and the monitor, takes signals, reloads, and ends the
+ * process in order. */
 #pragma once
 
 #include "config/load.h"

@@ -109,9 +109,9 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     static const char *const types[] = { "text/plain", "application/json", "text/html", "application/xml" };
     proxy->settings = settings;
     proxy->registry = plugin_registry;
-    proxy->regex = (struct regex_limits){ (uint32_t)settings->regex_match_limit,
-                                          (uint32_t)settings->regex_depth_limit,
-                                          (uint32_t)(settings->regex_heap_bytes / 1024) };
+    proxy->regex =
+        (struct regex_limits){ (uint32_t)settings->regex_match_limit, (uint32_t)settings->regex_depth_limit,
+                               (uint32_t)(settings->regex_heap_bytes / 1024) };
     proxy->limits = (struct http1_limits){
         .head_bytes = (uint32_t)settings->max_header_bytes,
         .line_bytes = (uint32_t)settings->max_header_line_bytes,

@@ -19,7 +19,7 @@ struct roster **watch_adopt(struct watch *watch, const struct model *model);
 /* The workers run; called once. */
 void watch_serve(struct watch *watch, struct worker *workers, unsigned count);
 
-/* The adopted model's snapshot was mailed: what has changed since follows, and is mailed when this returns. */
+/* The adopted model's snapshot was mailed: what has changed since follows, and was mailed on return. */
 void watch_publish(struct watch *watch);
 
 void watch_rosters_free(struct roster **rosters, const struct model *model);

@@ -11,7 +11,8 @@ enum { SETTINGS_BYTES = 16 * 1024 * 1024 };
 #define AT(member) offsetof(struct settings, member)
 #define K SETTINGS_KONG
 
-static const char *const log_levels[] = { "debug", "info", "notice", "warn", "error", "crit", NULL };
+static const char *const log_levels[] = { "debug", "info",  "notice", "warn", "error",
+                                          "crit",  "alert", "emerg",  NULL };
 static const char *const log_formats[] = { "combined", "json", NULL };
 static const char *const error_types[] = { "text/plain", "application/json", "text/html", "application/xml",
                                            NULL };
@@ -326,6 +327,8 @@ bool settings_finish(struct settings *settings, struct report *report)
     uint64_t shards = 0;
     settings_parse_auto(settings->shards, UINT32_MAX, &shards);
     settings->shard_count = (uint32_t)shards;
+    if (settings->log_level > SETTINGS_LOG_CRIT) /* Kong's alert and emerg: nothing is above it here */
+        settings->log_level = SETTINGS_LOG_CRIT;
     settings_parse_auto(settings->max_connections, UINT32_MAX, &settings->connections_max);
     const char *reason = settings_parse_cores(settings->cpu_affinity, &settings->arena, &settings->cores);
     if (reason)

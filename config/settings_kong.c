@@ -42,6 +42,7 @@ static const struct row {
     { "legacy_worker_events", no_shared_memory, NULL },
     { "lmdb_", no_database, NULL },
     { "log_format", "see proxy_access_log_format", NULL },
+    { "lua_ssl_", no_tls, NULL },
     { "lua_", no_lua, NULL },
     { "max_queued_batches", "queues have limits of their own", NULL },
     { "mem_cache_size", no_shared_memory, NULL },

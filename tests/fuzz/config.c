@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A text as YAML and as JSON, through the Kong front-end and the settings: whatever it is, it ends in a model
  * or in reports, within the limits. */
+#include "config/kong/error_tree.h"
 #include "config/kong/kong.h"
 #include "config/load.h"
+#include "config/settings_conf.h"
 #include "core/base/hash.h"
 #include "tests/support/config_setup.h"
+
+#include <jansson.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,8 +35,46 @@ static void check_model(const struct model *model)
         for (uint32_t j = 0; j < route->paths.count; j++)
             CHECK(route->paths.items[j].data[0] == '/' || route->paths.items[j].data[0] == '~');
     }
+    for (uint32_t i = 0; i < model->consumers.count; i++)
+        for (uint32_t j = 0; j < model->consumers.items[i]->group_count; j++)
+            CHECK(model->consumers.items[i]->groups[j]->entity.name.size > 0);
     for (uint32_t i = 0; i < model->services.count; i++)
         CHECK(model->services.items[i]->host.size > 0);
+    for (uint32_t i = 0; i < model->upstreams.count; i++) {
+        const struct upstream *upstream = model->upstreams.items[i];
+        CHECK(upstream->entity.name.size > 0 && upstream->health.concurrency > 0);
+        for (uint32_t j = 0; j < upstream->target_count; j++)
+            CHECK(upstream->targets[j]->host.size > 0);
+    }
+    for (uint32_t i = 0; i < model->snis.count; i++)
+        CHECK(model->snis.items[i]->certificate != NULL);
+}
+
+static void read_conf(struct slice text)
+{
+    struct settings settings;
+    struct report report;
+    report_init(&report);
+    if (settings_init(&settings) && settings_conf_apply(&settings, text, "fuzz.conf", &report))
+        settings_finish(&settings, &report);
+    settings_deinit(&settings);
+    report_deinit(&report);
+}
+
+/* Whatever was wrong has an answer that can be written. */
+static void check_answer(const struct report *report, const struct documents *documents)
+{
+    const struct kong_error_source source = { report, documents };
+    for (int form = KONG_ERRORS_NESTED; form <= KONG_ERRORS_FLATTENED; form++) {
+        json_t *answer = kong_error_answer(&source, (enum kong_error_form)form);
+        CHECK(json_object_size(json_object_get(answer, "fields")) +
+                  json_array_size(json_object_get(answer, "flattened_errors")) >
+              0);
+        char *text = json_dumps(answer, JSON_COMPACT);
+        CHECK(text != NULL);
+        free(text);
+        json_decref(answer);
+    }
 }
 
 static void read_as(const char *file, struct slice text)
@@ -57,6 +99,8 @@ static void read_as(const char *file, struct slice text)
             check_model(model);
     }
     report_sort(&report);
+    if (report.error_count > 0)
+        check_answer(&report, &documents);
     model_close(model);
     report_deinit(&report);
     arena_deinit(&arena);
@@ -71,5 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice text = { (const char *)data, size };
     read_as("fuzz.yaml", text);
     read_as("fuzz.json", text);
+    if (settings_conf_recognise(text))
+        read_conf(text);
     return 0;
 }

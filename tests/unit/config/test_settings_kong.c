@@ -191,6 +191,13 @@ Test(settings_kong, what_is_not_there_yet)
     }
 }
 
+Test(settings_kong, highest_log_levels)
+{
+    cr_assert(apply("log_level = emerg\n"));
+    cr_assert(settings_finish(&settings, &setup.report));
+    cr_assert_eq(settings.log_level, SETTINGS_LOG_CRIT);
+}
+
 Test(settings_kong, references)
 {
     static const char *const environment[] = { "KONG_LOG_LEVEL={vault://env/level}",

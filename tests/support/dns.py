@@ -32,18 +32,21 @@ def encode_data(kind, data):
 
 
 class Server:
-    """Answers over UDP from `records`: {(name, type): (ttl, [data, ...])}.
+    """Answers from `records`: {(name, type): (ttl, [data, ...])}.
 
     A name without the type asked for has no data; one that is not there at all does not exist. With `silent`
-    nothing is answered, with `broken` the server says that it failed. `asked` lists (name, type).
+    nothing is answered, with `broken` the server says that it failed, and what is longer than 512 bytes has
+    to be asked for over TCP. `asked` lists (name, type).
     """
 
     def __init__(self, records=()):
         self.records, self.silent, self.broken, self.asked = dict(records), False, False, []
+        self.listener = socket.create_server((net.own_host(), 0))
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((net.own_host(), 0))
-        self.address = "%s:%d" % self.socket.getsockname()
-        threading.Thread(target=self._run, daemon=True).start()
+        self.socket.bind(self.listener.getsockname())
+        self.address, self.tcp_count = "%s:%d" % self.socket.getsockname(), 0
+        for run in self._run, self._run_tcp:
+            threading.Thread(target=run, daemon=True).start()
 
     def __enter__(self):
         return self
@@ -53,6 +56,7 @@ class Server:
 
     def close(self):
         self.socket.close()
+        self.listener.close()
 
     def set(self, name, kind, data, ttl=1):
         self.records = {**self.records, (name, kind): (ttl, data)}
@@ -65,8 +69,24 @@ class Server:
             try:
                 message, peer = self.socket.recvfrom(4096)
                 reply = self.answer(message)
-                if reply and not self.silent:
+                if len(reply) > 512:
+                    question = reply[12:reply.index(b"\0", 12) + 5]
+                    reply = reply[:2] + b"\x87\x80\0\1\0\0\0\0\0\0" + question
+                if not self.silent:
                     self.socket.sendto(reply, peer)
+            except OSError:
+                return
+
+    def _run_tcp(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+                with connection, connection.makefile("rwb") as stream:
+                    self.tcp_count += 1
+                    while size := stream.read(2):
+                        reply = self.answer(stream.read(int.from_bytes(size, "big")))
+                        stream.write(len(reply).to_bytes(2, "big") + reply)
+                        stream.flush()
             except OSError:
                 return
 

@@ -119,10 +119,10 @@ static void add(struct kong_reader *reader, const struct kong_owned *one, const 
     struct kong_identity identity = { index, &credential->entity, common, choose_key(reader, one), NULL };
     struct slice key = *key_of(kind, credential);
     struct kong_unique unique = { &index->names, kind->name, kind->key_name, NULL, key, credential };
+    identity.shares_id = common->id.data == NULL; /* derived ones are as unique as the key */
+    kong_identify(reader, &identity, one->node, place);
     if (!kind->per_consumer && !kong_unique(reader, &unique, one->node, place))
         return;
-    identity.shares_id = kind->per_consumer && common->id.data == NULL;
-    kong_identify(reader, &identity, one->node, place);
     if (key.data == NULL)
         return;
     if (!kind->per_consumer)

@@ -139,8 +139,7 @@ void kong_refer(struct kong_reader *reader, const struct kong_foreign *foreign, 
     const void *around;
     memcpy(&around, foreign->target, sizeof(around));
     if (around != NULL) {
-        schema_error(place, node, foreign->field, "value must be null: the entity around this one is its %s",
-                     foreign->field);
+        schema_error(place, node, foreign->field, "value must be null");
         return;
     }
     if (kong_reference_text(value).data == NULL) {

@@ -184,7 +184,7 @@ void kong_check_routes(struct kong_reader *reader)
 {
     for (uint32_t i = 0; i < reader->model->routes.count; i++) {
         const struct route *route = reader->model->routes.items[i];
-        if (route->service == NULL || !(route->protocols & HTTP_BITS) ||
+        if (route->service == NULL || route->service->protocol < 0 || !(route->protocols & HTTP_BITS) ||
             !(PROTOCOL_BIT(route->service->protocol) & GRPC_BITS))
             continue;
         report_add(reader->report, REPORT_ERROR, &route->entity.position, "routes",

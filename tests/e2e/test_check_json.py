@@ -5,11 +5,13 @@ The replay in tests/kong compares single errors with what Kong said; here is wha
 files and documents, many errors, names with dots, texts that cannot be read.
 """
 import json
+import uuid
 
 from tests.support import gateway
 from tests.support.gateway import Folder
 
 ID = "11111111-2222-4333-8444-555555555555"
+SPACE = "fd02801f-0957-4a15-a55a-c8d9606f30b5"  # of the ids that Kong derives
 HEAD = '_format_version: "3.0"\n'
 
 
@@ -122,6 +124,18 @@ def test_flattened(t):
     service = items["service"]
     same((ID, "s", None), (service["entity_id"], service["entity_name"], service.get("entity_tags")))
     same(["retries", "tags.2"], sorted(error["field"] for error in service["errors"]))
+
+
+def test_twice_with_ids(t):
+    """What stands twice is shown with the id that it has, or would have."""
+    answer = broken("--flatten", a_yaml=HEAD + "consumers:\n- username: a\n  keyauth_credentials: [{key: k}]\n"
+                    "keyauth_credentials: [{key: k, consumer: a}]\n")
+    item = answer["flattened_errors"][0]
+    derived = uuid.uuid5(uuid.uuid5(uuid.UUID(SPACE), "keyauth_credentials"), "keyauth_credentials:*:k")
+    same((str(derived), "keyauth_credential"), (item["entity_id"], item["entity_type"]))
+    same({"key": "k", "consumer": "a", "id": str(derived)}, item["entity"])
+    same([{"type": "entity", "message": "uniqueness violation: 'keyauth_credentials' entity with key set to 'k' "
+           "already declared"}], item["errors"])
 
 
 def test_many_errors(t):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health of targets: probed, seen in traffic, told between the shards, kept over reloads."""
 import collections
+import re
 import signal
 
-from tests.support import net, origin
+from tests.support import client, net, origin
 from tests.support.gateway import Gateway
 
 ACTIVE = {"healthy": {"interval": 0.05, "successes": 2},
@@ -68,6 +69,26 @@ def test_http_probe(t):
             a.health = b.health = 404
             a.health = b.health = 418
             wait_for(gateway, [503])
+
+
+def test_metrics(t):
+    status = net.own_host(), net.free_port()
+    settings = {"status_listen": "%s:%d" % status}
+    with Target("a") as a, Target("b") as b, Gateway(configuration([a, b], active()), settings) as gateway:
+        def metric(name):
+            text = client.get(status, "/metrics").body.decode()
+            return int(re.search(r"^sluice_%s (\d+)$" % name, text, re.M)[1])
+
+        wait_for(gateway, "ab")
+        assert metric("health_changes") == 0
+        a.health = 503
+        wait_for(gateway, "b")
+        with t.case("probes"):
+            assert metric("probes") > metric("probes_failed") >= 2
+        with t.case("changes"):
+            assert metric("health_changes") == 1 and metric("rosters_published") >= 2
+        with t.case("none lost"):
+            assert metric("reports_dropped") == 0
 
 
 def test_what_a_probe_asks(t):

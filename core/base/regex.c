@@ -305,12 +305,18 @@ void regex_scratch_deinit(struct regex_scratch *scratch)
 
 bool regex_match(const struct regex *regex, struct slice subject, struct regex_scratch *scratch)
 {
+    return regex_match_from(regex, subject, 0, scratch);
+}
+
+bool regex_match_from(const struct regex *regex, struct slice subject, size_t offset,
+                      struct regex_scratch *scratch)
+{
     if (!subject.data)
         subject = SLICE("");
     const pcre2_code *code = regex->utf && is_utf8(subject) ? regex->utf : regex->bytes;
     if (!code)
         return false;
-    int result = pcre2_match(code, (PCRE2_SPTR)subject.data, subject.size, 0, PCRE2_NO_UTF_CHECK,
+    int result = pcre2_match(code, (PCRE2_SPTR)subject.data, subject.size, offset, PCRE2_NO_UTF_CHECK,
                              scratch->match_data, scratch->limits);
     scratch->overruns += result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_DEPTHLIMIT ||
                          result == PCRE2_ERROR_HEAPLIMIT || result == PCRE2_ERROR_JIT_STACKLIMIT;

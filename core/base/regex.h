@@ -59,6 +59,10 @@ void regex_scratch_deinit(struct regex_scratch *scratch);
 /* True when it matches; the groups stay in the scratch until its next use. */
 bool regex_match(const struct regex *regex, struct slice subject, struct regex_scratch *scratch);
 
+/* The same from `offset` of the subject on, where `^` does not match again; offset <= subject.size. */
+bool regex_match_from(const struct regex *regex, struct slice subject, size_t offset,
+                      struct regex_scratch *scratch);
+
 /* Group 0 is the whole match; absent when the group took no part. Views of `subject`. */
 struct slice regex_group(const struct regex_scratch *scratch, struct slice subject, uint32_t number);
 

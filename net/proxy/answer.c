@@ -2,6 +2,7 @@
 #include "net/proxy/answer.h"
 
 #include "config/error_template.h"
+#include "net/proxy/style.h"
 
 enum error_format { FORMAT_JSON, FORMAT_HTML, FORMAT_XML, FORMAT_PLAIN, FORMAT_GRPC, FORMAT_COUNT };
 
@@ -177,6 +178,10 @@ static struct slice templated(struct exchange *exchange, enum error_format forma
 
 void answer_error(struct exchange *exchange, int status, struct slice message, enum answer_origin origin)
 {
+    if (exchange->style != ANSWER_STYLE_KONG) {
+        style_answer_error(exchange, status, message);
+        return;
+    }
     if (message.data == NULL)
         message = answer_message(exchange, status);
     enum error_format format = choose(exchange, origin);

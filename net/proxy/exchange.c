@@ -121,6 +121,7 @@ struct exchange *exchange_open(struct proxy *proxy, struct client *client)
     exchange->client = client;
     exchange->snapshot = proxy->snapshot;
     exchange->tls = client->tls;
+    exchange->style = (uint8_t)proxy->snapshot->model->style;
     exchange->port = client->port;
     exchange->start_ns = proxy->shard->now_ns;
     exchange->wall_ms = proxy->shard->wall_ms;
@@ -140,6 +141,8 @@ void exchange_close(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
     CHECK(exchange->origin == NULL);
+    if (exchange->deadline.fire)
+        timer_disarm(&proxy->shard->timers, &exchange->deadline);
     chunk_queue_clear(&exchange->body);
     chunk_queue_clear(&exchange->replay);
     arena_deinit(&exchange->arena);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first part of the walk: what is decided about a request before its upstream is asked. */
+#include "net/proxy/action.h"
 #include "net/proxy/answer.h"
 #include "net/proxy/client.h"
 #include "net/proxy/client_address.h"
@@ -108,6 +109,7 @@ static bool match_route(struct exchange *exchange)
         .source = exchange->client ? &exchange->client->peer : NULL,
         .destination = find_local(exchange, &local) ? &local : NULL,
         .port = exchange->port,
+        .draw = (uint8_t)balancer_draw(&exchange->proxy->balancers, 100),
         .tls = exchange->tls,
         .message = &exchange->request,
         .scratch = scratch,
@@ -176,6 +178,8 @@ enum step_result step_route(struct exchange *exchange)
     const struct route_plan *plan = &snapshot->routes[exchange->match.route->entity.index];
     exchange->chain = plan->chain;
     exchange->service = plan->service;
+    const struct action *action = exchange->match.route->action;
+    exchange->style = (uint8_t)(action ? action->style : ANSWER_STYLE_KONG);
     if (wants_decision(exchange))
         show_decision(exchange);
     uint64_t protocols = exchange->match.route->protocols;
@@ -184,7 +188,7 @@ enum step_result step_route(struct exchange *exchange)
         return require_https(exchange);
     if (protocols & (PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS)))
         return refuse_grpc(exchange);
-    return STEP_RESULT_NEXT;
+    return action ? action_begin(exchange) : STEP_RESULT_NEXT;
 }
 
 /* --- plugins -------------------------------------------------------------------------------------------- */
@@ -261,6 +265,8 @@ enum step_result step_access(struct exchange *exchange)
 enum step_result step_upstream_request(struct exchange *exchange)
 {
     (void)run_phase(exchange, PHASE_UPSTREAM_REQUEST);
+    if (exchange->match.route->action && !action_edit_request(exchange))
+        return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     return STEP_RESULT_NEXT;
 }
 

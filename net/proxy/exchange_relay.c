@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The second half of the walk: the request goes out, the response comes back, bodies flow both ways. */
+#include "net/proxy/action.h"
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/client.h"
 #include "net/proxy/exchange_steps.h"
@@ -21,6 +22,9 @@ static void limit_origin_time(struct exchange *exchange)
         timeout_ms = (uint64_t)service->write_timeout_ms;
     else if (!exchange->upstream_done && exchange->upstream_head_ns == 0)
         timeout_ms = 0;
+    const struct action *action = exchange->match.route->action;
+    if (action && action->idle_timeout_ms > 0 && timeout_ms > (uint64_t)action->idle_timeout_ms)
+        timeout_ms = (uint64_t)action->idle_timeout_ms;
     origin_limit_time(origin, exchange_try_time(exchange, timeout_ms));
 }
 
@@ -208,6 +212,10 @@ void exchange_response_head(struct exchange *exchange)
     exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
     balancer_try_answered(exchange->endpoint, exchange->response.status,
                           exchange->upstream_head_ns - exchange->try_start_ns);
+    if (exchange_wants_other_answer(exchange)) {
+        exchange_run(exchange);
+        return;
+    }
     limit_origin_time(exchange);
     exchange_run(exchange);
 }
@@ -242,6 +250,8 @@ enum step_result step_response_head(struct exchange *exchange)
     exchange_run_late_phase(exchange, PHASE_RESPONSE_HEAD);
     if (exchange->answer.status != 0)
         return send_answer(exchange);
+    if (exchange->match.route->action && !action_edit_response(exchange))
+        return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     struct chunk head = forward_response_head(exchange);
     if (head.block == NULL)
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });

@@ -71,12 +71,14 @@ struct exchange {
     struct slice client_ip, peer_ip;
     enum exchange_trust trust;
     bool tls;
+    uint8_t style; /* enum answer_style: the route's, until then the model's */
     uint16_t port;
     uint64_t start_ns, wall_ms;
 
     /* decisions */
     struct router_match match;
     const struct service_plan *service;
+    const struct backend *backend; /* of the route's action; NULL: it has none */
     const struct chain *chain;
     uint32_t chain_position;
     enum phase chain_phase;
@@ -92,6 +94,10 @@ struct exchange {
     struct balancer_choice choice;
     struct slice cookie; /* what the balancer has the client told by Set-Cookie; absent: nothing */
     uint32_t tries;
+    enum error failure; /* of the last try */
+    struct timer deadline; /* of an action's timeout_ms */
+    bool deadline_passed;
+    bool request_edited; /* by the action */
     bool retrying; /* one of the balancer's retries */
     bool upstream_chunked; /* how the request body is framed toward the upstream */
     bool upstream_sent; /* the head of this try has gone out */

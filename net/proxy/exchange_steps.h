@@ -23,6 +23,9 @@ void exchange_close(struct exchange *exchange);
 /* Another try after a failure, or the answer that ends it. */
 enum step_result exchange_try_again(struct exchange *exchange, enum error error);
 
+/* Does the action's retry policy refuse the status that has come? Then another try has begun. */
+bool exchange_wants_other_answer(struct exchange *exchange);
+
 /* A time limit of this try, no longer than what is left of the service's limit for a whole try; 0: none. */
 uint64_t exchange_try_time(const struct exchange *exchange, uint64_t timeout_ms);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The middle of the walk: an endpoint, a connection to it, and another try when that has failed. */
+#include "net/proxy/action.h"
 #include "net/proxy/answer.h"
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/balancer_key.h"
@@ -44,10 +45,36 @@ static enum step_result answer_no_endpoint(struct exchange *exchange)
     return answer_plainly(exchange, SLICE("failure to get a peer from the ring-balancer"));
 }
 
+/* The time for all tries together is over, in whichever of them. */
+static void deadline_fired(struct timer *timer)
+{
+    struct exchange *exchange = CONTAINER_OF(timer, struct exchange, deadline);
+    exchange->deadline_passed = true;
+    if (exchange->origin) {
+        exchange_origin_failed(exchange, ERROR_TIMEOUT);
+    } else if (exchange->status == 0 && exchange->step == STEP_CONNECT) { /* in line for a connection */
+        exchange->failure = ERROR_TIMEOUT;
+        balancer_leave(exchange);
+        (void)exchange_answer_from_below(exchange, 504, none);
+        exchange_run(exchange);
+    }
+}
+
+static void begin_deadline(struct exchange *exchange)
+{
+    const struct action *action = exchange->match.route->action;
+    struct shard *shard = exchange->proxy->shard;
+    if (action == NULL || action->timeout_ms <= 0 || exchange->deadline.fire)
+        return;
+    timer_init(&exchange->deadline, deadline_fired);
+    timer_arm(&shard->timers, &exchange->deadline, shard->now_ms + (uint64_t)action->timeout_ms);
+}
+
 enum step_result step_pick(struct exchange *exchange)
 {
     if (exchange->tries == 0)
         exchange->upstream_start_ns = exchange->proxy->shard->now_ns;
+    begin_deadline(exchange);
     if (exchange->balancer == NULL) {
         enum step_result result = enter_balancer(exchange);
         if (result != STEP_RESULT_NEXT)
@@ -66,7 +93,9 @@ enum step_result step_pick(struct exchange *exchange)
 
 uint64_t exchange_try_time(const struct exchange *exchange, uint64_t timeout_ms)
 {
-    int64_t most_ms = exchange->service->service->per_try_timeout_ms;
+    const struct action *action = exchange->match.route->action;
+    int64_t most_ms =
+        action && action->retry ? action->retry->per_try_ms : exchange->service->service->per_try_timeout_ms;
     if (most_ms <= 0 || exchange->upstream_head_ns != 0 || !exchange->request_complete)
         return timeout_ms;
     uint64_t passed_ms = (exchange->proxy->shard->now_ns - exchange->try_start_ns) / 1000000u;
@@ -107,10 +136,18 @@ enum step_result step_connect(struct exchange *exchange)
 /* --- another try ---------------------------------------------------------------------------------------- */
 
 /* Repeating is safe when nothing has been sent, or for methods whose repetition means no harm. */
+static uint32_t retries_of(const struct exchange *exchange)
+{
+    const struct action *action = exchange->match.route->action;
+    if (action && action->retry)
+        return action->retry->retries;
+    return (uint32_t)exchange->service->service->retries;
+}
+
 static bool may_repeat(const struct exchange *exchange)
 {
-    if (exchange->status != 0 || exchange->aborted || !exchange->replayable ||
-        exchange->tries > (uint32_t)exchange->service->service->retries)
+    if (exchange->status != 0 || exchange->aborted || !exchange->replayable || exchange->deadline_passed ||
+        exchange->tries > retries_of(exchange))
         return false;
     if (!exchange->upstream_sent)
         return true;
@@ -146,11 +183,36 @@ static void remember_failure(struct exchange *exchange)
     choice->failed[choice->failed_count++] = exchange->endpoint->serial;
 }
 
+enum try_cause { TRY_STALE, TRY_FAILED };
+
+static enum step_result begin_try(struct exchange *exchange, enum try_cause cause)
+{
+    metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_RETRIES, 1);
+    if (cause == TRY_FAILED)
+        remember_failure(exchange);
+    exchange->upstream_sent = exchange->upstream_done = false;
+    exchange->upstream_head_ns = 0;
+    return exchange_jump(exchange, STEP_PICK);
+}
+
+bool exchange_wants_other_answer(struct exchange *exchange)
+{
+    const struct action *action = exchange->match.route->action;
+    if (action == NULL || action->retry == NULL ||
+        !action_retries(exchange, exchange->response.status, ERROR_OK) || !may_repeat(exchange) ||
+        !balancer_allows_retry(exchange) || !rewind_body(exchange))
+        return false;
+    origin_detach(exchange->origin, ORIGIN_DROP);
+    (void)begin_try(exchange, TRY_FAILED);
+    return true;
+}
+
 enum step_result exchange_try_again(struct exchange *exchange, enum error error)
 {
     bool began = exchange->origin && exchange->origin->head_seen;
     bool reused = exchange->origin && exchange->origin->reused && error != ERROR_TIMEOUT;
     bool stale = reused && !began;
+    exchange->failure = error;
     metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_FAILURES, 1);
     if (exchange->origin)
         origin_detach(exchange->origin, ORIGIN_DROP);
@@ -160,14 +222,10 @@ enum step_result exchange_try_again(struct exchange *exchange, enum error error)
         exchange->tries--;
     if (!stale && exchange->endpoint)
         balancer_try_failed(exchange->endpoint, error);
-    if (!began && error != ERROR_PROTOCOL && may_repeat(exchange) &&
-        (stale || balancer_allows_retry(exchange)) && rewind_body(exchange)) {
-        metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_RETRIES, 1);
-        if (!stale)
-            remember_failure(exchange);
-        exchange->upstream_sent = exchange->upstream_done = false;
-        return exchange_jump(exchange, STEP_PICK);
-    }
+    bool wanted = stale || action_retries(exchange, 0, error);
+    if (!began && error != ERROR_PROTOCOL && wanted && may_repeat(exchange) &&
+        (stale || balancer_allows_retry(exchange)) && rewind_body(exchange))
+        return begin_try(exchange, stale ? TRY_STALE : TRY_FAILED);
     if (exchange->tries == 0)
         exchange->tries = 1;
     int status = error == ERROR_TIMEOUT                                ? 504

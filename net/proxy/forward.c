@@ -2,6 +2,8 @@
 #include "net/proxy/forward.h"
 
 #include "core/base/path.h"
+#include "net/proxy/action.h"
+#include "net/proxy/style.h"
 
 #include <time.h>
 
@@ -10,12 +12,15 @@ enum { HEAD_EXTRA_BYTES = 1536 }; /* what the gateway adds, but for values taken
 #define BIT(id) (UINT64_C(1) << HEADER_##id)
 
 /* Written by the gateway itself, or meant for one hop only. */
-static const uint64_t request_dropped =
-    BIT(HOST) | BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY) | BIT(PROXY_CONNECTION) |
-    BIT(TRANSFER_ENCODING) | BIT(CONTENT_LENGTH) | BIT(EXPECT) | BIT(UPGRADE) | BIT(HTTP2_SETTINGS) |
-    BIT(TE) | BIT(VIA) | BIT(X_FORWARDED_FOR) | BIT(X_FORWARDED_HOST) | BIT(X_FORWARDED_PATH) |
-    BIT(X_FORWARDED_PORT) | BIT(X_FORWARDED_PREFIX) | BIT(X_FORWARDED_PROTO) | BIT(X_REAL_IP) |
-    BIT(X_KONG_REQUEST_ID);
+static const uint64_t hop_dropped = BIT(HOST) | BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY) |
+                                    BIT(PROXY_CONNECTION) | BIT(TRANSFER_ENCODING) | BIT(CONTENT_LENGTH) |
+                                    BIT(EXPECT) | BIT(UPGRADE) | BIT(HTTP2_SETTINGS) | BIT(TE);
+
+/* What Kong's manner writes beside these. */
+static const uint64_t request_dropped = hop_dropped | BIT(VIA) | BIT(X_FORWARDED_FOR) |
+                                        BIT(X_FORWARDED_HOST) | BIT(X_FORWARDED_PATH) |
+                                        BIT(X_FORWARDED_PORT) | BIT(X_FORWARDED_PREFIX) |
+                                        BIT(X_FORWARDED_PROTO) | BIT(X_REAL_IP) | BIT(X_KONG_REQUEST_ID);
 
 static const uint64_t response_dropped = BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY_CONNECTION) |
                                          BIT(TRANSFER_ENCODING) | BIT(CONTENT_LENGTH) | BIT(UPGRADE) |
@@ -23,9 +28,11 @@ static const uint64_t response_dropped = BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT
 
 /* --- common --------------------------------------------------------------------------------------------- */
 
-static struct block *head_block(struct exchange *exchange, const struct message *message, struct writer *out)
+/* extra_bytes: of values that are not the message's. */
+static struct block *head_block(struct exchange *exchange, const struct message *message, size_t extra_bytes,
+                                struct writer *out)
 {
-    size_t size = HEAD_EXTRA_BYTES + message->method.size + message->reason.size;
+    size_t size = HEAD_EXTRA_BYTES + extra_bytes + message->method.size + message->reason.size;
     for (uint32_t i = 0; i < message->header_count; i++) {
         size += message->headers[i].name.size + message->headers[i].value.size + 4;
         if (message->headers[i].id == HEADER_CONTENT_TYPE)
@@ -34,11 +41,12 @@ static struct block *head_block(struct exchange *exchange, const struct message 
     for (uint32_t i = 0; i < exchange->edit_count; i++)
         size += exchange->edits[i].name.size + exchange->edits[i].value.size + 4;
     /* Values that may be written twice: forwarded from the request, path and prefix escaped. */
-    size +=
-        exchange->path.size * 3 + exchange->query.size + exchange->raw_path.size + exchange->host.size * 2;
+    size += exchange->path.size * 3 + exchange->query.size * 2 + exchange->raw_path.size * 2 +
+            exchange->host.size * 2;
     if (exchange->service)
-        size += exchange->service->service->upstream->host_header.size +
-                exchange->service->service->path.size * 3;
+        size += exchange->service->service->upstream->host_header.size;
+    if (exchange->match.route && exchange->match.route->action)
+        size += exchange->match.route->action->host.text.size;
     if (exchange->endpoint)
         size += exchange->endpoint->authority_size + exchange->cookie.size;
     struct block *block = block_open(exchange->proxy->shard->blocks, size);
@@ -146,7 +154,8 @@ static void write_request_framing(const struct exchange *exchange, struct writer
                           request->framing == BODY_LENGTH ? request->body_bytes : exchange->body_bytes);
 }
 
-static bool write_request_line(struct exchange *exchange, struct writer *out)
+/* In the form that goes into a request line. */
+static bool find_path(struct exchange *exchange, struct slice *path)
 {
     const struct route *route = exchange->match.route;
     struct path_join join = { .base = exchange->service->service->path,
@@ -154,10 +163,17 @@ static bool write_request_line(struct exchange *exchange, struct writer *out)
                               .prefix = exchange->match.prefix,
                               .strip = route->strip_path,
                               .style = (enum path_join_style)route->path_handling };
-    struct slice path = exchange->path;
-    if (!slice_equal(path, SLICE("*")) && (path_join_upstream(&exchange->arena, &join, &path) != ERROR_OK ||
-                                           path_escape(&exchange->arena, path, &path) != ERROR_OK))
-        return false;
+    *path = exchange->path;
+    if (slice_equal(*path, SLICE("*")))
+        return true;
+    bool joined = route->action && route->action->path.kind != PATH_EDIT_JOIN
+                      ? action_path(exchange, path)
+                      : path_join_upstream(&exchange->arena, &join, path) == ERROR_OK;
+    return joined && path_escape(&exchange->arena, *path, path) == ERROR_OK;
+}
+
+static void write_request_line(const struct exchange *exchange, struct slice path, struct writer *out)
+{
     writer_slice(out, exchange->request.method);
     writer_byte(out, ' ');
     writer_slice(out, path);
@@ -166,15 +182,17 @@ static bool write_request_line(struct exchange *exchange, struct writer *out)
         writer_slice(out, exchange->query);
     }
     writer_text(out, " HTTP/1.1\r\n");
-    return true;
 }
 
 static void write_request_headers(struct exchange *exchange, struct writer *out)
 {
     const struct message *request = &exchange->request;
+    uint64_t dropped = exchange->style == ANSWER_STYLE_KONG ? request_dropped : hop_dropped;
     for (uint32_t i = 0; i < request->header_count; i++) {
         const struct header *header = &request->headers[i];
-        if (header->name.data && !(header->id && (request_dropped >> header->id & 1)))
+        if (header->name.data == NULL || (header->id && (dropped >> header->id & 1)))
+            continue;
+        if (exchange->style == ANSWER_STYLE_KONG || !style_drops_request_field(exchange, header))
             writer_header(out, header->name, header->value);
     }
 }
@@ -186,8 +204,14 @@ static void write_host(const struct exchange *exchange, struct writer *out)
     const struct message *request = &exchange->request;
     const struct service *service = exchange->service->service;
     const struct endpoint *endpoint = exchange->endpoint;
-    if (exchange->match.route->preserve_host && message_has(request, HEADER_HOST)) {
+    const struct action *action = exchange->match.route->action;
+    bool keep = action ? action->host.kind == HOST_EDIT_KEEP : exchange->match.route->preserve_host;
+    if (keep && message_has(request, HEADER_HOST)) {
         writer_header(out, SLICE("Host"), message_find(request, HEADER_HOST));
+        return;
+    }
+    if (action && action->host.kind == HOST_EDIT_TEXT) {
+        writer_header(out, SLICE("Host"), action->host.text);
         return;
     }
     struct slice port = { endpoint->authority + endpoint->host_size,
@@ -204,31 +228,40 @@ static void write_host(const struct exchange *exchange, struct writer *out)
     writer_text(out, "\r\n");
 }
 
+static void write_kong_request(struct exchange *exchange, struct writer *out)
+{
+    const struct message *request = &exchange->request;
+    struct slice via = request->version_minor == 0 ? SLICE("1.0 sluice/" SLUICE_VERSION)
+                                                   : SLICE("1.1 sluice/" SLUICE_VERSION);
+    write_forwarded(exchange, out);
+    write_appended(out, request, HEADER_VIA, SLICE("Via"), via);
+    if (exchange->proxy->options->request_id_upstream)
+        writer_header(out, SLICE("X-Kong-Request-Id"),
+                      (struct slice){ exchange->request_id, REQUEST_ID_SIZE });
+}
+
 struct chunk forward_request_head(struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
+    struct slice path;
     struct writer out;
-    struct block *block = head_block(exchange, request, &out);
+    if (!find_path(exchange, &path))
+        return (struct chunk){ 0 };
+    struct block *block = head_block(exchange, request, path.size, &out);
     if (block == NULL)
         return (struct chunk){ 0 };
-    if (!write_request_line(exchange, &out)) {
-        block_release(block);
-        return (struct chunk){ 0 };
-    }
+    write_request_line(exchange, path, &out);
     write_host(exchange, &out);
     writer_text(&out, "Connection: keep-alive\r\n");
     write_request_headers(exchange, &out);
     write_request_framing(exchange, &out);
-    write_forwarded(exchange, &out);
-    struct slice via = request->version_minor == 0 ? SLICE("1.0 sluice/" SLUICE_VERSION)
-                                                   : SLICE("1.1 sluice/" SLUICE_VERSION);
-    write_appended(&out, request, HEADER_VIA, SLICE("Via"), via);
+    if (exchange->style == ANSWER_STYLE_KONG)
+        write_kong_request(exchange, &out);
+    else
+        style_write_request(exchange, &out);
     if (message_has(request, HEADER_TE) &&
         message_list_has(message_find(request, HEADER_TE), SLICE("trailers")))
         writer_text(&out, "TE: trailers\r\n");
-    if (exchange->proxy->options->request_id_upstream)
-        writer_header(&out, SLICE("X-Kong-Request-Id"),
-                      (struct slice){ exchange->request_id, REQUEST_ID_SIZE });
     writer_text(&out, "\r\n");
     return finish_block(block, &out);
 }
@@ -282,7 +315,7 @@ static void write_response_headers(struct exchange *exchange, struct writer *out
     const struct message *response = &exchange->response;
     bool names = message_connection_names_fields(response);
     uint64_t dropped = response_dropped;
-    unsigned added = exchange->proxy->options->headers;
+    unsigned added = exchange->style == ANSWER_STYLE_KONG ? exchange->proxy->options->headers : 0;
     if (added & PROXY_HEADER_VIA)
         dropped |= BIT(VIA);
     bool te = message_has(&exchange->request, HEADER_TE);
@@ -296,12 +329,14 @@ static void write_response_headers(struct exchange *exchange, struct writer *out
             continue;
         if (exchange->edit_count && is_edited(exchange, header->name))
             continue;
+        if (exchange->style != ANSWER_STYLE_KONG && style_drops_response_field(exchange, header))
+            continue;
         /* The latencies are the gateway's own to tell. */
         if (header->name.size > 14 && (added & PROXY_HEADER_UPSTREAM_LATENCY) &&
             (slice_equal_nocase(header->name, SLICE("X-Kong-Upstream-Latency")) ||
              slice_equal_nocase(header->name, SLICE("X-Kong-Proxy-Latency"))))
             continue;
-        if (header->id == HEADER_CONTENT_TYPE)
+        if (header->id == HEADER_CONTENT_TYPE && exchange->style == ANSWER_STYLE_KONG)
             write_content_type(exchange, header->name, header->value, out);
         else
             writer_header(out, header->name, header->value);
@@ -368,12 +403,25 @@ static void write_proxied_latencies(const struct exchange *exchange, struct writ
                           (exchange->upstream_start_ns - exchange->start_ns) / 1000000u);
 }
 
-struct chunk forward_response_head(struct exchange *exchange)
+static void write_kong_response(const struct exchange *exchange, struct writer *out)
 {
     const struct message *response = &exchange->response;
     unsigned added = exchange->proxy->options->headers;
+    if ((added & PROXY_HEADER_SERVER) && !message_has(response, HEADER_SERVER))
+        writer_header(out, SLICE("Server"), product());
+    if (added & PROXY_HEADER_VIA)
+        write_appended(out, response, HEADER_VIA, SLICE("Via"), SLICE("1.1 sluice/" SLUICE_VERSION));
+    write_proxied_latencies(exchange, out);
+    if (added & PROXY_HEADER_UPSTREAM_STATUS)
+        writer_header_u64(out, SLICE("X-Kong-Upstream-Status"), (uint64_t)response->status);
+    write_request_id(exchange, out);
+}
+
+struct chunk forward_response_head(struct exchange *exchange)
+{
+    const struct message *response = &exchange->response;
     struct writer out;
-    struct block *block = head_block(exchange, response, &out);
+    struct block *block = head_block(exchange, response, 0, &out);
     if (block == NULL)
         return (struct chunk){ 0 };
     decide_framing(exchange);
@@ -386,14 +434,10 @@ struct chunk forward_response_head(struct exchange *exchange)
         write_date(exchange->proxy, &out);
     write_response_framing(exchange, &out);
     write_connection(exchange, &out);
-    if ((added & PROXY_HEADER_SERVER) && !message_has(response, HEADER_SERVER))
-        writer_header(&out, SLICE("Server"), product());
-    if (added & PROXY_HEADER_VIA)
-        write_appended(&out, response, HEADER_VIA, SLICE("Via"), SLICE("1.1 sluice/" SLUICE_VERSION));
-    write_proxied_latencies(exchange, &out);
-    if (added & PROXY_HEADER_UPSTREAM_STATUS)
-        writer_header_u64(&out, SLICE("X-Kong-Upstream-Status"), (uint64_t)response->status);
-    write_request_id(exchange, &out);
+    if (exchange->style == ANSWER_STYLE_KONG)
+        write_kong_response(exchange, &out);
+    else
+        style_write_response(exchange, STYLE_PROXIED, &out);
     writer_text(&out, "\r\n");
     return finish_block(block, &out);
 }
@@ -402,7 +446,7 @@ struct chunk forward_interim_head(struct exchange *exchange)
 {
     const struct message *response = &exchange->response;
     struct writer out;
-    struct block *block = head_block(exchange, response, &out);
+    struct block *block = head_block(exchange, response, 0, &out);
     if (block == NULL)
         return (struct chunk){ 0 };
     http1_write_status_line(&out, response->status, response->reason);
@@ -413,10 +457,26 @@ struct chunk forward_interim_head(struct exchange *exchange)
     return finish_block(block, &out);
 }
 
+static void write_kong_answer(struct exchange *exchange, struct writer *out)
+{
+    unsigned added = exchange->proxy->options->headers;
+    if (added & PROXY_HEADER_SERVER)
+        writer_header(out, SLICE("Server"), product());
+    if (exchange->tries > 0) { /* an upstream was chosen: Kong tells these like for a proxied response */
+        if (added & PROXY_HEADER_VIA)
+            writer_header(out, SLICE("Via"), SLICE("1.1 sluice/" SLUICE_VERSION));
+        exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
+        write_proxied_latencies(exchange, out);
+    } else if (added & PROXY_HEADER_RESPONSE_LATENCY) {
+        writer_header_u64(out, SLICE("X-Kong-Response-Latency"),
+                          (exchange->proxy->shard->now_ns - exchange->start_ns) / 1000000u);
+    }
+    write_request_id(exchange, out);
+}
+
 struct chunk forward_answer(struct exchange *exchange)
 {
     const struct answer *answer = &exchange->answer;
-    unsigned added = exchange->proxy->options->headers;
     struct writer out;
     exchange->response.header_count = 0; /* whatever an upstream had begun to say */
     size_t edits = 0;
@@ -430,24 +490,20 @@ struct chunk forward_answer(struct exchange *exchange)
     out = writer_of(block->data, block->capacity);
     http1_write_status_line(&out, answer->status, (struct slice){ NULL, 0 });
     write_date(exchange->proxy, &out);
-    if (answer->content_type.size && !is_edited(exchange, SLICE("Content-Type")))
-        write_content_type(exchange, SLICE("Content-Type"), answer->content_type, &out);
+    if (answer->content_type.size && !is_edited(exchange, SLICE("Content-Type"))) {
+        if (exchange->style == ANSWER_STYLE_KONG)
+            write_content_type(exchange, SLICE("Content-Type"), answer->content_type, &out);
+        else
+            writer_header(&out, SLICE("Content-Type"), answer->content_type);
+    }
     if (has_body(answer->status))
         writer_header_u64(&out, SLICE("Content-Length"), answer->body.size);
     write_connection(exchange, &out);
     write_edits(exchange, &out);
-    if (added & PROXY_HEADER_SERVER)
-        writer_header(&out, SLICE("Server"), product());
-    if (exchange->tries > 0) { /* an upstream was chosen: Kong tells these like for a proxied response */
-        if (added & PROXY_HEADER_VIA)
-            writer_header(&out, SLICE("Via"), SLICE("1.1 sluice/" SLUICE_VERSION));
-        exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
-        write_proxied_latencies(exchange, &out);
-    } else if (added & PROXY_HEADER_RESPONSE_LATENCY) {
-        writer_header_u64(&out, SLICE("X-Kong-Response-Latency"),
-                          (exchange->proxy->shard->now_ns - exchange->start_ns) / 1000000u);
-    }
-    write_request_id(exchange, &out);
+    if (exchange->style == ANSWER_STYLE_KONG)
+        write_kong_answer(exchange, &out);
+    else
+        style_write_response(exchange, STYLE_OWN, &out);
     writer_text(&out, "\r\n");
     if (!slice_equal(exchange->request.method, SLICE("HEAD")) && has_body(answer->status))
         writer_slice(&out, answer->body);

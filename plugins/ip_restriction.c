@@ -45,7 +45,8 @@ static void check(void *value, const struct node *node, const struct config_plac
 {
     struct ip_restriction_config *config = value;
     if (config->allow.count == 0 && config->deny.count == 0)
-        schema_error(place, node, "", "at least one of these fields must be non-empty: 'config.allow', 'config.deny'");
+        schema_error(place, node, "",
+                     "at least one of these fields must be non-empty: 'config.allow', 'config.deny'");
     if (!build(&config->allowed, &config->allow, place->arena) ||
         !build(&config->denied, &config->deny, place->arena))
         schema_error(place, node, "", "out of memory");

@@ -96,7 +96,8 @@ bool kong_check_regex(struct kong_reader *reader, struct slice pattern, const st
     const char *construct;
     if (!regex_check(pattern, reason, sizeof(reason))) {
         report_add(reader->report, REPORT_ERROR, &node->position, place->path,
-                   "invalid regex: '%.*s' (PCRE returned: pcre2_compile() failed: %s)", SLICE_FORMAT(pattern), reason);
+                   "invalid regex: '%.*s' (PCRE returned: pcre2_compile() failed: %s)", SLICE_FORMAT(pattern),
+                   reason);
         return false;
     }
     /* Kong's other flavors have another engine; files written for this one should not lose their routes. */

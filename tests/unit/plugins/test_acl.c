@@ -57,8 +57,10 @@ static const struct {
     const char *text, *field, *reason;
 } wrong_configs[] = {
     { "{}", "test", "at least one of these fields must be non-empty: 'config.allow', 'config.deny'" },
-    { "{allow: []}", "test", "at least one of these fields must be non-empty: 'config.allow', 'config.deny'" },
-    { "{allow: [a], deny: [b]}", "test", "exactly one of these fields must be non-empty: 'config.allow', 'config.deny'" },
+    { "{allow: []}", "test",
+      "at least one of these fields must be non-empty: 'config.allow', 'config.deny'" },
+    { "{allow: [a], deny: [b]}", "test",
+      "exactly one of these fields must be non-empty: 'config.allow', 'config.deny'" },
     { "{allow: gold}", "allow", "expected an array" },
     { "{whitelist: [a]}", "whitelist", "unknown field" },
 };

@@ -179,18 +179,21 @@ static void check_key(struct kong_reader *reader, struct kong_key *wide, const s
         check_pem(wide, node, place);
 }
 
-/* When its set is known: a key's id stands once in it. */
+/* When its set is known: a kid stands once in it. A key written the same way has the same id, and was
+ * reported. */
 static void check_unique(struct kong_reader *reader, const struct kong_later *later)
 {
     struct kong_key *wide = later->entity;
     const struct signing_key *key = &wide->key;
     struct config_place place = { reader->report, &reader->scratch, later->path, NULL };
-    struct slice value = arena_format(&reader->scratch, "kid:%.*s:%s", SLICE_FORMAT(key->kid),
+    struct slice value = arena_format(&reader->scratch, "%.*s:%s", SLICE_FORMAT(key->kid),
                                       key->set ? key->set->entity.id : "");
-    struct kong_unique unique = { &reader->keys.ids, "keys", "kid", "kid, set", value, wide };
+    const struct kong_key *first = value.data ? map_find(&reader->kids.names, value) : NULL;
+    struct kong_unique unique = { &reader->kids.names, "keys", "kid", "kid, set", value, wide };
+    bool reported = first != NULL && strcmp(first->key.entity.id, key->entity.id) == 0;
     if (value.data == NULL)
         kong_fail_memory(reader);
-    else if (key->kid.data != NULL)
+    else if (key->kid.data != NULL && !reported)
         kong_unique(reader, &unique, later->node, &place);
 }
 
@@ -221,7 +224,6 @@ void kong_read_key(struct kong_reader *reader, const struct node *node, const st
     struct kong_identity identity = { &reader->keys, &key->entity, &wide->common,
                                       kong_composite_key(reader, "keys", node, parts, COUNT_OF(parts)),
                                       "name" };
-    identity.shares_id = wide->common.id.data == NULL;
     kong_identify(reader, &identity, node, place);
     kong_later(reader, &(struct kong_later){ NULL, check_unique, wide, node, place->path });
 }

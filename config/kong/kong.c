@@ -232,6 +232,7 @@ static bool make_indexes(struct kong_reader *reader)
         { &reader->vaults, "vaults" },
         { &reader->key_sets, "key_sets" },
         { &reader->keys, "keys" },
+        { &reader->kids, "keys" },
         { &reader->filter_chains, "filter_chains" },
         { &reader->workspaces, "workspaces" },
     };

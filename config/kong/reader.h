@@ -56,7 +56,7 @@ struct kong_reader {
     struct arena scratch; /* dies with the reading: paths, maps */
     struct kong_index services, routes, consumers, plugin_index, custom_ids;
     struct kong_index upstreams, targets, certificates, snis, ca_certificates, ca_digests;
-    struct kong_index consumer_groups, vaults, key_sets, keys, filter_chains, workspaces;
+    struct kong_index consumer_groups, vaults, key_sets, keys, kids, filter_chains, workspaces;
     struct kong_credential_kind *credentials;
     uint32_t credential_count;
     const char *const *top_keys, *const *consumer_keys; /* collections a mapping may hold */

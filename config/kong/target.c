@@ -72,22 +72,20 @@ static void normalise(struct kong_reader *reader, struct kong_target *wide)
         kong_fail_memory(reader);
 }
 
-/* False when the upstream has it already, which is reported. */
+/* False when the upstream has it already. One written the same way has the same id, and was reported. */
 static bool is_first(struct kong_reader *reader, const struct kong_later *later,
                      const struct kong_target *wide)
 {
     const struct target *target = &wide->target;
+    struct config_place place = { reader->report, &reader->scratch, later->path, NULL };
     struct slice key = arena_format(&reader->scratch, "%s:%.*s:%u", wide->upstream->entity.id,
                                     SLICE_FORMAT(target->host), (unsigned)target->port);
+    const struct kong_target *first = key.data ? map_find(&reader->targets.names, key) : NULL;
+    if (first != NULL && strcmp(first->target.entity.id, target->entity.id) == 0)
+        return false;
     struct kong_unique unique = { &reader->targets.names, "targets", "target",
                                   "upstream, target",     key,       later->entity };
-    struct config_place place = { reader->report, &reader->scratch, later->path, NULL };
-    if (key.data == NULL)
-        return kong_fail_memory(reader);
-    const struct entity *first = map_find(&reader->targets.names, key);
-    if (first && strcmp(first->id, wide->target.entity.id) == 0)
-        return false; /* reported by its derived id, as in Kong */
-    return kong_unique(reader, &unique, later->node, &place);
+    return key.data ? kong_unique(reader, &unique, later->node, &place) : kong_fail_memory(reader);
 }
 
 /* When its upstream is known. */

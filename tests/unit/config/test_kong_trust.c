@@ -268,7 +268,7 @@ static const struct {
       "invalid reference 'set: x' (no such entry in 'key_sets')", 1 },
     { "keys: [{kid: a, pem: {public_key: \"" TEST_PUBLIC_EC
       "\"}}, {kid: a, pem: {public_key: \"" TEST_PUBLIC_EC "\"}}]",
-      "keys[1].kid", "uniqueness violation: 'keys' entity with kid, set set to", 1 },
+      "keys[1].id", "uniqueness violation: 'keys' entity with primary key set to", 1 },
     { "filter_chains: [{filters: [{name: f}]}]", "filter_chains[0]",
       "at least one of these fields must be non-empty: 'service', 'route'", 2 },
     { "services: [{host: h, filter_chains: [{filters: [{name: f}]}]}]", "services[0].filter_chains[0]",
@@ -296,6 +296,17 @@ Test(kong_trust, every_message)
         close_setup();
         open_setup();
     }
+}
+
+/* Written in two ways, so that Kong's ids differ. */
+Test(kong_trust, one_kid_in_a_set)
+{
+    cr_assert_not(read_text("keys: [{kid: a, set: s, pem: {public_key: \"" TEST_PUBLIC_EC "\"}}]\n"
+                            "key_sets: [{name: s, keys: [{kid: a, pem: {public_key: \"" TEST_PUBLIC_EC
+                            "\"}}]}]"));
+    cr_assert_eq(setup.report.count, 1);
+    cr_assert(config_setup_reported(&setup, 3, "key_sets[0].keys[0].kid",
+                                    "uniqueness violation: 'keys' entity with kid, set set to"));
 }
 
 Test(kong_trust, expired_certificate)

@@ -362,4 +362,5 @@ Test(kong_upstream, flat_target_errors)
                                     "invalid reference 'upstream: b' (no such entry in 'upstreams')"));
     cr_assert(config_setup_reported(&setup, 7, "targets[3].id",
                                     "uniqueness violation: 'targets' entity with primary key set to"));
+    cr_assert_eq(setup.report.count, 3);
 }

@@ -1,83 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/app/command_load.h"
-#include "core/app/explain_request.h"
+#include "core/app/explanation.h"
 
 #include "core/base/path.h"
-#include "net/proxy/chain.h"
-#include "net/proxy/router.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 enum { CANDIDATES_SHOWN = 20 };
 
-/* What is needed to look at one request; `arena` holds all of it. */
-struct explanation {
-    struct arena arena;
-    const struct loaded *loaded;
-    struct explain_request request;
-    struct regex_scratch scratch;
-    struct router router;
-    struct router_request question;
-    struct router_match match;
-    bool matched;
-};
-
-static const char *scheme_of(int protocol)
-{
-    switch ((enum protocol)protocol) {
-    case PROTOCOL_HTTP: return "http";
-    case PROTOCOL_HTTPS: return "https";
-    case PROTOCOL_GRPC: return "grpc";
-    case PROTOCOL_GRPCS: return "grpcs";
-    case PROTOCOL_TCP: return "tcp";
-    case PROTOCOL_TLS: return "tls";
-    case PROTOCOL_UDP: return "udp";
-    case PROTOCOL_TLS_PASSTHROUGH: return "tls_passthrough";
-    }
-    return "?";
-}
-
-static struct slice name_of(const struct entity *entity)
-{
-    return entity->name.size ? entity->name : slice_of(entity->id);
-}
-
 /* --- the route ------------------------------------------------------------------------------------------ */
+
+static bool print_candidate(struct explanation *it, const struct router_candidate *candidate, bool wins)
+{
+    const struct match_rule *rule = candidate->rule;
+    struct slice parts = rule->dialect->explain_priority(rule, &it->arena);
+    printf("%s %-28.*s %.*s%s%.*s\n   %-28s priority %016" PRIx64 ": %.*s%s\n", wins ? "->" : "  ",
+           SLICE_FORMAT(explanation_name(&rule->route->entity)), SLICE_FORMAT(candidate->reason),
+           rule->path.text.data ? "  path " : "", SLICE_FORMAT(rule->path.text), "", rule->priority,
+           SLICE_FORMAT(parts),
+           candidate->scanned ? "; asked of every request, no host or path files it" : "");
+    return parts.data != NULL;
+}
 
 static bool print_candidates(struct explanation *it)
 {
-    struct router_candidate *list;
-    uint32_t count = router_explain(&it->router, &it->question, &list), left_out = 0;
-    if (count == UINT32_MAX)
-        return false;
+    uint32_t left_out = 0;
     bool won = false;
     printf("routes, best first\n");
-    for (uint32_t i = 0; i < count; i++) {
-        if (i >= CANDIDATES_SHOWN && !list[i].matched) {
-            left_out++;
-            continue;
-        }
-        struct slice name = name_of(&list[i].rule->route->entity);
-        bool wins = list[i].matched && !won;
+    for (uint32_t i = 0; i < it->candidate_count; i++) {
+        const struct router_candidate *candidate = &it->candidates[i];
+        bool wins = candidate->matched && !won;
         won = won || wins;
-        printf("%s %-28.*s priority %016" PRIx64 "  %.*s%s%.*s\n", wins ? "->" : "  ", SLICE_FORMAT(name),
-               list[i].rule->priority, SLICE_FORMAT(list[i].reason),
-               list[i].rule->path.text.data ? "  path " : "", SLICE_FORMAT(list[i].rule->path.text));
+        if (i >= CANDIDATES_SHOWN && !candidate->matched)
+            left_out++;
+        else if (!print_candidate(it, candidate, wins))
+            return false;
     }
     if (left_out)
-        printf("   ... and %u more that do not match\n", left_out);
+        printf("   ... and %u more that do not match (--json shows all)\n", left_out);
     return true;
 }
 
 static void print_route(const struct explanation *it)
 {
     const struct route *route = it->match.route;
-    printf("\nroute   %.*s", SLICE_FORMAT(name_of(&route->entity)));
+    printf("\nroute   %.*s", SLICE_FORMAT(explanation_name(&route->entity)));
     if (it->match.prefix.size)
         printf(", matched %.*s", SLICE_FORMAT(it->match.prefix));
     if (route->service)
-        printf("\nservice %.*s\n", SLICE_FORMAT(name_of(&route->service->entity)));
+        printf("\nservice %.*s\n", SLICE_FORMAT(explanation_name(&route->service->entity)));
     else
         printf("\nservice none\n");
 }
@@ -98,7 +70,7 @@ static void print_scope(const struct plugin_instance *instance)
     for (size_t i = 0; i < COUNT_OF(scopes); i++) {
         if (scopes[i].entity == NULL)
             continue;
-        printf("%s %s %.*s", separator, scopes[i].kind, SLICE_FORMAT(name_of(scopes[i].entity)));
+        printf("%s %s %.*s", separator, scopes[i].kind, SLICE_FORMAT(explanation_name(scopes[i].entity)));
         separator = " and";
     }
     if (separator[1] == 'o')
@@ -123,11 +95,7 @@ static void print_slot(const struct chain_slot *slot)
 
 static bool print_plugins(struct explanation *it)
 {
-    struct chain_source source;
-    const struct route *route = it->matched ? it->match.route : NULL;
-    if (!chain_source_init(&source, &it->arena, it->loaded->model, plugin_registry))
-        return false;
-    const struct chain *chain = chain_build(&source, route, route ? route->service : NULL);
+    const struct chain *chain = explanation_chain(it);
     if (chain == NULL)
         return false;
     printf("\nplugins, in the order in which they run\n");
@@ -140,44 +108,20 @@ static bool print_plugins(struct explanation *it)
 
 /* --- upstream ------------------------------------------------------------------------------------------- */
 
-static struct slice authority_of(struct arena *arena, const struct service *service)
-{
-    bool is_default = (service->protocol == PROTOCOL_HTTP && service->port == 80) ||
-                      (service->protocol == PROTOCOL_HTTPS && service->port == 443);
-    bool bare_v6 = memchr(service->host.data, ':', service->host.size) && service->host.data[0] != '[';
-    struct slice host = arena_format(arena, bare_v6 ? "[%.*s]" : "%.*s", SLICE_FORMAT(service->host));
-    if (is_default)
-        return host;
-    return arena_format(arena, "%.*s:%" PRId64, SLICE_FORMAT(host), service->port);
-}
-
 static bool print_upstream(struct explanation *it)
 {
-    const struct route *route = it->match.route;
-    const struct service *service = route->service;
-    const struct message *message = &it->request.message;
-    struct path_join join = { .base = service->path,
-                              .path = it->question.path,
-                              .prefix = it->match.prefix,
-                              .strip = route->strip_path,
-                              .style = (enum path_join_style)route->path_handling };
-    struct slice path, authority = authority_of(&it->arena, service);
-    if (path_join_upstream(&it->arena, &join, &path) != ERROR_OK ||
-        path_escape(&it->arena, path, &path) != ERROR_OK || authority.data == NULL)
+    struct explained_upstream upstream;
+    if (!explanation_upstream(it, &upstream))
         return false;
-    struct slice host = route->preserve_host ? message_find(message, HEADER_HOST) : authority;
-    printf("\nupstream\n  URL   %s://%.*s%.*s%s%.*s\n  Host  %.*s%s\n", scheme_of(service->protocol),
-           SLICE_FORMAT(authority), SLICE_FORMAT(path), it->request.query.data ? "?" : "",
-           SLICE_FORMAT(it->request.query), SLICE_FORMAT(host),
-           route->preserve_host ? " (preserve_host: the client's)" : "");
+    printf("\nupstream\n  URL   %.*s\n  Host  %.*s%s\n", SLICE_FORMAT(upstream.url),
+           SLICE_FORMAT(upstream.host),
+           it->match.route->preserve_host ? " (preserve_host: the client's)" : "");
     return true;
 }
 
 static bool print_outcome(struct explanation *it)
 {
-    uint64_t protocols = it->match.route->protocols;
-    if (!(protocols & PROTOCOL_BIT(PROTOCOL_HTTP)) && (protocols & PROTOCOL_BIT(PROTOCOL_HTTPS)) &&
-        !it->request.tls) {
+    if (explanation_asks_for_https(it)) {
         printf("\nanswer  %d: the route is for https only, no upstream is asked\n",
                (int)it->match.route->https_redirect_status_code);
         return true;
@@ -199,26 +143,14 @@ static bool open_router(struct explanation *it)
     return router_build(&it->router, &it->arena, &source) == ERROR_OK;
 }
 
-/* False: out of memory. */
-static bool explain(struct explanation *it)
+static bool print_text(struct explanation *it)
 {
-    const struct explain_request *request = &it->request;
-    it->question = (struct router_request){ .method = request->message.method,
-                                            .host = message_find(&request->message, HEADER_HOST),
-                                            .sni = request->sni,
-                                            .port = request->port,
-                                            .tls = request->tls,
-                                            .message = &request->message,
-                                            .scratch = &it->scratch,
-                                            .arena = &it->arena };
-    enum error error = path_normalise(&it->arena, request->path, &it->question.path);
-    if (error == ERROR_INVALID) {
+    if (it->invalid) {
         printf("no route is asked: the path is invalid, the answer is 400\n");
         return true;
     }
-    if (error != ERROR_OK || !print_candidates(it))
+    if (!print_candidates(it))
         return false;
-    it->matched = router_match(&it->router, &it->question, &it->match);
     if (it->matched) {
         print_route(it);
         return print_outcome(it);
@@ -227,10 +159,39 @@ static bool explain(struct explanation *it)
     return print_plugins(it);
 }
 
+/* False: out of memory. */
+static bool explain(struct explanation *it)
+{
+    const struct explain_request *request = &it->request;
+    it->question = (struct router_request){ .method = request->message.method,
+                                            .host = message_find(&request->message, HEADER_HOST),
+                                            .query = request->query,
+                                            .sni = request->sni,
+                                            .port = request->port,
+                                            .tls = request->tls,
+                                            .message = &request->message,
+                                            .scratch = &it->scratch,
+                                            .arena = &it->arena };
+    enum error error = path_normalise(&it->arena, request->path, &it->question.path);
+    it->invalid = error == ERROR_INVALID;
+    if (error == ERROR_OK) {
+        it->candidate_count = router_explain(&it->router, &it->question, &it->candidates);
+        it->matched = router_match(&it->router, &it->question, &it->match);
+    }
+    if ((error != ERROR_OK && !it->invalid) || it->candidate_count == UINT32_MAX)
+        return false;
+    return request->json ? explanation_print_json(it) : print_text(it);
+}
+
 static int explain_loaded(struct explanation *it)
 {
     if (regex_scratch_init(&it->scratch) != ERROR_OK)
         return COMMAND_EXIT_FAILED;
+    const struct settings *settings = &it->loaded->settings;
+    struct regex_limits limits = { (uint32_t)settings->regex_match_limit,
+                                   (uint32_t)settings->regex_depth_limit,
+                                   (uint32_t)(settings->regex_heap_bytes / 1024) };
+    regex_scratch_limit(&it->scratch, &limits);
     bool done = open_router(it) && explain(it);
     regex_scratch_deinit(&it->scratch);
     if (!done)
@@ -247,9 +208,10 @@ int command_explain(const struct command_options *options)
     const char *reason =
         explain_request_read(&it.request, &it.arena, options->arguments, options->argument_count);
     if (reason) {
-        fprintf(stderr,
-                "sluice explain: %s\nusage: sluice explain METHOD URL [-H 'Name: value']... -c PATH\n",
-                reason);
+        fprintf(
+            stderr,
+            "sluice explain: %s\nusage: sluice explain METHOD URL [-H 'Name: value']... [--json] -c PATH\n",
+            reason);
         arena_deinit(&it.arena);
         return COMMAND_EXIT_USAGE;
     }

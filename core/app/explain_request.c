@@ -20,7 +20,7 @@ struct url {
 struct words {
     const char *method, *url;
     struct slice headers; /* their lines, each with CRLF */
-    bool has_host;
+    bool has_host, json;
 };
 
 static const char *read_url(struct explain_request *request, struct url *url, struct slice text)
@@ -85,6 +85,8 @@ static const char *read_words(struct words *words, struct arena *arena, const ch
     for (int i = 0; i < count && reason == NULL; i++) {
         if (strcmp(arguments[i], "-H") == 0)
             reason = ++i < count ? add_header(words, arena, arguments[i]) : "a header is missing after -H";
+        else if (strcmp(arguments[i], "--json") == 0)
+            words->json = true;
         else if (arguments[i][0] == '-')
             reason = arena_format(arena, "unknown option %s", arguments[i]).data;
         else if (words->method == NULL)
@@ -122,6 +124,7 @@ const char *explain_request_read(struct explain_request *request, struct arena *
     const char *reason = read_words(&words, arena, arguments, count);
     if (reason == NULL)
         reason = read_url(request, &url, slice_of(words.url));
+    request->json = words.json;
     if (reason == NULL)
         reason = read_authority(request, url.authority);
     if (reason)

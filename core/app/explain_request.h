@@ -12,8 +12,9 @@ struct explain_request {
     struct slice sni; /* absent without https, and for addresses */
     uint16_t port; /* the URL's, or its scheme's */
     bool tls;
+    bool json; /* how the answer is wanted */
 };
 
-/* METHOD URL [-H 'Name: value']... NULL, or what is wrong with them (valid as long as the arena). */
+/* METHOD URL [-H 'Name: value']... [--json] NULL, or what is wrong with them (valid as long as the arena). */
 const char *explain_request_read(struct explain_request *request, struct arena *arena,
                                  const char *const *arguments, int count);

@@ -22,7 +22,7 @@ static const char usage[] =
     "  demo                  serve a built-in demonstration\n"
     "  check                 validate everything, print every error\n"
     "  check --json [--flatten]   the same as Kong's POST /config answers\n"
-    "  explain METHOD URL [-H 'Name: value']...   which route matches, and why\n"
+    "  explain METHOD URL [-H 'Name: value']... [--json]   which route matches, and why\n"
     "  schema [NAME]         the reference of the settings, an entity or a plugin\n"
     "  reload | stop | status   talk to a running gateway (--pid FILE or the setting pid_file)\n"
     "  version               this build, its libraries and what the kernel offers\n";

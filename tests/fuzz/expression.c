@@ -2,6 +2,7 @@
 /* Any text as an expression: it is refused at a place within it, or it can be filed and asked, and the index
  * finds what the rule itself says. */
 #include "config/kong/expression.h"
+#include "config/model.h"
 #include "core/base/hash.h"
 #include "net/proxy/router.h"
 

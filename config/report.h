@@ -71,8 +71,8 @@ struct report_step {
     uint32_t index;
 };
 
-/* Takes a path apart, in place: the steps point into it. Names stand between dots; one that holds any of . [ ] "
- * stands as ["name"], with \ before " and \. Returns the number of steps, at most `room`. */
+/* Takes a path apart, in place: the steps point into it. Names stand between dots; one that holds any of
+ * . [ ] " stands as ["name"], with \ before " and \. Returns the number of steps, at most `room`. */
 size_t report_split(char *path, struct report_step *steps, size_t room);
 
 /* Whether a name must be written as ["name"]. */

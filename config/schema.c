@@ -230,7 +230,8 @@ static bool read_single(const struct reading *reading, const struct node *node, 
     return read_text(reading, node, &out->items[0]);
 }
 
-/* The names are what `check` is for; the values are any texts. As in Kong a bad name is an error of the map. */
+/* The names are what `check` is for; the values are any texts. A bad name is an error of the map, as in
+ * Kong. */
 static bool read_map_entry(const struct reading *reading, const struct node_entry *entry,
                            struct schema_map_entry *out)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Groups of consumers, and who is in them: as Kong exports it (consumer_group_consumers) and as decK writes it
- * (groups of a consumer, consumers of a group). */
+/* Groups of consumers, and who is in them: as Kong exports it (consumer_group_consumers) and as decK writes
+ * it (groups of a consumer, consumers of a group). */
 #include "config/kong/index.h"
 
 struct kong_group {

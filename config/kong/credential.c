@@ -76,7 +76,7 @@ static void add_to_model(struct kong_reader *reader, const struct credential_kin
         kong_fail_memory(reader);
 }
 
-/* As in Kong: the collection, any workspace, and the key, behind its consumer where others may have it too. */
+/* As in Kong: the collection, any workspace, and the key, behind its consumer where others may have it. */
 static struct slice id_key(struct kong_reader *reader, const struct kong_owned *one, struct slice given)
 {
     const struct credential *credential = one->credential;

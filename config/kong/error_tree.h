@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Kong's POST /config says of a configuration that it refuses, made from a report: the tree of messages in
- * the shape of the input, or a list of the entities that hold errors. Control thread; the caller owns the
+/* What Kong's POST /config says of a configuration that it refuses, made from a report: the tree of messages
+ * in the shape of the input, or a list of the entities that hold errors. Control thread; the caller owns the
  * values. Memory that runs out shows as a missing part, or as NULL for the whole. */
 #pragma once
 

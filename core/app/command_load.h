@@ -10,8 +10,8 @@
  * config_unload is due in both cases. */
 bool command_load(const struct command_options *options, struct loaded *loaded) MUST_CHECK;
 
-/* The same without printing: everything goes into `report`, and with `texts` (or NULL) the documents stay there
- * and any mapping without a mark is taken for Kong's. */
+/* The same without printing: everything goes into `report`, and with `texts` (or NULL) the documents stay
+ * there and any mapping without a mark is taken for Kong's. */
 struct command_loading {
     struct report *report;
     struct config_texts *texts;

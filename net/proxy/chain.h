@@ -52,6 +52,6 @@ bool chain_source_init(struct chain_source *source, struct arena *arena, const s
 const struct chain *chain_build(struct chain_source *source, const struct route *route,
                                 const struct service *service) MUST_CHECK;
 
-/* The configuration of a slot for that consumer (may be NULL): the most specific one; of several groups that are
- * equally specific the first by name decides. NULL: the plugin does not run. */
+/* The configuration of a slot for that consumer (may be NULL): the most specific one; of several groups that
+ * are equally specific the first by name decides. NULL: the plugin does not run. */
 const struct plugin_instance *chain_instance(const struct chain_slot *slot, const struct consumer *consumer);

@@ -115,9 +115,9 @@ static const struct {
     { "plugins: [{name: guard, config: {stricd: 1}}]",
       "{\"plugins\":[{\"config\":{\"stricd\":\"unknown field\"}}]}", NULL },
     { "consumers: [{username: a}, {username: a, tags: ['/']}]",
-      "{\"consumers\":[null,{\"@entity\":[\"uniqueness violation: 'consumers' entity with username set to 'a' "
-      "already declared\"],\"tags\":[\"invalid tag '/': expected printable ascii (except `,` and `/`) or valid "
-      "utf-8 sequences\"]}]}",
+      "{\"consumers\":[null,{\"@entity\":[\"uniqueness violation: 'consumers' entity with username set to "
+      "'a' already declared\"],\"tags\":[\"invalid tag '/': expected printable ascii (except `,` and `/`) or "
+      "valid utf-8 sequences\"]}]}",
       NULL },
     { "routes: [{name: r, paths: [/], service: {id: 11111111-2222-4333-8444-555555555555, name: x}}]",
       "{\"routes\":{\"r\":[\"invalid reference 'service: {\\\"id\\\":\\\"11111111-2222-4333-8444-555555555555"

@@ -168,7 +168,7 @@ Test(chain, each_consumer_has_its_own)
     cr_assert_eq(chain_instance(&chain->slots[0], NULL), global);
 }
 
-/* Of groups that are equally specific the first by name, however they are declared; a more specific one wins. */
+/* Of groups that are equally specific the first by name, in any order; a more specific one wins. */
 Test(chain, a_consumer_in_several_groups)
 {
     struct plugin_instance *later = add(&middle, SCOPE_GROUP);

@@ -2,8 +2,8 @@
 /* The three sources of settings. */
 #include "config/settings_apply.h"
 
+#include "config/bundled.h"
 #include "config/settings_rows.h"
-#include "config/vault.h"
 
 static void report(const struct setting *setting, enum report_kind kind, const char *reason)
 {
@@ -46,8 +46,8 @@ static const struct field *find_row(struct slice key)
 /* Unlike in an entity a secret that is not found is an error here: nothing would start with it. */
 static bool dereference(struct settings *settings, const struct setting *setting, struct slice *value)
 {
-    const struct vaults vaults = { .env_prefix = settings->vault_env_prefix,
-                                   .file_path = settings->vault_file_path };
+    struct vaults vaults = { .count = 0 };
+    bundled_vaults(settings, &vaults);
     *value = setting->value;
     if (!vault_is_reference(slice_trim(setting->value)))
         return true;
@@ -76,7 +76,7 @@ static bool apply(struct settings *settings, const struct setting *setting)
 
 bool settings_is_turn(struct slice key, enum settings_turn turn)
 {
-    return slice_starts_with(key, SLICE("vault_")) == (turn == SETTINGS_VAULTS);
+    return slice_starts_with(key, SLICE("vault")) == (turn == SETTINGS_VAULTS);
 }
 
 bool settings_apply_text(struct settings *settings, struct slice key, struct slice value, const char *origin,
@@ -291,11 +291,11 @@ static void apply_variable(struct settings *settings, struct slice variable,
         apply(settings, &setting);
 }
 
-static void apply_variables(struct settings *settings, const struct environment *environment)
+static void apply_variables(struct settings *settings, const struct environment *environment,
+                            enum settings_turn turn)
 {
-    for (int turn = SETTINGS_VAULTS; turn <= SETTINGS_OTHERS; turn++)
-        for (const char *const *variable = environment->variables; *variable; variable++)
-            apply_variable(settings, slice_of(*variable), environment, (enum settings_turn)turn);
+    for (const char *const *variable = environment->variables; *variable; variable++)
+        apply_variable(settings, slice_of(*variable), environment, turn);
 }
 
 bool settings_apply_environment(struct settings *settings, const char *const *environment,
@@ -304,7 +304,9 @@ bool settings_apply_environment(struct settings *settings, const char *const *en
     uint32_t before = report->error_count;
     const struct environment kong = { environment, SLICE("KONG_"), report };
     const struct environment own = { environment, SLICE("SLUICE_"), report };
-    apply_variables(settings, &kong);
-    apply_variables(settings, &own);
+    for (int turn = SETTINGS_VAULTS; turn <= SETTINGS_OTHERS; turn++) {
+        apply_variables(settings, &kong, (enum settings_turn)turn);
+        apply_variables(settings, &own, (enum settings_turn)turn);
+    }
     return report->error_count == before;
 }

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct config_setup setup;
 static struct settings settings;
@@ -209,6 +210,22 @@ Test(settings_kong, references)
     cr_assert_eq(setup.report.error_count, 1);
     cr_assert(
         config_setup_reported(&setup, 0, "redis_host", "failed to dereference '{vault://env/not-there}'"));
+}
+
+/* Whichever stands first, and whoever says where secrets are. */
+Test(settings_kong, references_into_a_file)
+{
+    char file[] = "/tmp/sluice-settings-XXXXXX", path[128];
+    int descriptor = mkstemp(file);
+    cr_assert(descriptor >= 0 && write(descriptor, "level: info\n", 12) == 12 && close(descriptor) == 0);
+    snprintf(path, sizeof(path), "SLUICE_VAULT_FILE_PATH=%s", file);
+    const char *const environment[] = { "KONG_LOG_LEVEL={vault://file/level}", path, NULL };
+    bool good = settings_apply_environment(&settings, environment, &setup.report);
+    const char *const off[] = { "KONG_LOG_LEVEL={vault://file/level}", "KONG_VAULTS=env", NULL };
+    bool refused = !settings_apply_environment(&settings, off, &setup.report);
+    unlink(file);
+    cr_assert(good && refused && settings.log_level == SETTINGS_LOG_INFO);
+    cr_assert(config_setup_reported(&setup, 0, "log_level", "could not find vault"));
 }
 
 static size_t count_plugins(const char *list)

@@ -115,7 +115,7 @@ static const struct field fields[] = {
     { "slow_start", FIELD_DURATION, AT(upstream.slow_start_ms), .max = 86400000, .fallback = "0",
       .help = "seconds in which a new or recovered target's weight grows; 0: off" },
     { "circuit_breaker", FIELD_RECORD, AT(circuit), .record = &circuit_schema,
-      .help = "limits of one shard; without it there are none, and 0 is none" },
+      .help = "limits, shared out to the shards; without it there are none, and 0 is none" },
     { "outlier_detection", FIELD_RECORD, AT(outlier), .record = &outlier_schema,
       .help = "without it no target is ejected" },
     KONG_COMMON_FIELDS(struct kong_upstream, upstream.entity),

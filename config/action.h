@@ -67,8 +67,8 @@ struct backend {
 enum redirect_authority {
     /* `host`, else the client's without its port; then `port`, unless it is the scheme's own (Gateway API) */
     REDIRECT_AUTHORITY_PARTS,
-    /* `host` as it is written, else the client's Host field as it is, of which :80 goes when the scheme becomes
-     * https and :443 when it becomes http (Envoy) */
+    /* `host` as it is written, else the client's Host field as it is, of which :80 goes when the scheme
+     * becomes https and :443 when it becomes http (Envoy) */
     REDIRECT_AUTHORITY_TEXT
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/client.h"
 
+#include "net/proxy/exchange_events.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/answer.h"
 #include "net/proxy/client.h"
+#include "net/proxy/exchange_events.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/origin.h"
 

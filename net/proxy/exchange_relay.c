@@ -3,6 +3,7 @@
 #include "net/proxy/action.h"
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/client.h"
+#include "net/proxy/exchange_events.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/forward.h"
 #include "net/proxy/origin.h"

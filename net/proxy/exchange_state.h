@@ -130,27 +130,8 @@ struct exchange *exchange_open(struct proxy *proxy, struct client *client);
 /* Walks on from the current step until it has to wait or is done; legal from any event. */
 void exchange_run(struct exchange *exchange);
 
-/* From the client: a part of the body (takes the reference), its end, and its vanishing. */
-void exchange_request_body(struct exchange *exchange, struct chunk chunk);
-void exchange_request_end(struct exchange *exchange);
-void exchange_client_gone(struct exchange *exchange);
-void exchange_client_writable(struct exchange *exchange);
-
 /* Is more of the body here than a plugin allows? */
 static inline bool exchange_body_is_too_long(const struct exchange *exchange)
 {
     return exchange->body_limit_message.data && exchange->body_bytes > exchange->body_limit_bytes;
 }
-
-/* The client's message turned out to be bad: answers with `status` when nothing was sent yet. */
-void exchange_refuse(struct exchange *exchange, int status, struct slice message);
-
-/* From the upstream: connected or not; a head (final or 1xx) in exchange->response; a part of the body
- * (takes the reference); the end with its trailers; failure before that. */
-void exchange_origin_opened(struct exchange *exchange, enum error error);
-void exchange_response_head(struct exchange *exchange);
-void exchange_response_interim(struct exchange *exchange);
-void exchange_response_body(struct exchange *exchange, struct chunk chunk);
-void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count);
-void exchange_origin_failed(struct exchange *exchange, enum error error);
-void exchange_origin_writable(struct exchange *exchange);

@@ -4,6 +4,7 @@
 #include "net/proxy/answer.h"
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/balancer_key.h"
+#include "net/proxy/exchange_events.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/origin.h"
 

@@ -2,6 +2,7 @@
 #include "net/proxy/origin.h"
 
 #include "net/proxy/balancer_circuit.h"
+#include "net/proxy/exchange_events.h"
 
 #include <stdlib.h>
 

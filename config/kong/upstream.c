@@ -111,7 +111,7 @@ static const struct field fields[] = {
     { "host_header", FIELD_STRING, AT(upstream.host_header), .check = check_host_header,
       .help = "HOST[:PORT] sent instead of the target's name" },
     { "use_srv_name", FIELD_BOOLEAN, AT(upstream.use_srv_name), .fallback = "false",
-      .help = "true is not supported yet" },
+      .help = "the Host sent is the name in the SRV record" },
     { "slow_start", FIELD_DURATION, AT(upstream.slow_start_ms), .max = 86400000, .fallback = "0",
       .help = "seconds in which a new or recovered target's weight grows; 0: off" },
     { "circuit_breaker", FIELD_RECORD, AT(circuit), .record = &circuit_schema,
@@ -229,8 +229,6 @@ static void check_additions(const struct kong_entry *entry, const struct kong_up
     if (balance == BALANCE_STICKY && wide->sticky_cookie.data == NULL &&
         !kong_is_given(entry->node, "sticky_sessions_cookie"))
         refuse_given(entry, "algorithm", "sticky_sessions_cookie", "required field missing");
-    if (wide->upstream.use_srv_name)
-        schema_error(entry->place, entry->node, "use_srv_name", "true: not supported yet");
 }
 
 static struct hash_key hash_key(int input, struct slice header, struct slice cookie, struct slice query_arg,

@@ -50,13 +50,19 @@ static uint32_t tidy(struct dns_endpoint *endpoints, uint32_t count)
     return kept;
 }
 
+static bool is_same_host(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 static bool are_equal(const struct dns_name *name, const struct dns_endpoint *endpoints, uint32_t count)
 {
     if (name->count != count)
         return false;
     for (uint32_t i = 0; i < count; i++)
         if (compare_endpoints(&name->endpoints[i], &endpoints[i]) != 0 ||
-            name->endpoints[i].weight != endpoints[i].weight)
+            name->endpoints[i].weight != endpoints[i].weight ||
+            !is_same_host(name->endpoints[i].host, endpoints[i].host))
             return false;
     return true;
 }
@@ -190,31 +196,51 @@ static void set_port(struct address *address, uint16_t port)
         address->v4.sin_port = htons(port);
 }
 
+/* What parts come to, and the memory their endpoints need: these, and the hosts' names behind them. */
+struct parts_sum {
+    uint32_t count, scale;
+    size_t text_bytes;
+};
+
+static struct parts_sum add_up(const struct dns_parts *parts)
+{
+    struct parts_sum sum = { .scale = 1 };
+    for (uint32_t i = 0; i < parts->count; i++) {
+        const struct dns_name *host = parts->items[i].watch.name;
+        sum.count += host->count;
+        sum.scale = host->count > 1 ? SHARES : sum.scale;
+        sum.text_bytes += strlen(host->text) + 1;
+    }
+    return sum;
+}
+
 /* A host's addresses share its weight; to be able to, everything becomes SHARES times as heavy. */
 static void refresh_parts(struct dns_name *name, enum dns_state state)
 {
     const struct dns_parts *parts = name->parts;
-    uint32_t total = 0, count = 0, scale = 1;
-    for (uint32_t i = 0; i < parts->count; i++) {
-        const struct dns_name *host = parts->items[i].watch.name;
-        total += host ? host->count : 0;
-        scale = host && host->count > 1 ? SHARES : scale;
-    }
-    struct dns_endpoint *endpoints = total ? calloc(total, sizeof(*endpoints)) : NULL;
+    struct parts_sum sum = add_up(parts);
+    uint32_t count = 0;
+    struct dns_endpoint *endpoints =
+        sum.count ? calloc(1, sum.count * sizeof(*endpoints) + sum.text_bytes) : NULL;
     if (endpoints == NULL) {
         fail(name, DNS_STATUS_FAILED);
         return;
     }
+    char *text = (char *)(endpoints + sum.count);
     for (uint32_t i = 0; i < parts->count; i++) {
         const struct dns_part *part = &parts->items[i];
         const struct dns_name *host = part->watch.name;
-        for (uint32_t j = 0; host && j < host->count; j++) {
+        size_t size = strlen(host->text) + 1;
+        memcpy(text, host->text, size);
+        for (uint32_t j = 0; j < host->count; j++) {
             struct dns_endpoint *endpoint = &endpoints[count++];
-            uint32_t share = part->weight * scale / host->count;
+            uint32_t share = part->weight * sum.scale / host->count;
             endpoint->address = host->endpoints[j].address;
             endpoint->weight = share ? share : 1;
+            endpoint->host = text;
             set_port(&endpoint->address, part->port);
         }
+        text += size;
     }
     take_endpoints(name, endpoints, tidy(endpoints, count), state);
 }

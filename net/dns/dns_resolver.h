@@ -21,6 +21,7 @@ struct dns_resolver_options {
 struct dns_endpoint {
     struct address address; /* port 0: whatever the one who asks has */
     uint32_t weight; /* 0: likewise; of SRV records at least 1 */
+    const char *host; /* the name in the SRV record; NULL: there was none */
 };
 
 enum dns_state {

@@ -156,17 +156,19 @@ static bool place_target(struct making *making, uint32_t index)
         return false;
     making->pending = making->pending || name->state == DNS_STATE_PENDING;
     making->unresolved = making->unresolved || name->count == 0;
+    bool named = watched->upstream && watched->upstream->use_srv_name;
     for (uint32_t i = 0; i < name->count; i++) {
         const struct dns_endpoint *endpoint = &name->endpoints[i];
-        uint32_t weight = entry.weight;
-        entry.address = endpoint->address;
-        if (address_port(&entry.address) == 0)
-            set_port(&entry.address, rules ? rules->port : 0);
-        if (weight > 0 && endpoint->weight > 0)
-            entry.weight = endpoint->weight;
-        if (!place(making, &entry))
+        struct roster_entry found = entry;
+        found.address = endpoint->address;
+        if (address_port(&found.address) == 0)
+            set_port(&found.address, rules ? rules->port : 0);
+        if (entry.weight > 0 && endpoint->weight > 0)
+            found.weight = endpoint->weight;
+        if (named && endpoint->host)
+            found.host = slice_of(endpoint->host);
+        if (!place(making, &found))
             return false;
-        entry.weight = weight;
     }
     return true;
 }

@@ -158,6 +158,12 @@ def test_services(t):
                 assert [kind for name, kind in server.asked if name == "web.test"] == ["SRV"]
         with t.case("dns_order"), start(service("web.test", 1), server, {"dns_order": "A"}) as gateway:
             assert who(gateway) == 503
+        for use, wanted in (False, "web.test"), (True, "h1.test"):
+            with t.case("use_srv_name: %s" % use):
+                a.take()
+                with start(upstream(("web.test:1", 100), use_srv_name=use), server) as gateway:
+                    net.wait_until(lambda: who(gateway) == "a", 8, "the first origin")
+                assert a.take()[0].get("Host") == "%s:%d" % (wanted, a.port)
 
 
 def test_a_name_appears(t):

@@ -230,7 +230,6 @@ static const struct {
     { "{name: a, host_header: 'a:b'}", "upstreams[0].host_header", "invalid hostname: a:b", 1 },
     { "{name: a, host_header: 'a:99999'}", "upstreams[0].host_header", "invalid port number", 1 },
     { "{name: a, use_srv_name: 1}", "upstreams[0].use_srv_name", "expected a boolean", 1 },
-    { "{name: a, use_srv_name: true}", "upstreams[0].use_srv_name", "not supported yet", 1 },
     { "{name: a, hash_on: header}", "upstreams[0].hash_on_header", "required field missing", 2 },
     { "{name: a, hash_on: header}", "upstreams[0]",
       "failed conditional validation given value of field 'hash_on'", 2 },

@@ -274,6 +274,8 @@ Test(dns_resolver, services_have_ports_and_weights)
     watch(&seen, "s.test");
     run();
     cr_expect_str_eq(list_of(&seen), "10.0.0.1:8001*1 2001:db8::2:8002*20");
+    cr_expect_str_eq(seen.watch.name->endpoints[0].host, "h1.test");
+    cr_expect_str_eq(seen.watch.name->endpoints[1].host, "h2.test");
     cr_expect_eq(seen.changes, 1, "told once, when all hosts are known");
     cr_expect_eq(resolver.pending_count, 0);
     dns_watch_end(&seen.watch);

@@ -7,7 +7,7 @@
 #include "config/match_range.h"
 #include "core/base/regex.h"
 
-struct model;
+struct match_rule;
 struct route;
 
 enum match_traffic { MATCH_HTTP, MATCH_STREAM };
@@ -114,8 +114,6 @@ struct match_path {
     bool fold_case; /* not of a regex; the text is lower case */
 };
 
-struct match_rule;
-
 /* Who made a rule, for people who ask. */
 struct match_dialect {
     const char *name;
@@ -142,15 +140,11 @@ struct match_rule {
     enum match_traffic traffic;
 };
 
-/* A new rule of the model, zeroed; NULL when memory is exhausted. */
-struct match_rule *match_rule_add(struct model *model) MUST_CHECK;
-
-/* Compiles a regex that lives as long as the arena. NULL: *error says ERROR_INVALID (with a reason of up to
- * REGEX_REASON_SIZE) or ERROR_MEMORY. */
+/* A regex that lives as long as the arena. NULL: *error is ERROR_INVALID, with a reason, or ERROR_MEMORY. */
 struct match_regex_request {
     struct slice pattern;
     enum regex_anchor anchor;
-    char *reason;
+    char *reason; /* REGEX_REASON_SIZE bytes */
     enum error *error;
 };
 const struct regex *match_regex(struct arena *arena, const struct match_regex_request *request) MUST_CHECK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The grammar: `||` binds weaker than `&&`, and only parentheses can be negated. What is judged by the types of
- * both sides has the words of Kong's own parser. */
+/* The grammar: `||` binds weaker than `&&`, and only parentheses can be negated. What is judged by the types
+ * of both sides has the words of Kong's own parser. */
 #include "config/kong/expression_parse.h"
 
 #include "core/base/check.h"

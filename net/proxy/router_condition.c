@@ -69,8 +69,8 @@ static void keep_captures(const struct regex *regex, const struct router_request
         captures[i] = regex_group(request->scratch, request->path, i);
 }
 
-/* What was matched counts from the beginning of the path, wherever it was found, as in Kong. `text`: the path,
- * or the path in lower case. */
+/* What was matched counts from the beginning of the path, wherever it was found, as in Kong. `text` is the
+ * path, perhaps in lower case. */
 static bool path_regex_matches(const struct regex *regex, struct slice text,
                                const struct router_subject *subject, struct router_match *match)
 {

@@ -251,7 +251,7 @@ Test(router_expressions, the_protocol_is_part_of_the_match)
     }
 }
 
-/* --- hostile input --------------------------------------------------------------------------------------- */
+/* --- hostile input -------------------------------------------------------------------------------------- */
 
 Test(router_expressions, overruns_are_bounded_and_counted)
 {
@@ -272,7 +272,7 @@ Test(router_expressions, overruns_are_bounded_and_counted)
     cr_assert_eq(scratch.overruns, 2 * ROUTER_OVERRUNS_MAX);
 }
 
-/* --- the index ------------------------------------------------------------------------------------------- */
+/* --- the index ------------------------------------------------------------------------------------------ */
 
 static uint32_t seed = 7;
 

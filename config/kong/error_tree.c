@@ -285,6 +285,25 @@ static bool place_dangling(struct placing *placing, json_t *filed)
     return add_to_list(of_kind, name.data, kong_error_text(placing->entry->reason));
 }
 
+/* Every element on the way is one of the document: a path that names others would make a tree of any size. */
+static bool fits(const struct placing *placing)
+{
+    if (placing->document < 0)
+        return false;
+    const struct node *node = placing->source->documents->items[placing->document];
+    for (size_t i = 0; i < placing->count; i++) {
+        const struct report_step *step = &placing->steps[i];
+        if (step->name) {
+            node = node_find(node, step->name);
+            continue;
+        }
+        if (node == NULL || node->kind != NODE_SEQUENCE || step->index >= node->count)
+            return false;
+        node = node->entries[step->index].value;
+    }
+    return true;
+}
+
 /* The elements of several documents are counted through. */
 static void count_through(struct placing *placing)
 {
@@ -299,15 +318,15 @@ static void place(struct placing *placing, json_t *filed)
     const struct report_entry *entry = placing->entry;
     bool good = false;
     placing->document = find_document(placing->source->documents, entry);
-    count_through(placing);
     if (placing->count == 0 && entry->shape != REPORT_RULE) {
         place_parsing(placing);
         return;
     }
-    if (placing->document < 0) {
+    if (!fits(placing)) {
         place_aside(placing);
         return;
     }
+    count_through(placing);
     switch (entry->shape) {
     case REPORT_FIELD: good = place_text(placing, placing->count); break;
     case REPORT_RULE: good = place_rule(placing); break;

@@ -2,6 +2,7 @@
 /* Nanoseconds per route match over the number of routes. Each request asks for another route, in an order
  * that caches cannot guess. Prints CSV: kind, routes, build_ms, ns_one (always the same route), ns_all. */
 #include "net/proxy/router.h"
+#include "config/kong/expression.h"
 #include "config/kong/match.h"
 #include "core/base/hash.h"
 
@@ -11,13 +12,13 @@
 
 enum { MATCHES = 2000000, REQUESTS = 1 << 17 };
 
-enum kind { KIND_PREFIX, KIND_HOST, KIND_REGEX };
+enum kind { KIND_PREFIX, KIND_HOST, KIND_REGEX, KIND_EXPRESSION };
 
-static const char *const kind_names[] = { "prefix", "host", "regex" };
+static const char *const kind_names[] = { "prefix", "host", "regex", "expression" };
 static const char *const path_formats[] = { "/api/v1/service-%u/items", "/",
-                                            "~/api/v1/service-%u/items/\\d+$" };
-static const char *const asked_formats[] = { "/api/v1/service-%u/items/7", "/x",
-                                             "/api/v1/service-%u/items/7" };
+                                            "~/api/v1/service-%u/items/\\d+$", "/" };
+static const char *const asked_formats[] = { "/api/v1/service-%u/items/7", "/x", "/api/v1/service-%u/items/7",
+                                             "/api/x" };
 
 struct fixture {
     struct arena arena;
@@ -45,11 +46,24 @@ static void *must(void *memory)
 
 static struct slice text_of(struct arena *arena, const char *format, uint32_t number)
 {
-    char text[80];
+    char text[128];
     snprintf(text, sizeof text, format, number);
     struct slice copy = arena_copy(arena, slice_of(text));
     CHECK(copy.data != NULL);
     return copy;
+}
+
+static const char expression_format[] =
+    "http.host == \"service-%u.test\" && http.path ^= \"/api/\" && http.method == \"GET\"";
+
+static void fill_expression(struct fixture *fixture, struct route *route, uint32_t number)
+{
+    struct kong_expression_error error;
+    route->paths = (struct slices){ NULL, 0 };
+    route->expression = text_of(&fixture->arena, expression_format, number);
+    struct kong_expression_source source = { route->expression, MATCH_HTTP, &fixture->arena };
+    route->condition = kong_expression_parse(&source, &error);
+    CHECK(route->condition != NULL);
 }
 
 static void fill_route(struct fixture *fixture, uint32_t number, enum kind kind)
@@ -60,6 +74,8 @@ static void fill_route(struct fixture *fixture, uint32_t number, enum kind kind)
     snprintf(route->entity.id, MODEL_ID_SIZE, "00000000-0000-4000-8000-%012u", number);
     texts[0] = text_of(&fixture->arena, path_formats[kind], number);
     route->paths = (struct slices){ texts, 1 };
+    if (kind == KIND_EXPRESSION)
+        fill_expression(fixture, route, number);
     if (kind != KIND_HOST)
         return;
     texts[1] = text_of(&fixture->arena, "service-%u.test", number);
@@ -136,6 +152,8 @@ int main(void)
         run(KIND_PREFIX, count);
     for (uint32_t count = 100; count <= 100000; count *= 10)
         run(KIND_HOST, count);
+    for (uint32_t count = 100; count <= 100000; count *= 10)
+        run(KIND_EXPRESSION, count);
     run(KIND_REGEX, 1000);
     return 0;
 }

@@ -19,6 +19,7 @@ RELOADS = int(os.environ.get("TEST_RELOADS", "200"))
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLACE = re.compile(r"kong\.yaml:\d+:\d+:")
 GROWTH_KIB = 8 * 1024
+REQUESTS_OF_CONNECTION = 5000  # fewer than keepalive_requests
 
 
 class Load:
@@ -33,12 +34,15 @@ class Load:
     def run(self, i):
         data = client.encode("GET", "/stable")
         try:
-            with self.gateway.connect() as c:
-                while not self.done.is_set():
-                    answer = c.exchange(data)
-                    if answer.status != 200 or answer.closing:
-                        raise AssertionError("%r" % answer)
-                    self.count[i] += 1
+            while not self.done.is_set():
+                with self.gateway.connect() as c:
+                    for _ in range(REQUESTS_OF_CONNECTION):
+                        answer = c.exchange(data)
+                        if answer.status != 200 or answer.closing:
+                            raise AssertionError("%r" % answer)
+                        self.count[i] += 1
+                        if self.done.is_set():
+                            break
         except (OSError, AssertionError) as e:
             self.failures.append("request %d of client %d: %r" % (self.count[i], i, e))
 

@@ -4,6 +4,7 @@
 #include "config/bundled.h"
 #include "config/files.h"
 #include "config/kong/kong.h"
+#include "config/kubernetes/kubernetes.h"
 #include "config/settings_conf.h"
 #include "core/crypto/digest.h"
 
@@ -19,7 +20,7 @@ struct loading {
     struct report *report;
     struct arena *arena; /* texts and nodes */
     unsigned cores;
-    struct documents kong;
+    struct documents kong, kubernetes;
     struct slice digests; /* of the Kong files, one behind the other */
 };
 
@@ -28,19 +29,18 @@ static void refuse(struct loading *loading, const struct node_position *position
     report_add(loading->report, REPORT_ERROR, position, "", "%s", reason);
 }
 
-static bool add_kong(struct loading *loading, struct node *document)
+static bool add(struct loading *loading, struct documents *documents, struct node *document)
 {
-    struct documents *kong = &loading->kong;
     /* Full at 0 and at each power of two: the array doubles. */
-    if ((kong->count & (kong->count - 1)) == 0) {
-        struct node **items = arena_array(loading->arena, kong->count * 2u + 1, sizeof(*items));
+    if ((documents->count & (documents->count - 1)) == 0) {
+        struct node **items = arena_array(loading->arena, documents->count * 2u + 1, sizeof(*items));
         if (items == NULL)
             return false;
-        if (kong->count)
-            memcpy(items, kong->items, kong->count * sizeof(*items));
-        kong->items = items;
+        if (documents->count)
+            memcpy(items, documents->items, documents->count * sizeof(*items));
+        documents->items = items;
     }
-    kong->items[kong->count++] = document;
+    documents->items[documents->count++] = document;
     return true;
 }
 
@@ -55,10 +55,6 @@ static const char *find_unsupported(const struct node *document)
     static const struct {
         const char *key, *prefix, *name;
     } rows[] = {
-        { "apiVersion", "getambassador.io/", "Emissary resources" },
-        { "apiVersion", "x.getambassador.io/", "Emissary resources" },
-        { "apiVersion", "gateway.networking.k8s.io/", "Gateway API resources" },
-        { "apiVersion", "", "Kubernetes resources" },
         { "AWSTemplateFormatVersion", "", "CloudFormation templates" },
         { "openapi", "", "OpenAPI definitions" },
         { "swagger", "", "OpenAPI definitions" },
@@ -86,21 +82,24 @@ static bool sort_document(struct loading *loading, struct node *document)
 {
     const char *unsupported = find_unsupported(document);
     if (kong_recognise(document))
-        return add_kong(loading, document);
+        return add(loading, &loading->kong, document);
     if (settings_recognise(document)) {
         settings_apply_node(&loading->loaded->settings, document, loading->cores, loading->report);
         return true;
     }
+    if (kubernetes_recognise(document))
+        return add(loading, &loading->kubernetes, document);
     if (unsupported) {
         report_add(loading->report, REPORT_ERROR, &document->position, "", "%s: not supported yet",
                    unsupported);
         return true;
     }
     if (resembles_kong(document) || loading->sources->dialect == CONFIG_KONG)
-        return add_kong(loading, document);
+        return add(loading, &loading->kong, document);
     refuse(loading, &document->position,
            document->kind == NODE_MAPPING
-               ? "expected a Kong configuration (with '_format_version') or settings (with 'sluice')"
+               ? "expected a Kong configuration (with '_format_version'), Kubernetes objects "
+                 "(with 'apiVersion') or settings (with 'sluice')"
                : "expected a record: a Kong configuration or settings");
     return true;
 }
@@ -185,7 +184,7 @@ static bool read_all(struct loading *loading)
     return good;
 }
 
-static bool build_model(struct loading *loading)
+static bool build_kong(struct loading *loading)
 {
     struct model *model = loading->loaded->model;
     struct slice digests = loading->digests;
@@ -198,7 +197,7 @@ static bool build_model(struct loading *loading)
         return false;
     bundled_vaults(settings, &model->vaults);
     model->kong_flavor = (enum router_flavor)settings->router_flavor;
-    bool complete = kong_read_all(&loading->kong, plugins, model, loading->report);
+    kong_read_all(&loading->kong, plugins, model, loading->report);
     if (digests.size < sizeof(model->hash))
         memcpy(model->hash, digests.data, digests.size);
     else {
@@ -207,7 +206,26 @@ static bool build_model(struct loading *loading)
             return false;
         memcpy(model->hash, hex, sizeof(model->hash));
     }
-    return !complete || model_link_upstreams(model);
+    return true;
+}
+
+static bool build_model(struct loading *loading)
+{
+    struct report *report = loading->report;
+    struct model *model = loading->loaded->model;
+    const struct settings *settings = &loading->loaded->settings;
+    uint32_t before = report->error_count;
+    struct kubernetes_sources sources = { .documents = &loading->kubernetes,
+                                          .plugins = loading->sources->plugins,
+                                          .namespace = settings->ambassador_namespace,
+                                          .ambassador_id = settings->ambassador_id,
+                                          .controller = settings->gateway_controller_name };
+    if (!build_kong(loading))
+        return false;
+    kubernetes_read_all(&sources, model, report);
+    if (loading->kong.count == 0 && loading->kubernetes.count)
+        model->style = ANSWER_STYLE_ENVOY;
+    return report->error_count != before || model_link_upstreams(model);
 }
 
 static unsigned usable_cores(void)

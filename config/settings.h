@@ -77,6 +77,7 @@ struct settings {
     struct slice store;
     struct slice database, declarative_config, declarative_config_string, vault_env_prefix, vault_file_path;
     struct slices admin_allowed_hosts, plugins, vaults;
+    struct slice ambassador_id, ambassador_namespace, gateway_controller_name;
     struct slice aws_lambda_endpoint, aws_default_api;
     struct slices aws_hosts;
 };

@@ -137,8 +137,11 @@ enum admission balancer_admit(struct exchange *exchange)
         return ADMITTED;
     if (!called && !list_is_empty(&balancer->pending))
         return wait_in_line(exchange);
-    if (endpoint->idle_count > 0 || balancer->connections < balancer->rules.circuit.connections)
+    if (endpoint->idle_count > 0 || balancer->connections < balancer->rules.circuit.connections) {
+        if (called)
+            exchange->wait->called = false; /* another try has to wait for its turn again */
         return ADMITTED;
+    }
     /* Another endpoint's idle connection has to go first. */
     for (uint32_t i = 0; balancer->idle_count > 0 && i < balancer->count; i++)
         if (origin_close_oldest(balancer->endpoints[i]))

@@ -202,8 +202,8 @@ def test_drain_answers_who_was_waiting(t):
             gateway.send_signal(signal.SIGCONT)
             for c in [kept] + waiting:
                 answer = c.read()
-                assert answer.status == 200 and answer.closing, answer
-                assert c.ended()
+                assert answer.status == 200, answer
+                assert c.ended(5)  # whether the answer said so, or came before the signal was noticed
                 c.close()
             assert idle.ended(5), "an idle connection stays open"
             gateway.wait_end()

@@ -20,7 +20,9 @@
     E(CANCELLED, "cancelled", 499)            \
     E(INVALID, "invalid value", 400)          \
     E(NOT_FOUND, "not found", 404)            \
-    E(UNSUPPORTED, "not supported", 501)
+    E(UNSUPPORTED, "not supported", 501)      \
+    E(TLS, "TLS failed", 502)                 \
+    E(TRUNCATED, "cut off by the peer", 502)
 
 enum error {
 #define E(name, text, status) ERROR_##name,

@@ -8,6 +8,7 @@
 #include "core/io/block.h"
 
 struct stream;
+struct stream_crypto; /* core/io/stream_crypto.h */
 
 /* What the owner of a stream is told; always from the shard's loop, never from inside a call to the
  * stream. */
@@ -18,6 +19,9 @@ struct stream_events {
     void (*writable)(struct stream *stream); /* the kernel has taken some of what was sent */
     void (*failed)(struct stream *stream, enum error error); /* dead both ways; the owner closes it */
     void (*closed)(struct stream *stream); /* the last event; the memory may be used again */
+    /* The last two only to who asked for an offload. */
+    void (*halted)(struct stream *stream); /* nothing more arrives: see `halt` */
+    void (*record)(struct stream *stream, uint8_t type, struct slice bytes); /* no data: a TLS alert, say */
 };
 
 struct stream_ops {
@@ -26,12 +30,23 @@ struct stream_ops {
     void (*resume)(struct stream *stream);
     void (*finish)(struct stream *stream); /* half-close: FIN after what is queued */
     void (*close)(struct stream *stream); /* drops what is queued; `closed` follows */
+
+    /* Where the kernel can protect records (kTLS); all of them or NULL. `protect_sending` and
+     * `protect_receiving` take effect at once, or fail and change nothing; the first is called with nothing
+     * queued, the second while halted with no part of a record outstanding. */
+    enum error (*protect_sending)(struct stream *stream, const struct stream_crypto *crypto);
+    enum error (*protect_receiving)(struct stream *stream, const struct stream_crypto *crypto);
+    void (*halt)(struct stream *stream); /* receive no more; what has come is delivered, then `halted` */
+    void (*receive_exactly)(struct stream *stream, uint32_t size_bytes); /* while halted, and stays so */
+    void (*unhalt)(struct stream *stream); /* receives again, unless it is paused */
+    void (*send_record)(struct stream *stream, uint8_t type, struct slice bytes); /* behind what is queued */
 };
 
 struct stream {
     const struct stream_ops *ops;
     const struct stream_events *events;
     struct shard *shard;
+    void *wrapper; /* of a stream that another one is carried by, who gets its events */
     uint64_t queued_bytes; /* given to send, not yet taken by the kernel */
     uint32_t queued_chunks;
     uint64_t received_bytes, sent_bytes;

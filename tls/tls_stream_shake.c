@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tls/tls_stream_parts.h"
+
+#include <stdlib.h>
+
+/* --- the ClientHello ------------------------------------------------------------------------------------ */
+
+/* Handshake bytes from the records that have come; the first message only. */
+struct gathered {
+    unsigned char *bytes;
+    size_t size, wanted; /* of the message; 0: not known yet */
+};
+
+static enum tls_alert note_wanted(struct gathered *hello)
+{
+    if (hello->wanted > 0 || hello->size < TLS_MESSAGE_HEADER_BYTES)
+        return TLS_ALERT_NONE;
+    if (hello->bytes[0] != 1)
+        return TLS_UNEXPECTED_MESSAGE;
+    hello->wanted =
+        TLS_MESSAGE_HEADER_BYTES + (size_t)(hello->bytes[1] << 16 | hello->bytes[2] << 8 | hello->bytes[3]);
+    return hello->wanted > TLS_HELLO_MAX ? TLS_DECODE_ERROR : TLS_ALERT_NONE;
+}
+
+/* Takes the headers of the records out, so that the message is contiguous in place; `all` is a copy. */
+static enum tls_alert gather(unsigned char *all, size_t size, struct gathered *hello)
+{
+    size_t offset = 0;
+    *hello = (struct gathered){ .bytes = all };
+    while (size - offset >= TLS_HEADER_BYTES) {
+        struct tls_header header;
+        enum tls_alert alert = tls_record_header(all + offset, TLS_EPOCH_HANDSHAKE, &header);
+        if (alert != TLS_ALERT_NONE)
+            return alert;
+        if (header.type != TLS_HANDSHAKE)
+            return TLS_UNEXPECTED_MESSAGE;
+        offset += TLS_HEADER_BYTES;
+        size_t body = header.size < size - offset ? header.size : size - offset;
+        memmove(all + hello->size, all + offset, body);
+        hello->size += body;
+        offset += body;
+        alert = note_wanted(hello);
+        if (alert != TLS_ALERT_NONE || (hello->wanted > 0 && hello->size >= hello->wanted))
+            return alert;
+    }
+    return hello->size > TLS_HELLO_MAX ? TLS_DECODE_ERROR : TLS_ALERT_NONE;
+}
+
+static bool open_shake(struct tls_stream *tls, const struct tls_hello *hello)
+{
+    struct tls_choice choice;
+    enum tls_alert alert = tls_server_choose(tls->server, hello, tls->loop->options.set, &choice);
+    if (alert != TLS_ALERT_NONE) {
+        tls_stream_fail(tls, ERROR_TLS, alert, tls_alert_text(alert));
+        return false;
+    }
+    tls->name = hello->name.data ? strndup(hello->name.data, hello->name.size) : NULL;
+    struct tls_shake_options options = { .side = TLS_SIDE_SERVER,
+                                         .ctx = choice.ctx,
+                                         .key = choice.key,
+                                         .trust = choice.trust,
+                                         .name = tls->name,
+                                         .protocol = choice.protocol,
+                                         .staple = choice.staple,
+                                         .tickets = choice.trust ? NULL : tls->loop->tickets,
+                                         .owner = tls,
+                                         .output = tls_stream_output };
+    tls->shake = hello->name.data && tls->name == NULL ? NULL : tls_shake_open(&options);
+    if (tls->shake == NULL)
+        tls_stream_fail(tls, ERROR_MEMORY, TLS_INTERNAL_ERROR, NULL);
+    return tls->shake != NULL;
+}
+
+static void copy_incoming(struct tls_stream *tls, unsigned char *out)
+{
+    for (uint32_t i = 0; i < tls->incoming.count; i++) {
+        struct slice bytes = chunk_slice(chunk_queue_at(&tls->incoming, i));
+        memcpy(out, bytes.data, bytes.size);
+        out += bytes.size;
+    }
+}
+
+/* False: more is needed, or it has failed. */
+static bool read_hello(struct tls_stream *tls)
+{
+    struct gathered gathered;
+    struct tls_hello hello;
+    size_t size = (size_t)tls->incoming.bytes;
+    unsigned char *all = size > 0 ? malloc(size) : NULL;
+    if (all == NULL)
+        return false;
+    copy_incoming(tls, all);
+    enum tls_alert alert = gather(all, size, &gathered);
+    bool whole = alert == TLS_ALERT_NONE && gathered.wanted > 0 && gathered.size >= gathered.wanted;
+    if (whole)
+        alert = tls_hello_read((struct slice){ (const char *)all, gathered.wanted }, &hello);
+    bool good = whole && alert == TLS_ALERT_NONE && open_shake(tls, &hello);
+    if (alert != TLS_ALERT_NONE)
+        tls_stream_fail(tls, ERROR_TLS, alert, "not a ClientHello that can be answered");
+    free(all);
+    if (good)
+        tls->phase = TLS_PHASE_SHAKE;
+    return good;
+}
+
+/* --- the rest of it ------------------------------------------------------------------------------------- */
+
+static bool open_as_client(struct tls_stream *tls)
+{
+    bool checks = tls_client_checks_name(tls->client);
+    struct tls_shake_options options = { .side = TLS_SIDE_CLIENT,
+                                         .ctx = tls_client_context(tls->client, tls->loop->options.set),
+                                         .key = tls_client_key(tls->client),
+                                         .trust = tls_client_trust(tls->client),
+                                         .name = tls->name,
+                                         .checked_name = checks ? tls->checked_name : NULL,
+                                         .protocols = tls_client_protocols(tls->client),
+                                         .owner = tls,
+                                         .output = tls_stream_output };
+    if (checks && tls->checked_name == NULL) {
+        tls_stream_fail(tls, ERROR_TLS, TLS_ALERT_NONE, "no name to check the certificate against");
+        return false;
+    }
+    tls->shake = tls_shake_open(&options);
+    if (tls->shake == NULL)
+        tls_stream_fail(tls, ERROR_MEMORY, TLS_ALERT_NONE, NULL);
+    return tls->shake != NULL;
+}
+
+void tls_stream_end_shake(struct tls_stream *tls)
+{
+    tls_shake_close(tls->shake);
+    tls->shake = NULL;
+    tls_server_release(tls->server);
+    tls->server = NULL;
+    tls_client_release(tls->client);
+    tls->client = NULL;
+    free(tls->checked_name);
+    tls->checked_name = NULL;
+}
+
+static void succeed(struct tls_stream *tls)
+{
+    struct tls_outcome outcome;
+    if (!tls_shake_take(tls->shake, &outcome)) {
+        tls_stream_fail(tls, ERROR_TLS, TLS_ALERT_NONE, "the keys cannot be taken over");
+        return;
+    }
+    tls->suite = outcome.suite;
+    tls->resumed = outcome.resumed;
+    tls->sending = outcome.sending;
+    tls->receiving = outcome.receiving;
+    tls->peer = outcome.peer;
+    memcpy(tls->protocol, outcome.protocol, sizeof(tls->protocol));
+    explicit_bzero(&outcome, sizeof(outcome));
+    tls_stream_end_shake(tls);
+    tls->phase = TLS_PHASE_OPEN;
+    tls->opened = true;
+    tls->stream.events->opened(&tls->stream, ERROR_OK);
+    if (tls->closing)
+        return;
+    shard_defer(tls->stream.shard, &tls->task); /* what the owner has sent, and what has come behind it */
+}
+
+static void break_off(struct tls_stream *tls)
+{
+    tls->failure = tls_shake_failure(tls->shake);
+    bool silent = tls->failure.alert_sent == TLS_ALERT_NONE && tls->failure.alert_received == TLS_ALERT_NONE;
+    bool clear = silent && tls_shake_is_clear(tls->shake);
+    tls_stream_fail(tls, ERROR_TLS, clear ? TLS_HANDSHAKE_FAILURE : TLS_ALERT_NONE, tls->failure.reason);
+}
+
+/* A record of the peer, or nothing for the first step of a client. False: no more for now. */
+static bool feed(struct tls_stream *tls, struct slice record)
+{
+    switch (tls_shake_feed(tls->shake, record)) {
+    case TLS_SHAKE_MORE: return true;
+    case TLS_SHAKE_DONE: succeed(tls); return false;
+    default: break_off(tls); return false;
+    }
+}
+
+static void feed_all(struct tls_stream *tls)
+{
+    struct chunk record;
+    bool more = true;
+    while (more && tls->phase == TLS_PHASE_SHAKE) {
+        if (tls_stream_frame(tls, TLS_EPOCH_HANDSHAKE, &record) != TLS_FRAME_WHOLE)
+            break;
+        more = feed(tls, chunk_slice(&record));
+        chunk_release(&record);
+    }
+    if (tls->cut && !tls->closing && tls->phase == TLS_PHASE_SHAKE)
+        tls_stream_fail(tls, ERROR_TRUNCATED, TLS_ALERT_NONE, "closed during the handshake");
+}
+
+void tls_stream_shake(struct tls_job *job)
+{
+    struct tls_stream *tls = CONTAINER_OF(job, struct tls_stream, job);
+    if (tls->closing)
+        return;
+    if (tls->phase == TLS_PHASE_HELLO && !read_hello(tls)) {
+        if (tls->cut)
+            tls_stream_fail(tls, ERROR_TRUNCATED, TLS_ALERT_NONE, "closed before a ClientHello");
+        return;
+    }
+    if (tls->phase != TLS_PHASE_SHAKE)
+        return;
+    if (tls->shake == NULL && (!open_as_client(tls) || !feed(tls, (struct slice){ NULL, 0 })))
+        return;
+    feed_all(tls);
+}

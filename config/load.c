@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/load.h"
 
+#include "config/aws/aws.h"
 #include "config/bundled.h"
 #include "config/files.h"
 #include "config/kong/kong.h"
@@ -21,6 +22,7 @@ struct loading {
     struct arena *arena; /* texts and nodes */
     unsigned cores;
     struct documents kong, kubernetes;
+    struct aws_sources aws;
     struct slice digests; /* of the Kong files, one behind the other */
 };
 
@@ -44,6 +46,23 @@ static bool add(struct loading *loading, struct documents *documents, struct nod
     return true;
 }
 
+/* A document, or (NULL) the text of a Terraform file. */
+static bool add_aws(struct loading *loading, const char *path, struct slice text, const struct node *document)
+{
+    struct aws_sources *aws = &loading->aws;
+    struct slice name = arena_copy(loading->arena, slice_of(path));
+    if ((aws->count & (aws->count - 1)) == 0) {
+        struct aws_source *items = arena_array(loading->arena, aws->count * 2u + 1, sizeof(*items));
+        if (items == NULL)
+            return false;
+        if (aws->count)
+            memcpy(items, aws->items, aws->count * sizeof(*items));
+        aws->items = items;
+    }
+    aws->items[aws->count++] = (struct aws_source){ name.data, text, document };
+    return name.data != NULL;
+}
+
 static bool starts_with(const struct node *node, const char *prefix)
 {
     return node != NULL && node->kind == NODE_STRING && slice_starts_with(node->text, slice_of(prefix));
@@ -56,9 +75,7 @@ static const char *find_unsupported(const struct node *document)
         const char *key, *prefix, *name;
     } rows[] = {
         { "AWSTemplateFormatVersion", "", "CloudFormation templates" },
-        { "openapi", "", "OpenAPI definitions" },
-        { "swagger", "", "OpenAPI definitions" },
-        { "terraform_version", "", "Terraform plans" },
+        { "swagger", "", "Swagger definitions" },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const struct node *value = node_find(document, rows[i].key);
@@ -81,8 +98,11 @@ static bool resembles_kong(const struct node *document)
 static bool sort_document(struct loading *loading, struct node *document)
 {
     const char *unsupported = find_unsupported(document);
+    struct slice none = { NULL, 0 };
     if (kong_recognise(document))
         return add(loading, &loading->kong, document);
+    if (aws_recognise(document))
+        return add_aws(loading, document->position.file, none, document);
     if (settings_recognise(document)) {
         settings_apply_node(&loading->loaded->settings, document, loading->cores, loading->report);
         return true;
@@ -135,19 +155,29 @@ static bool read_text(struct loading *loading, struct slice text, const char *na
     return loading->kong.count == kong_before || add_digest(loading, text);
 }
 
+static bool read_terraform_json(struct loading *loading, struct slice text, const char *path)
+{
+    struct documents documents;
+    struct slice none = { NULL, 0 };
+    struct document_reading reading = { &document_default_limits, loading->arena, loading->report };
+    if (!document_read_text(text, path, &reading, &documents))
+        return true;
+    return documents.count == 0 || add_aws(loading, path, none, documents.items[0]);
+}
+
 static bool read_file(void *pointer, const char *path)
 {
     struct loading *loading = pointer;
     struct slice text;
-    struct node_position position = { .file = path };
-    if (files_has_ending(path, ".tf") || files_has_ending(path, ".tf.json")) {
-        refuse(loading, &position, "Terraform files: not supported yet");
-        return true;
-    }
     struct document_reading reading = { &document_default_limits, loading->arena, loading->report };
+    if (files_has_ending(path, ".tfvars.json"))
+        return true; /* read with the Terraform files beside it */
     if (!document_load(path, &reading, &text))
         return true;
-    return read_text(loading, text, path);
+    if (files_has_ending(path, ".tf"))
+        return add_aws(loading, path, text, NULL);
+    return files_has_ending(path, ".tf.json") ? read_terraform_json(loading, text, path)
+                                              : read_text(loading, text, path);
 }
 
 static void apply_overrides(struct loading *loading)
@@ -225,6 +255,9 @@ static bool build_model(struct loading *loading)
     kubernetes_read_all(&sources, model, report);
     if (loading->kong.count == 0 && loading->kubernetes.count)
         model->style = ANSWER_STYLE_ENVOY;
+    const struct aws_reading aws = { &loading->aws, settings, loading->sources->plugins, model, report };
+    if (loading->aws.count)
+        aws_read_all(&aws);
     return report->error_count != before || model_link_upstreams(model);
 }
 

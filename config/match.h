@@ -125,6 +125,7 @@ struct match_dialect {
  * match a request Kong's comes first. Kong's priorities begin at 1 << 61; AWS's are below all of these. */
 #define MATCH_BASE_EMISSARY (UINT64_C(1) << 60)
 #define MATCH_BASE_GATEWAY_API (UINT64_C(1) << 59)
+#define MATCH_BASE_AWS (UINT64_C(1) << 58)
 
 /* All of its parts must pass. */
 struct match_rule {

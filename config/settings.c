@@ -189,8 +189,10 @@ static const struct field fields[] = {
     { "gateway_controller_name", FIELD_STRING, AT(gateway_controller_name),
       .help = "Gateway API: the GatewayClasses to serve; all when not set" },
     { "aws_lambda_endpoint", FIELD_STRING, AT(aws_lambda_endpoint), FIELD_UNSUPPORTED },
-    { "aws_hosts", FIELD_STRINGS, AT(aws_hosts), FIELD_UNSUPPORTED },
-    { "aws_default_api", FIELD_STRING, AT(aws_default_api), FIELD_UNSUPPORTED },
+    { "aws_hosts", FIELD_STRINGS, AT(aws_hosts), .check = settings_check_aws_host,
+      .help = "NAME=HOST[:PORT]: where a host, an ARN or another name of AWS definitions is found" },
+    { "aws_default_api", FIELD_STRING, AT(aws_default_api),
+      .help = "id or name of the API for hosts that name none; unset: the only one there is" },
 };
 
 const struct schema settings_schema = {

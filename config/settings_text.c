@@ -262,6 +262,13 @@ const char *settings_check_header_name(struct slice text)
     return NULL;
 }
 
+const char *settings_check_aws_host(struct slice text)
+{
+    const char *sign = memrchr(text.data, '=', text.size);
+    size_t before = sign ? (size_t)(sign - text.data) : 0;
+    return before > 0 && before + 1 < text.size ? NULL : "expected NAME=HOST or NAME=HOST:PORT";
+}
+
 const char *settings_check_off(struct slice text)
 {
     return slice_equal(text, SLICE("off")) ? NULL : "not supported yet: only off";

@@ -5,6 +5,8 @@
 #include "net/proxy/plugin.h"
 
 extern const struct plugin acl_plugin;
+extern const struct plugin aws_cors_plugin;
+extern const struct plugin aws_throttle_plugin;
 extern const struct plugin basic_auth_plugin;
 extern const struct plugin bot_detection_plugin;
 extern const struct plugin correlation_id_plugin;

@@ -4,6 +4,8 @@
 
 const struct plugin *const plugin_registry[] = {
     &acl_plugin,
+    &aws_cors_plugin,
+    &aws_throttle_plugin,
     &basic_auth_plugin,
     &bot_detection_plugin,
     &correlation_id_plugin,

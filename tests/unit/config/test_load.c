@@ -111,8 +111,9 @@ static const struct {
     { "a.yaml", "services: []", "required field missing" },
     { "a.yaml", "{apiVersion: gateway.networking.k8s.io/v1, kind: TCPRoute}", "not supported yet" },
     { "a.yaml", "{AWSTemplateFormatVersion: '2010-09-09'}", "CloudFormation templates" },
-    { "a.json", "{\"openapi\": \"3.0.1\"}", "OpenAPI definitions" },
-    { "a.tf", "resource {}", "Terraform files" },
+    { "a.json", "{\"swagger\": \"2.0\"}", "Swagger definitions" },
+    { "a.json", "{\"openapi\": \"3.0.1\"}", "title: required field missing" },
+    { "a.tf", "resource {}", "expected resource \"TYPE\" \"NAME\"" },
 };
 
 Test(load, kinds_without_a_front_end)

@@ -109,7 +109,7 @@ static const struct {
     { "proxy_access_log", "on", "expected a path" },
     { "store", "sqlite:x", "not supported yet" },
     { "database", "postgres", "not supported yet" },
-    { "aws_hosts", "a", "not supported yet" },
+    { "aws_hosts", "a", "expected NAME=HOST" },
     { "port_maps", "80", "expected FROM:TO" },
 };
 

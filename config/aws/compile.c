@@ -135,7 +135,6 @@ static bool add_preflights(struct aws_reader *reader, const struct aws_scope *sc
     struct route *route = add_route(reader, scope, &scope->api->object, SLICE("preflight"));
     if (route == NULL || !aws_add_cors(reader, scope->api, route, AWS_CORS_PREFLIGHT))
         return false;
-    action_of(route)->status = 204;
     rule.route = route;
     return aws_rule_for_all(reader, &rule);
 }

@@ -45,7 +45,7 @@ static struct hcl_expression *of_text(struct conversion *conversion, const struc
     struct hcl_expression *text = hcl_read_template(&parser, HCL_AT_END_OF_TEXT, 0);
     conversion->expressions = parser.expressions;
     if (text)
-        text->position = node->position;
+        hcl_move(text, node->position);
     return text;
 }
 

@@ -55,4 +55,5 @@ struct hcl_expression *hcl_read_heredoc(struct hcl_parser *parser);
  * beginning of each line. */
 struct hcl_expression *hcl_read_template(struct hcl_parser *parser, enum hcl_template_end end,
                                          uint32_t indent);
+void hcl_move(struct hcl_expression *expression, struct node_position position); /* it begins there */
 struct node *hcl_new_text(struct hcl_parser *parser, struct slice text);

@@ -117,6 +117,7 @@ static struct hcl_expression *read_tuple(struct hcl_parser *parser)
 static struct hcl_expression *read_key(struct hcl_parser *parser)
 {
     const char *before = parser->next;
+    struct node_position position = hcl_place(parser);
     struct slice name = hcl_take_name(parser);
     hcl_skip(parser);
     if (name.data &&
@@ -124,7 +125,10 @@ static struct hcl_expression *read_key(struct hcl_parser *parser)
         struct hcl_expression *key = hcl_new(parser, HCL_VALUE);
         if (key)
             key->value = hcl_new_text(parser, name);
-        return key && key->value ? key : NULL;
+        if (key == NULL || key->value == NULL)
+            return NULL;
+        hcl_move(key, position);
+        return key;
     }
     parser->next = before;
     return hcl_read_expression(parser);
@@ -273,7 +277,7 @@ static struct hcl_expression *read_primary(struct hcl_parser *parser)
         hcl_fail(parser,
                  parser->next >= parser->end ? "unexpected end: a value is expected" : "a value is expected");
     if (text)
-        text->position = position;
+        hcl_move(text, position);
     return text;
 }
 

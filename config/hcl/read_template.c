@@ -38,6 +38,13 @@ struct node *hcl_new_text(struct hcl_parser *parser, struct slice text)
     return node;
 }
 
+void hcl_move(struct hcl_expression *expression, struct node_position position)
+{
+    expression->position = position;
+    if (expression->kind == HCL_VALUE) /* the node was made with it */
+        ((struct node *)(uintptr_t)expression->value)->position = position;
+}
+
 /* A template being read. */
 struct template
 {
@@ -60,12 +67,14 @@ static bool flush(struct template *template)
     if (template->text.size == 0)
         return true;
     struct hcl_expression *part = hcl_new(template->parser, HCL_VALUE);
-    if (part == NULL)
+    struct slice text = { template->text.data, template->text.size };
+    struct node *node = part ? hcl_new_text(template->parser, text) : NULL;
+    if (node == NULL)
         return false;
-    part->position = template->whole->position;
-    part->value = hcl_new_text(template->parser, (struct slice){ template->text.data, template->text.size });
+    node->position = part->position = template->whole->position;
+    part->value = node;
     template->text.size = 0;
-    return part->value && add_part(template, part);
+    return add_part(template, part);
 }
 
 /* Behind ${ to behind its }. ~ takes blanks off the text around: they matter to nobody who serves. */

@@ -1,0 +1,15 @@
+# expect: 9:22 aws_apigatewayv2_integration.i.integration_uri: https: not supported yet
+resource "aws_apigatewayv2_api" "a" {
+  name          = "a"
+  protocol_type = "HTTP"
+}
+resource "aws_apigatewayv2_integration" "i" {
+  api_id           = aws_apigatewayv2_api.a.id
+  integration_type = "HTTP_PROXY"
+  integration_uri  = "https://b.test"
+}
+resource "aws_apigatewayv2_route" "r" {
+  api_id    = aws_apigatewayv2_api.a.id
+  route_key = "GET /a"
+  target    = "integrations/${aws_apigatewayv2_integration.i.id}"
+}

@@ -128,20 +128,25 @@ static enum admission wait_in_line(struct exchange *exchange)
     return ADMISSION_WAITS;
 }
 
+/* The turn is used up: another try stands in line like everybody else, and as long. */
+static enum admission admit(struct exchange *exchange)
+{
+    if (exchange->wait)
+        exchange->wait->called = false;
+    return ADMITTED;
+}
+
 enum admission balancer_admit(struct exchange *exchange)
 {
     struct balancer *balancer = exchange->balancer;
     struct endpoint *endpoint = exchange->endpoint;
     bool called = exchange->wait && exchange->wait->called;
-    if (balancer->rules.circuit.connections == 0 || endpoint->balancer == NULL)
-        return ADMITTED;
+    if (balancer->rules.circuit.connections == 0)
+        return admit(exchange);
     if (!called && !list_is_empty(&balancer->pending))
         return wait_in_line(exchange);
-    if (endpoint->idle_count > 0 || balancer->connections < balancer->rules.circuit.connections) {
-        if (called)
-            exchange->wait->called = false; /* another try has to wait for its turn again */
-        return ADMITTED;
-    }
+    if (endpoint->idle_count > 0 || balancer->connections < balancer->rules.circuit.connections)
+        return admit(exchange);
     /* Another endpoint's idle connection has to go first. */
     for (uint32_t i = 0; balancer->idle_count > 0 && i < balancer->count; i++)
         if (origin_close_oldest(balancer->endpoints[i]))

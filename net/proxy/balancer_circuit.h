@@ -23,7 +23,7 @@ void balancer_leave(struct exchange *exchange);
 enum admission { ADMITTED, ADMISSION_WAITS, ADMISSION_REFUSED };
 enum admission balancer_admit(struct exchange *exchange);
 
-/* Those waiting are looked after in this turn: a connection is idle or gone. */
+/* Those waiting are looked after in this turn: a connection is idle or gone, or more of them are allowed. */
 void balancer_connection_freed(struct balancer *balancer);
 void balancer_wake(struct shard_task *task);
 

@@ -2,6 +2,7 @@
 #include "net/proxy/balancer_pick.h"
 
 #include "net/http/http1_write.h"
+#include "net/proxy/balancer_circuit.h"
 #include "net/proxy/balancer_hash.h"
 #include "net/proxy/proxy.h"
 
@@ -309,6 +310,7 @@ void balancer_refresh(struct balancer *balancer, enum balancer_change change)
     }
     if (!enough)
         metric_add(&shard_of(balancer)->metrics, METRIC_MEMORY_FAILURES, 1);
+    balancer_connection_freed(balancer); /* endpoints may have left with theirs, or the limit is another */
 }
 
 void balancer_picker_close(struct picker *picker)

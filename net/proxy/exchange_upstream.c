@@ -123,6 +123,8 @@ static enum step_result take_origin(struct exchange *exchange)
 enum step_result step_connect(struct exchange *exchange)
 {
     if (exchange->origin == NULL) {
+        if (exchange->endpoint->balancer == NULL) /* it left while the exchange stood in line */
+            return exchange_jump(exchange, STEP_PICK);
         enum step_result result = take_origin(exchange);
         if (result != STEP_RESULT_NEXT)
             return result;

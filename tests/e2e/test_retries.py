@@ -232,6 +232,69 @@ def test_waiting_ends(t):
             held[0].close()
 
 
+def test_waiting_ends_when_limits_or_targets_change(t):
+    """Who waits in line goes on when a reload makes room, not only when a connection ends."""
+    def limits(number):
+        return {"circuit_breaker": {"max_connections": number}}
+
+    gate = Gate()
+    with Target("a", gate) as a, Target("b") as b, with_status(configuration([a], **limits(1))) as gateway:
+        waiting = in_flight(gateway, 2)
+        net.wait_until(lambda: metric(gateway, "upstream_pending") == 1, 5, "one waiting")
+        with t.case("a higher limit, from the next request on"):
+            gateway.reload(configuration([a], **limits(3)))
+            net.wait_until(lambda: gateway.stderr().count("reload done") == 1, 5, "the reload")
+            waiting += in_flight(gateway, 1)
+            net.wait_until(lambda: len(a.requests) == 3, 5, "all of them there")
+            assert metric(gateway, "upstream_pending") == 0
+        waiting += in_flight(gateway, 1)
+        net.wait_until(lambda: metric(gateway, "upstream_pending") == 1, 5, "one waiting again")
+        with t.case("another target"):
+            gateway.reload(configuration([b], **limits(3)))
+            assert waiting[-1].read().get("X-Origin") == "b"
+        gate.open.set()
+        assert [connection.read().get("X-Origin") for connection in waiting[:-1]] == ["a"] * 3
+        for connection in waiting:
+            connection.close()
+
+
+def test_each_try_waits_anew(t):
+    """A try that has to wait in line has the whole time to connect, however long the try before took."""
+    gates = [threading.Event() for _ in range(4)]
+
+    def hold(request):
+        number = int(request.target[1:])
+        gates[number].wait(30)
+        return None if number == 1 else origin.answer(headers=[("X-Origin", "a")])
+
+    with Target("a", hold) as a:
+        config = configuration([a], service={"connect_timeout": 1000, "retries": 1},
+                               circuit_breaker={"max_connections": 1})
+        with with_status(config) as gateway:
+            def begin(number):
+                connection = gateway.connect()
+                connection.send(client.encode("GET", "/%d" % number))
+                return connection
+
+            connections = [begin(0)]
+            net.wait_until(lambda: len(a.requests) == 1, 5, "the first request")
+            connections.append(begin(1))
+            net.wait_until(lambda: metric(gateway, "upstream_pending") == 1, 5, "one waiting")
+            gates[0].set()
+            net.wait_until(lambda: len(a.requests) == 2, 5, "the second request")
+            time.sleep(1.1)  # longer than its first wait might have taken
+            connections.append(begin(2))
+            net.wait_until(lambda: metric(gateway, "upstream_pending") == 1, 5, "another one waiting")
+            gates[1].set()  # the second one's try fails, and the third one is first in line now
+            net.wait_until(lambda: len(a.requests) == 3, 5, "the third request")
+            net.wait_until(lambda: metric(gateway, "upstream_pending") == 1, 5, "the second one's next try")
+            gates[2].set()
+            assert connections[0].read().status == connections[2].read().status == 200
+            assert connections[1].read().status == 502, "hung up upon twice"
+            for connection in connections:
+                connection.close()
+
+
 def test_idle_connections_make_room(t):
     """At the limit, an idle connection to another target is closed for the one that is needed."""
     with Target("a") as a, Target("b") as b:

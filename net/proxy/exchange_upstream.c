@@ -203,8 +203,12 @@ bool exchange_wants_other_answer(struct exchange *exchange)
     const struct action *action = exchange->match.route->action;
     if (action == NULL || action->retry == NULL ||
         !action_retries(exchange, exchange->response.status, ERROR_OK) || !may_repeat(exchange) ||
-        !balancer_allows_retry(exchange) || !rewind_body(exchange))
+        !balancer_allows_retry(exchange))
         return false;
+    if (!rewind_body(exchange)) { /* what is left of the body must not follow what was sent of it */
+        (void)exchange_answer_from_below(exchange, 503, none);
+        return true;
+    }
     origin_detach(exchange->origin, ORIGIN_DROP);
     (void)begin_try(exchange, TRY_FAILED);
     return true;

@@ -505,6 +505,16 @@ static void unlist(struct dns_name *name)
     *at = name->next;
 }
 
+/* It is freed when the answer comes; until then nobody waits for it, and it wants nothing of others. */
+static void set_unwatched(struct dns_name *name)
+{
+    if (name->state == DNS_STATE_PENDING)
+        name->resolver->pending_count--;
+    name->state = DNS_STATE_FAILED;
+    name->unwatched = true;
+    drop_parts(name);
+}
+
 void dns_watch_end(struct dns_watch *watch)
 {
     struct dns_name *name = watch->name;
@@ -520,7 +530,7 @@ void dns_watch_end(struct dns_watch *watch)
         free_name(name);
         return;
     }
-    name->unwatched = true; /* freed when the answer comes */
+    set_unwatched(name);
     list_append(&name->resolver->orphans, &name->orphan_node);
 }
 

@@ -3,6 +3,7 @@
 import collections
 import socket
 import threading
+import time
 
 from tests.support import client, dns, net, origin
 from tests.support.gateway import Folder, Gateway
@@ -313,3 +314,30 @@ def test_bad_settings(t):
         with t.case("%s=%s" % (name, value)):
             done = gateway.run("check", "--set", "%s=%s" % (name, value))
             assert done.returncode == 1 and name in done.stderr, done
+
+
+def test_stop_while_a_service_name_is_asked_for(t):
+    """The hosts of the answer before are still watched then."""
+    with origin.Origin(named("a")) as a, dns.Server() as server:
+        server.set("_http._tcp.test", "SRV", ["1 1 %d a.test" % a.port])
+        server.set("a.test", "A", [a.host], ttl=60)
+        with start(service("_http._tcp.test", 80), server) as gateway:
+            assert gateway.get().status == 200
+            server.silent, asked = True, len(server.asked)
+            net.wait_until(lambda: len(server.asked) > asked, 5, "the next question")
+
+
+def test_reload_does_not_wait_for_names_that_are_gone(t):
+    with origin.Origin(named("a")) as a, dns.Server() as server, dns.Server() as second:
+        server.silent = second.silent = True
+        settings = {"dns_timeout": "4", "dns_resolver": server.address + "," + second.address}
+        with start(service(a.host, a.port), server, settings) as gateway:
+            def reload(number, host):
+                begin_s = time.monotonic()
+                gateway.reload(service(host, a.port))
+                net.wait_until(lambda: gateway.stderr().count("reload done") == number, 10, "reload %d" % number)
+                return time.monotonic() - begin_s
+
+            assert reload(1, "mute.test") > 3, "waits for its name, in vain"
+            assert reload(2, a.host) < 1 * net.SLOW_FACTOR, "nobody wants to know any more"
+            assert gateway.get().status == 200

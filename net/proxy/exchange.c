@@ -77,6 +77,7 @@ void exchange_resume(struct exchange *exchange, enum verdict verdict)
     CHECK(exchange->waiting);
     CHECK(verdict != VERDICT_WAIT);
     exchange->waiting = false;
+    list_remove(&exchange->waiting_node);
     exchange->chain_position++;
     if (exchange->aborted)
         exchange->step = STEP_LOG;
@@ -156,6 +157,15 @@ void exchange_close(struct exchange *exchange)
     exchange->next_spare = proxy->spare_exchanges;
     proxy->spare_exchanges = exchange;
     proxy->spare_exchange_count++;
+}
+
+void exchange_abandon_waiting(struct proxy *proxy)
+{
+    while (!list_is_empty(&proxy->waiting)) {
+        struct exchange *exchange = CONTAINER_OF(proxy->waiting.next, struct exchange, waiting_node);
+        list_remove(&exchange->waiting_node);
+        exchange_close(exchange);
+    }
 }
 
 void exchange_client_gone(struct exchange *exchange)

@@ -243,7 +243,10 @@ static enum step_result decide_by(struct exchange *exchange, enum phase phase)
     switch (run_phase(exchange, phase)) {
     case VERDICT_CONTINUE: return STEP_RESULT_NEXT;
     case VERDICT_RESPOND: return exchange_jump(exchange, STEP_RESPONSE_HEAD);
-    case VERDICT_WAIT: exchange->waiting = true; return STEP_RESULT_WAIT;
+    case VERDICT_WAIT:
+        exchange->waiting = true;
+        list_append(&exchange->proxy->waiting, &exchange->waiting_node);
+        return STEP_RESULT_WAIT;
     }
     return STEP_RESULT_NEXT;
 }

@@ -56,6 +56,7 @@ struct exchange {
     enum exchange_step step;
     bool running; /* inside exchange_run */
     bool waiting; /* for a plugin: exchange_resume is to come */
+    struct list_node waiting_node; /* proxy->waiting, meanwhile */
     bool aborted; /* the client is gone or of no more use: straight to LOG */
 
     /* request */
@@ -129,6 +130,9 @@ struct exchange *exchange_open(struct proxy *proxy, struct client *client);
 
 /* Walks on from the current step until it has to wait or is done; legal from any event. */
 void exchange_run(struct exchange *exchange);
+
+/* After the shard's last turn: gives up those whose plugins will not tell them any more. */
+void exchange_abandon_waiting(struct proxy *proxy);
 
 /* Is more of the body here than a plugin allows? */
 static inline bool exchange_body_is_too_long(const struct exchange *exchange)

@@ -58,6 +58,7 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     proxy->log.fd = -1;
     list_init(&proxy->clients);
     list_init(&proxy->idle_origins);
+    list_init(&proxy->waiting);
     shard->proxy = proxy;
     if (getrandom(proxy->request_id, sizeof(proxy->request_id), 0) != (ssize_t)sizeof(proxy->request_id))
         return ERROR_KERNEL;
@@ -91,6 +92,7 @@ void proxy_close(struct proxy *proxy)
 {
     access_log_close(&proxy->log);
     close_plugins(proxy);
+    exchange_abandon_waiting(proxy);
     balancer_table_close(&proxy->balancers);
     resolver_deinit(&proxy->resolver);
     regex_scratch_deinit(&proxy->regex);

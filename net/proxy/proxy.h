@@ -69,6 +69,7 @@ struct proxy {
     struct resolver resolver; /* of plugins' hosts */
     uint32_t origin_count;
     struct list_node idle_origins; /* the longest idle first */
+    struct list_node waiting; /* exchanges whose plugins wait: they may have no client any more */
     struct exchange *spare_exchanges;
     uint32_t spare_exchange_count;
     struct client *spare_clients;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens checked against key sets that are fetched: rotation, failure and recovery of the provider, each style."""
 import json
+import signal
 import threading
 import time
 
@@ -244,3 +245,21 @@ def test_bad_key_sets(t):
             with t.case("%d keys" % len(keys)), \
                  Gateway(config_of(upstream, provider, algorithms=["ES256"]), {"shards": "1"}) as gateway:
                 assert ask(gateway, token).status in (401, 503)
+
+
+def test_stop_while_keys_are_fetched(t):
+    """Who waits for them is given up without leaking anything."""
+    with origin.Origin() as upstream, Provider() as provider:
+        key = provider.add("RS256", "one")
+        token = tokens.signed(claims(), key, "RS256", kid="one")
+        provider.release = threading.Event()
+        with Gateway(config_of(upstream, provider, timeout=60000)) as gateway:
+            waiting = [gateway.connect() for _ in range(4)]
+            for connection in waiting:
+                connection.send(client.encode("GET", "/", [("Authorization", "Bearer " + token)]))
+            net.wait_until(lambda: provider.asked, 5, "the fetch")
+            waiting.pop().abort()
+            gateway.stop(signal.SIGINT)
+            provider.release.set()
+            for connection in waiting:
+                connection.close()

@@ -25,7 +25,7 @@ def under_callgrind(subject):
     plain = subject.argv
 
     def argv(program, plan, core):
-        tool = ['valgrind', '--tool=callgrind', '--separate-threads=no',
+        tool = ['valgrind', '--tool=callgrind', '--fair-sched=yes', '--separate-threads=no',
                 f'--callgrind-out-file={plan.directory}/{OUTPUT}']
         return tool + ['daemon off; master_process off;' if word == 'daemon off;' else word
                        for word in plain(program, plan, core)]
@@ -90,7 +90,8 @@ def parse_arguments():
 
 def count(processes, tools, arguments, scenario, subject):
     """Instructions per request, and the dump they were read from as {function: instructions per request}."""
-    settings = dict(text.split('=', 1) for text in arguments.set)
+    # valgrind knows of poll(2) that it blocks, and lets other threads run meanwhile
+    settings = {'ring_wait': 'polled', **dict(text.split('=', 1) for text in arguments.set)}
     size = Size(warmup_s=0.5, seconds=arguments.seconds)
     with Run(processes, tools, choose_cores(None), size, scenario, under_callgrind(subject), settings) as run:
         dump, requests = measure(run)

@@ -16,6 +16,7 @@ static const char *const log_levels[] = { "debug", "info",  "notice", "warn", "e
 static const char *const log_formats[] = { "combined", "json", NULL };
 static const char *const error_types[] = { "text/plain", "application/json", "text/html", "application/xml",
                                            NULL };
+static const char *const ring_waits[] = { "entered", "polled", NULL };
 static const char *const flavors[] = { "traditional_compatible", "traditional", "expressions", NULL };
 
 static const struct field fields[] = {
@@ -40,6 +41,8 @@ static const struct field fields[] = {
       .help = "the cores the shards are pinned to, in turn: 0,2-4" },
     { "ring_entries", FIELD_INTEGER, AT(ring_entries), .min = 64, .max = 32768, .fallback = "1024",
       .help = "submission queue of each shard" },
+    { "ring_wait", FIELD_CHOICE, AT(ring_wait), .choices = ring_waits, .fallback = "entered",
+      .help = "polled: wait in poll(2); slower, but tools like valgrind know that it blocks" },
     { "receive_blocks", FIELD_INTEGER, AT(receive_blocks), .min = 16, .max = 32768, .fallback = "256",
       .help = "receive buffers of each shard, a power of two" },
     { "receive_block_bytes", FIELD_SIZE, AT(receive_block_bytes), .min = 4096, .max = 1048576,

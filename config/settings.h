@@ -26,6 +26,7 @@ struct settings {
     struct settings_port_maps port_map;
 
     /* Engine. */
+    int ring_wait; /* enum ring_wait of core/io */
     int64_t ring_entries, receive_blocks, receive_block_bytes;
     int64_t receive_memory_bytes, write_memory_bytes;
 

@@ -192,6 +192,7 @@ static bool start_workers(struct control *control)
                                                         .count = options->shard_count,
                                                         .cpu = options->cpus[i],
                                                         .ring_entries = options->ring_entries,
+                                                        .wait = options->wait,
                                                         .blocks = options->blocks };
         worker->start =
             (struct proxy_start){ .options = &options->proxy,

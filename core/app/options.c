@@ -210,6 +210,7 @@ bool options_init(struct options *options, struct settings *settings, struct rep
     fill_proxy(&options->proxy, settings);
     fill_paths(options, settings);
     options->ring_entries = (unsigned)settings->ring_entries;
+    options->wait = options->watch.wait = (enum ring_wait)settings->ring_wait;
     options->blocks = (struct block_limits){
         .lent_count = (uint32_t)settings->receive_blocks,
         .receive_bytes = (uint32_t)settings->receive_block_bytes,

@@ -15,6 +15,7 @@ struct watch_options {
     struct monitor_options monitor;
     struct slices hosts; /* besides those of plugins (redis_host) */
     uint64_t timeout_ms; /* what an adoption waits for names */
+    enum ring_wait wait;
 };
 
 struct options {
@@ -26,6 +27,7 @@ struct options {
     unsigned shard_count;
     int cpus[SHARDS_MAX]; /* -1: not pinned */
     unsigned ring_entries;
+    enum ring_wait wait;
     char log_path[4096];
     char hosts_path[4096];
     char dns_servers[4096];

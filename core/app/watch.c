@@ -264,6 +264,7 @@ static enum error open_parts(struct watch *watch)
     struct shard_options options = { .cpu = -1,
                                      .count = 1,
                                      .ring_entries = RING_ENTRIES,
+                                     .wait = watch->options.wait,
                                      .blocks = { .lent_count = BLOCK_COUNT,
                                                  .receive_bytes = BLOCK_BYTES,
                                                  .receive_count = BLOCKS_MOST,

@@ -2,6 +2,7 @@
 #include "core/io/ring.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,16 @@ void ring_wait(struct ring *ring, uint64_t timeout_ns)
                                  : io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, &timeout, NULL);
     /* EBUSY: completions must be taken first, which the caller does next. */
     CHECK(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY);
+}
+
+void ring_poll(struct ring *ring, uint64_t timeout_ns)
+{
+    struct pollfd ready = { .fd = ring->uring.ring_fd, .events = POLLIN };
+    ring_wait(ring, 0);
+    if (timeout_ns == 0 || io_uring_cq_ready(&ring->uring) > 0)
+        return;
+    (void)poll(&ready, 1, (int)(timeout_ns / 1000000u + 1)); /* however it ends, the ring is asked */
+    ring_wait(ring, 0);
 }
 
 unsigned ring_dispatch(struct ring *ring)

@@ -49,8 +49,14 @@ static inline void ring_arm(struct io_uring_sqe *sqe, struct op *op, op_done_fn 
 /* Asks the kernel to end an armed op; its completion still comes. */
 void ring_cancel(struct ring *ring, struct op *op);
 
+/* How a thread waits for its ring: in the system call that also submits, or in poll(2) between two of
+ * them. The latter is for tools that run threads one at a time, like valgrind: they know that poll blocks,
+ * but not that the ring does, and let no other thread run meanwhile. */
+enum ring_wait { RING_WAIT_ENTERED, RING_WAIT_POLLED };
+
 /* Submits and waits for at least one completion, at most timeout_ns (0: does not wait). */
 void ring_wait(struct ring *ring, uint64_t timeout_ns);
+void ring_poll(struct ring *ring, uint64_t timeout_ns);
 
 /* Runs what has completed; returns how many. */
 unsigned ring_dispatch(struct ring *ring);

@@ -36,6 +36,7 @@ enum error shard_open(struct shard *shard, const struct shard_options *options)
     pin(options->cpu);
     shard->index = options->index;
     shard->count = options->count;
+    shard->wait = options->wait;
     shard->stopping = false;
     list_init(&shard->tasks);
     list_init(&shard->starved);
@@ -83,7 +84,10 @@ void shard_turn(struct shard *shard)
     block_store_refill(shard->blocks, shard->now_ms);
     if (!list_is_empty(&shard->starved) && block_store_counts(shard->blocks).lent > 0)
         shard->feed_starved(shard);
-    ring_wait(&shard->ring, wait_ns(shard));
+    if (shard->wait == RING_WAIT_POLLED)
+        ring_poll(&shard->ring, wait_ns(shard));
+    else
+        ring_wait(&shard->ring, wait_ns(shard));
     shard_update_clock(shard);
     ring_dispatch(&shard->ring);
     timer_wheel_advance(&shard->timers, shard->now_ms);

@@ -20,6 +20,7 @@ struct shard_options {
     int cpu; /* pinned to it; -1: not pinned */
     unsigned ring_entries;
     struct block_limits blocks;
+    enum ring_wait wait;
 };
 
 struct shard {
@@ -35,6 +36,7 @@ struct shard {
     struct metrics metrics;
     struct mailbox mailbox;
     unsigned index, count;
+    enum ring_wait wait;
     void *proxy; /* struct proxy of net/proxy; core never looks inside */
     bool stopping;
 };

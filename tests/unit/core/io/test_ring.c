@@ -138,3 +138,30 @@ Test(ring, waits_no_longer_than_told)
     cr_assert(waited_ms >= 19 && waited_ms < 5000, "%lu", (unsigned long)waited_ms);
     cr_assert_eq(ring_dispatch(&ring), 0);
 }
+
+/* With an operation that is done at once, one that ends while it waits, and none. */
+Test(ring, waits_in_poll_too)
+{
+    struct seen seen = { 0 }, late = { 0 };
+    int ends[2];
+    char byte;
+    cr_assert_eq(pipe(ends), 0);
+    nothing(&seen);
+    ring_poll(&ring, 10000000000u);
+    ring_dispatch(&ring);
+    cr_assert_eq(seen.done, 1);
+    struct io_uring_sqe *sqe = ring_prepare(&ring);
+    io_uring_prep_read(sqe, ends[0], &byte, 1, 0);
+    ring_arm(sqe, &late.op, note);
+    ring_poll(&ring, 0);
+    cr_assert_eq(ring_dispatch(&ring), 0);
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+    ring_poll(&ring, 10000000000u);
+    ring_dispatch(&ring);
+    cr_assert_eq(late.done, 1);
+    uint64_t before_ms = now_ms();
+    ring_poll(&ring, 20000000);
+    cr_assert_geq(now_ms() - before_ms, 19);
+    close(ends[0]);
+    close(ends[1]);
+}

@@ -118,11 +118,24 @@ static void link_authorizer(struct aws_reader *reader, struct aws_route *route)
         aws_refuse(reader, &route->object, "authorizer_id", "the authorizer belongs to another API");
 }
 
+static bool same_literals(const struct aws_route_key *a, const struct aws_route_key *b)
+{
+    for (uint32_t i = 0; i < a->segment_count; i++)
+        if (a->segments[i].kind == AWS_LITERAL && !slice_equal(a->segments[i].text, b->segments[i].text))
+            return false;
+    return slice_equal(a->method, b->method);
+}
+
 static void check_twice(struct aws_reader *reader, const struct aws_route *route)
 {
     for (uint32_t i = 0; i < route->api->routes.count; i++) {
         const struct aws_route *known = route->api->routes.items[i];
-        if (slice_equal(known->route_key, route->route_key))
+        bool same_text = slice_equal(known->route_key, route->route_key);
+        if (!same_text && aws_route_key_compare(&known->key, &route->key) == 0 &&
+            same_literals(&known->key, &route->key))
+            aws_warn(reader, &route->object, "route_key", "never taken: '%.*s' of %s matches the same",
+                     SLICE_FORMAT(known->route_key), known->object.address);
+        if (same_text)
             aws_refuse(reader, &route->object, "route_key",
                        "Route with key %.*s already exists for this API: %s", SLICE_FORMAT(route->route_key),
                        known->object.address);
@@ -134,8 +147,10 @@ static void link_route(struct aws_reader *reader, struct aws_route *route)
     const char *reason = aws_route_key_parse(&reader->scratch, route->route_key, &route->key);
     if (route->route_key.data == NULL || route->api_id.data == NULL)
         return;
-    if (reason)
+    if (reason) {
         aws_refuse(reader, &route->object, "route_key", "%s", reason);
+        return;
+    }
     route->api = find_api(reader, &route->object, route->api_id);
     if (route->api == NULL)
         return;

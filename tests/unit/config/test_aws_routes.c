@@ -96,6 +96,16 @@ Test(aws_routes, edges)
     check("get /Case", "none");
 }
 
+Test(aws_routes, two_of_one_shape)
+{
+    static const char *const keys[] = { "GET /a/{x}", "GET /a/{y}", "GET /b/{y}", NULL };
+    cr_assert(read_keys(keys, ""));
+    check("GET /a/1", "GET /a/{x}");
+    cr_assert(aws_setup_reported(&setup, REPORT_WARNING, 0,
+                                 "never taken: 'GET /a/{x}' of aws_apigatewayv2_route.r0 matches the same"));
+    cr_assert_eq(setup.report.count, 1);
+}
+
 /* --- stages, hosts, domains ----------------------------------------------------------------------------- */
 
 static const char stages[] = "resource \"aws_apigatewayv2_stage\" \"d\" {\n"

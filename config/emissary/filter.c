@@ -44,10 +44,10 @@ static const char provider_field[] = "providerURL";
 
 static const char *const filter_kinds[] = { "JWT", "OAuth2", "APIKey", "External", "Plugin", NULL };
 
-static const struct emissary_refused refused_filters[] = {
-    { "OAuth2", "*" }, { "APIKey", "*" }, { "External", "*" }, { "Plugin", "*" }, { NULL, NULL },
+static const struct emissary_refused no_fields[] = { { NULL, NULL } };
+static const char *const filter_others[] = {
+    "APIKey", "External", "JWT", "OAuth2", "Plugin", "ambassadorId", "ambassador_id", NULL,
 };
-static const char *const filter_others[] = { "JWT", "ambassador_id", "ambassadorId", NULL };
 
 const struct schema emissary_filter_schema = { .name = "Filter", .others = filter_others };
 
@@ -131,12 +131,15 @@ static void read_filter(struct emissary_reader *reader, const struct kube_object
     struct schema schema = { .name = "Filter" };
     char nothing;
     unsigned count = 0;
-    schema.others = emissary_others(reader->kube, object, refused_filters, filter_others);
+    schema.others = emissary_others(reader->kube, object, no_fields, filter_others);
     if (schema.others == NULL || !schema_read(&schema, object->spec, &place, &nothing))
         return;
-    emissary_refuse(refused_filters, object->spec, &place);
-    for (const char *const *kind = filter_kinds; *kind; kind++)
-        count += emissary_is_given(object->spec, *kind);
+    for (const char *const *kind = filter_kinds; *kind; kind++) {
+        bool given = emissary_is_given(object->spec, *kind);
+        if (given && kind != filter_kinds)
+            schema_error(&place, object->spec, *kind, "not supported yet");
+        count += given;
+    }
     if (count != 1)
         kube_complain(reader->kube, object, REPORT_ERROR,
                       "needs exactly one of JWT, OAuth2, APIKey, External and Plugin");
@@ -245,11 +248,10 @@ static void read_rule(struct emissary_reader *reader, const struct kube_object *
 
 static void read_policy(struct emissary_reader *reader, const struct kube_object *object)
 {
-    static const struct emissary_refused none[] = { { NULL, NULL } };
     struct config_place place = kube_place(reader->kube, object, "spec");
     struct schema schema = { .name = "FilterPolicy" };
     char nothing;
-    schema.others = emissary_others(reader->kube, object, none, policy_others);
+    schema.others = emissary_others(reader->kube, object, no_fields, policy_others);
     const struct node *rules = node_find(object->spec, "rules");
     struct config_place deeper = schema_place(&place, "rules");
     if (schema.others == NULL || !schema_read(&schema, object->spec, &place, &nothing))

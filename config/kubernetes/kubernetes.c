@@ -2,6 +2,7 @@
 #include "config/kubernetes/kubernetes.h"
 
 #include "config/emissary/emissary.h"
+#include "config/gateway_api/gateway_api.h"
 
 bool kubernetes_recognise(const struct node *document)
 {
@@ -22,6 +23,7 @@ bool kubernetes_read_all(const struct kubernetes_sources *sources, struct model 
         kube_read(&reader, sources->documents->items[i]);
     kube_cluster_read(&reader, &cluster);
     emissary_read(&reader, &cluster);
+    gateway_api_read(&reader, &cluster);
     kube_close(&reader);
     return report->error_count == before;
 }

@@ -18,6 +18,7 @@ from subjects import Plan, jwt_token
 
 PEERS = ('nginx', 'haproxy')
 CONSUMERS = 100
+CALM_RELOAD_INTERVAL_S = 0.5
 RELOAD_INTERVAL_S = 0.01
 
 
@@ -201,6 +202,33 @@ def measure_reload(run):
     return metrics
 
 
+def measure_calm_reload(run):
+    """What reloads of a large configuration, of which one route changes, add to the latency of its traffic."""
+    count = max(run.size.reloads // 50, 2)
+    duration = max(count * CALM_RELOAD_INTERVAL_S, run.size.seconds)
+    calm = run.load(rate=run.size.reload_rate, duration=duration)
+    load = run.start_load(rate=run.size.reload_rate, duration=duration)
+
+    def send_signals():
+        for n in range(1, count + 1):
+            time.sleep(CALM_RELOAD_INTERVAL_S)
+            run.plan.revision = n
+            run.subject.write_config(run.plan)
+            run.proxy.send_signal(signal.SIGHUP)
+
+    sender = threading.Thread(target=send_signals)
+    sender.start()
+    result = run.end_load(load)
+    sender.join()
+    metrics = common_metrics(result)
+    metrics['errors'] += calm['errors']['total']
+    metrics['reloads'] = count
+    for name in ('p99', 'p99_9', 'max'):
+        metrics[f'added_{name}_us'] = result['latency_us'][name] - calm['latency_us'][name]
+        metrics[f'calm_{name}_us'] = calm['latency_us'][name]
+    return metrics
+
+
 @dataclass
 class Scenario:
     name: str
@@ -257,6 +285,9 @@ SCENARIOS = [
              peers=('nginx',), open_loop=True, single_round=True, has_ratios=False, tolerant_of=('nginx',),
              note='CPU has the reloads in it, of nginx only what workers alive at the end used',
              extra_metrics=('reloads', 'reload_lines', 'rss_before_mib', 'rss_tenth_mib', 'rss_after_mib')),
+    Scenario('reload10000', '20 SIGHUP reloads of 10 000 routes of which one changes, under a constant rate',
+             route_targets(10000), measure_calm_reload, peers=(), routes=10000, open_loop=True, has_ratios=False,
+             extra_metrics=('reloads', 'added_p99_us', 'added_p99_9_us', 'added_max_us', 'calm_p99_9_us')),
 ]
 
 

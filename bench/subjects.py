@@ -61,7 +61,9 @@ def jwt_token(index):
 def sluice_routes(plan):
     if plan.routes == 0:
         return '      - {name: all, paths: [/], strip_path: false}\n'
-    return ''.join(f'      - {{name: r{n}, paths: [/r{n}/], strip_path: false}}\n' for n in range(plan.routes))
+    changed = f', tags: [revision-{plan.revision}]'
+    return ''.join(f'      - {{name: r{n}, paths: [/r{n}/], strip_path: false{"" if n else changed}}}\n'
+                   for n in range(plan.routes))
 
 
 def sluice_plugins(plan):

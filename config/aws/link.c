@@ -206,8 +206,24 @@ static void check_route_settings(struct aws_reader *reader, const struct aws_sta
     }
 }
 
+/* Ids come from addresses: those of two directories may be alike. */
+static void check_unique(struct aws_reader *reader, const struct aws_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct aws_object *object = list->items[i];
+        const struct aws_object *first = object->id.data ? find(list, object->id) : object;
+        if (first != object)
+            aws_refuse(reader, object, "", "has the id of another one: %s in line %u of %s", first->address,
+                       first->node->position.line, first->node->position.file);
+    }
+}
+
 void aws_link(struct aws_reader *reader)
 {
+    const struct aws_list *const named[] = { &reader->apis, &reader->integrations, &reader->authorizers,
+                                             &reader->domains };
+    for (size_t i = 0; i < COUNT_OF(named); i++)
+        check_unique(reader, named[i]);
     for (uint32_t i = 0; i < reader->apis.count; i++) {
         struct aws_api *api = reader->apis.items[i];
         if (api->target.data)

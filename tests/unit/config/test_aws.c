@@ -319,6 +319,17 @@ Test(aws, openapi_in_a_body)
     cr_assert_str_eq(match("GET /x")->service->path.data, "/y");
 }
 
+Test(aws, two_directories_with_the_same_addresses)
+{
+    static const char one[] = "resource \"aws_apigatewayv2_api\" \"a\" {\n  name = \"a\"\n"
+                              "  protocol_type = \"HTTP\"\n}\n";
+    aws_setup_add(&setup, "one/a.tf", one);
+    aws_setup_add(&setup, "two/a.tf", one);
+    cr_assert_not(aws_setup_read(&setup));
+    cr_assert(
+        aws_setup_reported(&setup, REPORT_ERROR, 1, "has the id of another one: aws_apigatewayv2_api.a"));
+}
+
 /* --- what is refused ------------------------------------------------------------------------------------ */
 
 static const struct {

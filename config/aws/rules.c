@@ -3,7 +3,7 @@
  * making. */
 #include "config/aws/compile.h"
 
-/* Below every other dialect: an API answers what nobody else wants, unless the host is its own. */
+/* Below every other dialect: an API answers what nobody else wants. */
 #define PRIORITY_OF_HOST MATCH_BASE_AWS
 #define PRIORITY_OF_ANY_HOST (MATCH_BASE_AWS >> 1)
 

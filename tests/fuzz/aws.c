@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A text as a Terraform file, as JSON (show, *.tf.json) and as OpenAPI, through the AWS front-end: whatever it
- * is, it ends in a model that a router takes, or in reports. */
+/* A text as a Terraform file, as JSON (show, *.tf.json) and as OpenAPI, through the AWS front-end: whatever
+ * it is, it ends in a model that a router takes, or in reports. */
 #include "tests/support/aws_setup.h"
 
 #include <stdlib.h>

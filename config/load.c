@@ -239,11 +239,43 @@ static bool build_kong(struct loading *loading)
     return true;
 }
 
+static bool is_open(const struct listener_settings *listeners, uint16_t port)
+{
+    for (uint32_t i = 0; i < listeners->count; i++)
+        if (!listeners->items[i].udp && listeners->items[i].port == port)
+            return true;
+    return false;
+}
+
+/* The ports that the model wants beside proxy_listen become listeners like its own. */
+static bool open_ports(struct settings *settings, const struct model *model)
+{
+    enum { BACKLOG = 16384 };
+    struct listener_settings *listeners = &settings->proxy_listeners;
+    uint32_t most = listeners->count + model->listen_ports.count;
+    struct listener_setting *items = arena_array(&settings->arena, most + 1u, sizeof(*items));
+    if (items == NULL)
+        return false;
+    if (listeners->count)
+        memcpy(items, listeners->items, listeners->count * sizeof(*items));
+    listeners->items = items;
+    for (uint32_t i = 0; i < model->listen_ports.count; i++) {
+        const struct listen_port *wanted = model->listen_ports.items[i];
+        struct slice address = arena_copy(&settings->arena, wanted->address);
+        if (address.data == NULL)
+            return false;
+        if (!is_open(listeners, wanted->port))
+            items[listeners->count++] =
+                (struct listener_setting){ .address = address, .port = wanted->port, .backlog = BACKLOG };
+    }
+    return true;
+}
+
 static bool build_model(struct loading *loading)
 {
     struct report *report = loading->report;
     struct model *model = loading->loaded->model;
-    const struct settings *settings = &loading->loaded->settings;
+    struct settings *settings = &loading->loaded->settings;
     uint32_t before = report->error_count;
     struct kubernetes_sources sources = { .documents = &loading->kubernetes,
                                           .plugins = loading->sources->plugins,
@@ -258,6 +290,8 @@ static bool build_model(struct loading *loading)
     const struct aws_reading aws = { &loading->aws, settings, loading->sources->plugins, model, report };
     if (loading->aws.count)
         aws_read_all(&aws);
+    if (model->listen_ports.count && !open_ports(settings, model))
+        return false;
     return report->error_count != before || model_link_upstreams(model);
 }
 

@@ -110,10 +110,10 @@ static void read_host(struct emissary_reader *reader, const struct kube_object *
     struct config_place place = kube_place(reader->kube, object, "spec");
     struct schema schema = emissary_host_schema;
     schema.others = emissary_others(reader->kube, object, refused, others);
+    emissary_refuse(refused, object->spec, &place);
     struct emissary_host *host = kube_take(reader->kube, sizeof(*host));
     if (!host || !schema.others || !schema_read(&schema, object->spec, &place, &read))
         return;
-    emissary_refuse(refused, object->spec, &place);
     const char *reason = emissary_check_hostname(read.hostname);
     if (reason)
         schema_error(&place, object->spec, "hostname", "%s", reason);

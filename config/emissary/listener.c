@@ -125,12 +125,12 @@ static void read_listener(struct emissary_reader *reader, const struct kube_obje
     struct config_place place = kube_place(reader->kube, object, "spec");
     struct schema schema = emissary_listener_schema;
     schema.others = emissary_others(reader->kube, object, refused, others);
+    emissary_refuse(refused, object->spec, &place);
     struct emissary_listener *listener = kube_take(reader->kube, sizeof(*listener));
     struct emissary_listener **items = model_reserve(reader->kube->model, reader->listeners.items,
                                                      reader->listeners.count, &reader->listeners.capacity);
     if (!listener || !items || !schema.others || !schema_read(&schema, object->spec, &place, &read))
         return;
-    emissary_refuse(refused, object->spec, &place);
     check_protocol(&read, object->spec, &place);
     check_binding(object->spec, &place);
     if (read.depth != 0)

@@ -309,10 +309,10 @@ static void read_mapping(struct emissary_reader *reader, const struct kube_objec
     uint32_t before = kube->report->error_count;
     struct schema schema = emissary_mapping_schema;
     schema.others = emissary_others(kube, object, refused, read_elsewhere);
+    emissary_refuse(refused, object->spec, &place);
     if (!mapping || !items || !schema.others || !schema_read(&schema, object->spec, &place, mapping))
         return;
     mapping->object = object;
-    emissary_refuse(refused, object->spec, &place);
     read_parts(reader, mapping, &place);
     check_mapping(reader, mapping, &place);
     settle(reader, mapping);

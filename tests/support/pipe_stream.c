@@ -106,9 +106,8 @@ static void deliver(struct pipe_stream *pipe)
     if (is_cut(pipe)) {
         chunk_queue_clear(&pipe->queue);
         count(pipe);
-        pipe->finishing = true;
     }
-    if (pipe->finishing && !pipe->finished && pipe->queue.count == 0 && !pipe->closing && !other->closing) {
+    if ((pipe->finishing || is_cut(pipe)) && !pipe->finished && pipe->queue.count == 0 && !pipe->closing && !other->closing) {
         pipe->finished = true;
         other->stream.events->received(&other->stream, (struct chunk){ 0 });
     }

@@ -27,6 +27,10 @@ struct tls_ends {
     struct test_cert *authority, *certs[4]; /* [0] P-256, [1] RSA, both "a.test" */
 };
 
+/* Is it true, has the counter come that far, within ten seconds? */
+bool tls_ends_until(struct shard *shard, bool (*is_true)(void *pointer), void *pointer) MUST_CHECK;
+bool tls_ends_until_count(struct shard *shard, const uint64_t *counter, uint64_t wanted) MUST_CHECK;
+
 void tls_ends_open(struct tls_ends *ends);
 void tls_ends_close(struct tls_ends *ends);
 

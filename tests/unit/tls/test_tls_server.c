@@ -50,7 +50,7 @@ static SSL *begin_with(struct tls_server *server)
 
 static bool settle(void)
 {
-    cr_assert(shard_setup_turn_until(&ends.shard, is_settled, NULL));
+    cr_assert(tls_ends_until(&ends.shard, is_settled, NULL));
     shard_setup_turn_for(&ends.shard, 1);
     return client.done && !client.broken && ends.server.opened == 1 && ends.server.error == ERROR_OK;
 }
@@ -60,8 +60,8 @@ static void part(void)
     if (!ends.server.tls.closing)
         stream_close(&ends.server.tls.stream);
     stream_close(&client.pipe.stream);
-    cr_assert(shard_setup_turn_until_count(&ends.shard, &ends.server.closed, 1));
-    cr_assert(shard_setup_turn_until_count(&ends.shard, &client.closed, 1));
+    cr_assert(tls_ends_until_count(&ends.shard, &ends.server.closed, 1));
+    cr_assert(tls_ends_until_count(&ends.shard, &client.closed, 1));
     tls_openssl_free(&client);
 }
 
@@ -69,7 +69,7 @@ static void echo(void)
 {
     uint64_t before = client.received;
     tls_openssl_send(&client, "hello", 5);
-    cr_assert(shard_setup_turn_until_count(&ends.shard, &client.received, before + 5));
+    cr_assert(tls_ends_until_count(&ends.shard, &client.received, before + 5));
     cr_assert_eq(memcmp(client.text + before, "hello", 5), 0);
 }
 
@@ -374,7 +374,7 @@ Test(tls_server, close_notify_and_truncation)
         cr_assert(settle());
         SSL_shutdown(ssl);
         tls_openssl_run(&client);
-        cr_assert(shard_setup_turn_until_count(&ends.shard, &ends.server.ended, 1));
+        cr_assert(tls_ends_until_count(&ends.shard, &ends.server.ended, 1));
         shard_setup_turn_for(&ends.shard, 1);
         cr_assert(client.ended); /* the echo finishes, too */
         part();
@@ -382,7 +382,7 @@ Test(tls_server, close_notify_and_truncation)
         SSL_set_max_proto_version(ssl, versions[i]);
         cr_assert(settle());
         stream_finish(&client.pipe.stream);
-        cr_assert(shard_setup_turn_until_count(&ends.shard, &ends.server.failed, 1));
+        cr_assert(tls_ends_until_count(&ends.shard, &ends.server.failed, 1));
         cr_assert_eq(ends.server.error, ERROR_TRUNCATED);
         part();
     }

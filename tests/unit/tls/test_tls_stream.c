@@ -24,8 +24,8 @@ TestSuite(tls_stream, .init = start, .fini = end, .timeout = 120);
 
 static void turn_until(const uint64_t *counter, uint64_t wanted)
 {
-    cr_assert(shard_setup_turn_until_count(&ends.shard, counter, wanted), "%lu, not %lu",
-              (unsigned long)*counter, (unsigned long)wanted);
+    cr_assert(tls_ends_until_count(&ends.shard, counter, wanted), "%lu, not %lu", (unsigned long)*counter,
+              (unsigned long)wanted);
 }
 
 static void shake(struct test_cert *cert)

@@ -443,6 +443,9 @@ static const struct node *evaluate_kind(struct hcl_evaluation *evaluation,
     case HCL_OBJECT: return evaluate_object(evaluation, expression);
     case HCL_FOR: return evaluate_for(evaluation, expression);
     case HCL_CONDITION: return evaluate_condition(evaluation, expression);
+    case HCL_UNKNOWN:
+        return hcl_refuse(evaluation, &expression->position, "%.*s: not supported yet",
+                          SLICE_FORMAT(expression->text));
     case HCL_UNARY:
     case HCL_BINARY: return hcl_operate(evaluation, expression);
     }

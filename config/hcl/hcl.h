@@ -20,7 +20,8 @@ enum hcl_kind {
     HCL_FOR, /* parts: collection, [key,] value, [condition]; names in `text` and `second_text` */
     HCL_CONDITION, /* parts: condition, then, else */
     HCL_UNARY, /* `text` is - or ! */
-    HCL_BINARY /* `text` is the operator */
+    HCL_BINARY, /* `text` is the operator */
+    HCL_UNKNOWN /* `text` says what has no meaning here, which matters when somebody asks for the value */
 };
 
 struct hcl_expression {

@@ -216,8 +216,13 @@ static struct hcl_expression *read_word(struct hcl_parser *parser)
     word->text = hcl_take_name(parser);
     if (word->text.data == NULL)
         return NULL;
-    if (hcl_take(parser, "::"))
-        return hcl_fail(parser, "functions of providers: not supported yet"), NULL;
+    while (hcl_take(parser, "::")) { /* of a provider */
+        struct slice name = hcl_take_name(parser);
+        word->text =
+            arena_format(parser->reading->arena, "%.*s::%.*s", SLICE_FORMAT(word->text), SLICE_FORMAT(name));
+        if (name.data == NULL || word->text.data == NULL)
+            return hcl_fail(parser, "expected a name behind '::'"), NULL;
+    }
     if (hcl_take(parser, "("))
         return read_call(parser, word);
     bool is_true = slice_equal(word->text, SLICE("true"));

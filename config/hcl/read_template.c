@@ -77,21 +77,47 @@ static bool flush(struct template *template)
     return add_part(template, part);
 }
 
-/* Behind ${ to behind its }. ~ takes blanks off the text around: they matter to nobody who serves. */
+/* What cannot be computed is only an error for who asks: other resources may hold anything. */
+static bool add_unknown(struct template *template, struct slice what)
+{
+    struct hcl_expression *part = hcl_new(template->parser, HCL_UNKNOWN);
+    if (part)
+        part->text = what;
+    return add_part(template, part);
+}
+
+/* Behind ${ to behind its }. */
 static bool read_interpolation(struct template *template)
 {
     struct hcl_parser *parser = template->parser;
     if (!flush(template) || !hcl_enter(parser))
         return false;
-    if (hcl_take(parser, "~"))
-        return hcl_fail(parser, "'${~': not supported yet");
+    bool trims = hcl_take(parser, "~");
     parser->brackets++;
     bool good = add_part(template, hcl_read_expression(parser));
     parser->brackets--;
     hcl_leave(parser);
-    if (good && hcl_peek(parser) == '~')
-        return hcl_fail(parser, "'~}': not supported yet");
-    return good && (hcl_take(parser, "}") || hcl_fail(parser, "expected '}' behind the expression"));
+    trims |= good && hcl_take(parser, "~");
+    if (good && !hcl_take(parser, "}"))
+        return hcl_fail(parser, "expected '}' behind the expression");
+    return good && (!trims || add_unknown(template, SLICE("'~' beside an expression")));
+}
+
+/* Behind %{ to behind its }, which may stand in texts inside. */
+static bool read_directive(struct template *template)
+{
+    struct hcl_parser *parser = template->parser;
+    bool quoted = false;
+    if (!flush(template) || !add_unknown(template, SLICE("directives '%{'")))
+        return false;
+    while (parser->next < parser->end && (quoted || *parser->next != '}')) {
+        bool escape = quoted && *parser->next == '\\';
+        quoted ^= *parser->next == '"';
+        hcl_advance(parser);
+        if (escape)
+            hcl_advance(parser);
+    }
+    return hcl_take(parser, "}") || hcl_fail(parser, "a directive without its }");
 }
 
 static int hex_value(char c)
@@ -159,8 +185,8 @@ static bool read_piece(struct template *template, enum hcl_template_end end, uin
         return gather(parser, &template->text, "%{", 2);
     if (hcl_take(parser, "${"))
         return read_interpolation(template);
-    if (hcl_peek(parser) == '%' && hcl_peek_second(parser) == '{')
-        return hcl_fail(parser, "directives '%%{': not supported yet");
+    if (hcl_take(parser, "%{"))
+        return read_directive(template);
     if (end == HCL_AT_QUOTE && hcl_take(parser, "\\"))
         return read_escape(template);
     if (end == HCL_AT_QUOTE && hcl_peek(parser) == '\n')

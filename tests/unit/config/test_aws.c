@@ -319,6 +319,24 @@ Test(aws, openapi_in_a_body)
     cr_assert_str_eq(match("GET /x")->service->path.data, "/y");
 }
 
+/* Nobody asks for their values. */
+Test(aws, resources_of_others_may_hold_anything)
+{
+    must_read("a.tf",
+              API INTEGRATION("integration_uri = \"http://b.test\"")
+                  ROUTE("r", "GET /a",
+                        "") "terraform {\n  required_version = \">= 1.5\"\n  backend \"s3\" {}\n}\n"
+                            "provider \"aws\" {\n  region = \"us-east-1\"\n}\n"
+                            "resource \"aws_instance\" \"x\" {\n  count = var.nowhere\n"
+                            "  user_data = <<-EOF\n    %{ if x == \"}\" ~}\n    a\n    %{ endif }\n    EOF\n"
+                            "  ip = cidrhost(\"10.0.0.0/8\", 5)\n  arn = provider::aws::arn(\"x\")\n"
+                            "  dynamic \"disk\" {\n    for_each = local.nothing\n    content {}\n  }\n}\n"
+                            "output \"x\" {\n  value = aws_instance.x[*].id\n}\n"
+                            "data \"aws_region\" \"here\" {}\nlocals { file = file(\"nowhere\") }\n");
+    match("GET /a");
+    cr_assert_eq(setup.report.count, 0);
+}
+
 Test(aws, two_directories_with_the_same_addresses)
 {
     static const char one[] = "resource \"aws_apigatewayv2_api\" \"a\" {\n  name = \"a\"\n"

@@ -174,7 +174,7 @@ static const struct {
     { "\"\\u12\"", 1, 10, "expected 4 hexadecimal digits" },
     { "\"\\ud800\"", 1, 12, "no character" },
     { "\"${1\"", 1, 9, "expected '}'" },
-    { "\"%{ if true }a%{ endif }\"", 1, 6, "directives" },
+    { "\"%{ if true }a%{ endif }\"", 1, 8, "directives" },
     { "<<EOF\na\n", 2, 1, "a text without its EOF" },
     { "[1 2]", 1, 8, "expected ',' or ']'" },
     { "{ a 1 }", 1, 9, "expected '='" },
@@ -208,7 +208,11 @@ static const struct {
     { "format(\"%d\", \"a\")", 1, 5, "format: argument 2 must be a number" },
     { "format(\"%s\")", 1, 5, "format: argument 2 is missing" },
     { "format(\"%x\", 1)", 1, 5, "'%x': not supported yet" },
-    { "provider::aws::arn_parse(\"x\")", 1, 15, "functions of providers" },
+    { "provider::aws::arn_parse(\"x\")", 1, 5, "the function 'provider::aws::arn_parse': not supported" },
+    { "\"${~ 1 ~}\"", 1, 14, "'~' beside an expression: not supported yet" },
+    { "\"%{ if x == \"}\" }", 1, 22, "a text without an end" },
+    { "\"%{ if", 2, 1, "a directive without its }" },
+    { "a::", 1, 8, "expected a name behind '::'" },
 };
 
 Test(hcl, what_is_refused)

@@ -106,7 +106,9 @@ enum jwt_flaw jwt_token_read(struct slice text, struct slice key_claim, struct j
     out->payload = payload_json;
     out->expires = payload[PAYLOAD_EXP].value;
     out->not_before = payload[PAYLOAD_NBF].value;
-    choose_key(out, payload_kind, &payload[PAYLOAD_KEY].value, &header[HEADER_KEY].value);
+    out->key = (struct json_value){ .kind = JSON_ABSENT };
+    if (key_claim.data)
+        choose_key(out, payload_kind, &payload[PAYLOAD_KEY].value, &header[HEADER_KEY].value);
     return JWT_GOOD;
 }
 

@@ -46,8 +46,8 @@ enum jwt_flaw {
     JWT_BAD_SIGNATURE_ENCODING
 };
 
-/* The claim `key_claim` is looked for in the payload, then in the header. `out` is filled with JWT_GOOD
- * only. */
+/* The claim `key_claim` is looked for in the payload, then in the header; without one (absent) header and
+ * payload stay as they were sent. `out` is filled with JWT_GOOD only. */
 enum jwt_flaw jwt_token_read(struct slice text, struct slice key_claim, struct jwt_token *out) MUST_CHECK;
 
 /* What is wrong with the times of a token: expires must be after now, not_before may not be. Each is a JSON

@@ -96,6 +96,23 @@ CLAIM_CASES = [
 ]
 
 
+def test_escaped_claims(t):
+    """As some libraries write them: JSON may escape any character."""
+    def escaped(claims, private):
+        header = tokens.signing_input("ES256", {}, {"kid": "a"}).split(".")[0]
+        payload = json.dumps(claims).replace("/", "\\/").replace("api", "a\\u0070i")
+        text = header + "." + tokens.b64url(payload.encode())
+        return text + "." + tokens.b64url(tokens.signature("ES256", private, text.encode()))
+
+    with origin.Origin() as upstream, Provider() as provider:
+        private = provider.add("ES256", "a")
+        with Gateway(config_of(upstream, provider, algorithms=["ES256"])) as gateway:
+            for name, changes, status in (("good", {}, 200), ("wrong", {"iss": "https://other.test"}, 401)):
+                with t.case(name):
+                    answer = ask(gateway, escaped(claims(**changes), private))
+                    assert answer.status == status, answer
+
+
 def test_claims(t):
     with origin.Origin() as upstream, Provider() as provider:
         private = provider.add("ES256", "a")

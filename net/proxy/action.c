@@ -56,45 +56,81 @@ static bool join_segments(struct exchange *exchange, struct slice first, struct 
     return path->data != NULL;
 }
 
-/* Appends `text`, in which \0..\9 are groups of the last match and \\ is a backslash. */
-static struct slice substituted(struct exchange *exchange, const struct path_edit *edit, struct slice subject,
-                                struct slice out)
+/* A text under way, in the exchange's arena: pieces are many, and each may be small. */
+struct growing {
+    struct exchange *exchange;
+    char *data;
+    size_t size, capacity;
+    bool failed; /* for want of memory */
+};
+
+static void put(struct growing *out, struct slice piece)
 {
-    for (size_t i = 0; i < edit->text.size && out.data; i++) {
+    enum { LEAST_BYTES = 256 };
+    if (out->failed || piece.size == 0)
+        return;
+    if (piece.size > out->capacity - out->size) {
+        size_t capacity = (out->size + piece.size) * 2 + LEAST_BYTES;
+        char *data = arena_alloc(&out->exchange->arena, capacity);
+        out->failed = data == NULL;
+        if (out->failed)
+            return;
+        if (out->size)
+            memcpy(data, out->data, out->size);
+        out->data = data;
+        out->capacity = capacity;
+    }
+    memcpy(out->data + out->size, piece.data, piece.size);
+    out->size += piece.size;
+}
+
+/* Appends the edit's text, in which \0..\9 are groups of the last match and \\ is a backslash. */
+static void substitute(struct growing *out, const struct path_edit *edit, struct slice subject)
+{
+    struct regex_scratch *scratch = &out->exchange->proxy->regex;
+    for (size_t i = 0; i < edit->text.size; i++) {
         struct slice piece = { edit->text.data + i, 1 };
         char after = i + 1 < edit->text.size ? edit->text.data[i + 1] : '\0';
         if (edit->text.data[i] == '\\' && after >= '0' && after <= '9') {
             uint32_t number = (uint32_t)(after - '0');
-            piece = number <= edit->regex->group_count ? regex_group(&exchange->proxy->regex, subject, number)
+            piece = number <= edit->regex->group_count ? regex_group(scratch, subject, number)
                                                        : (struct slice){ NULL, 0 };
             i++;
         } else if (edit->text.data[i] == '\\' && after == '\\') {
             i++;
         }
-        out = arena_format(&exchange->arena, "%.*s%.*s", SLICE_FORMAT(out), SLICE_FORMAT(piece));
+        put(out, piece);
     }
-    return out;
+}
+
+/* Behind the character at `at`, which UTF-8 may write in several bytes. */
+static size_t after_character(struct slice text, size_t at)
+{
+    at++;
+    while (at < text.size && ((unsigned char)text.data[at] & 0xc0) == 0x80)
+        at++;
+    return at;
 }
 
 /* Every match, from left to right; an empty one takes a character along. */
 static bool replace(struct exchange *exchange, const struct path_edit *edit, struct slice subject,
                     struct slice *path)
 {
-    struct slice out = SLICE("");
+    struct regex_scratch *scratch = &exchange->proxy->regex;
+    struct growing out = { .exchange = exchange };
     size_t at = 0;
-    while (at <= subject.size && out.data &&
-           regex_match_from(edit->regex, subject, at, &exchange->proxy->regex)) {
-        struct slice found = regex_group(&exchange->proxy->regex, subject, 0);
+    while (at <= subject.size && !out.failed && regex_match_from(edit->regex, subject, at, scratch)) {
+        struct slice found = regex_group(scratch, subject, 0);
         size_t begin = (size_t)(found.data - subject.data), next = begin + found.size;
-        struct slice before = { subject.data + at, begin - at };
-        out = arena_format(&exchange->arena, "%.*s%.*s", SLICE_FORMAT(out), SLICE_FORMAT(before));
-        out = out.data ? substituted(exchange, edit, subject, out) : out;
-        if (found.size == 0 && next < subject.size)
-            out = arena_format(&exchange->arena, "%.*s%c", SLICE_FORMAT(out), subject.data[next]);
-        at = next + (found.size == 0);
+        put(&out, (struct slice){ subject.data + at, begin - at });
+        substitute(&out, edit, subject);
+        at = found.size == 0 ? after_character(subject, next) : next;
+        if (next < at && next < subject.size)
+            put(&out, (struct slice){ subject.data + next, at - next });
     }
-    struct slice rest = at < subject.size ? slice_from(subject, at) : SLICE("");
-    return out.data && join(exchange, out, rest, path);
+    put(&out, at < subject.size ? slice_from(subject, at) : SLICE(""));
+    return !out.failed &&
+           join(exchange, (struct slice){ out.data, out.size }, (struct slice){ NULL, 0 }, path);
 }
 
 /* {name} and {name+} are captures of the rule's path. */

@@ -43,6 +43,8 @@ static struct block *head_block(struct exchange *exchange, const struct message 
     /* Values that may be written twice: forwarded from the request, path and prefix escaped. */
     size += exchange->path.size * 3 + exchange->query.size * 2 + exchange->raw_path.size * 2 +
             exchange->host.size * 2;
+    if (exchange->style != ANSWER_STYLE_KONG) /* with fragment and port */
+        size += exchange->request.origin_form.size + message_find(&exchange->request, HEADER_HOST).size;
     if (exchange->service)
         size += exchange->service->service->upstream->host_header.size;
     if (exchange->match.route && exchange->match.route->action)

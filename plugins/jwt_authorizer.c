@@ -48,8 +48,8 @@ static const struct field fields[] = {
       .help = "false: one is enough" },
     { "algorithms", FIELD_CHOICES, AT(algorithms), .min = 1, .max = 10, .fallback = "RS256,RS384,RS512",
       .choices = algorithm_names },
-    { "header_name", FIELD_STRING, AT(header_name), .fallback = "Authorization",
-      .help = "where the token stands; null: nowhere in the headers" },
+    { "header_name", FIELD_STRING, AT(header_name), .flags = FIELD_EMPTY, .fallback = "Authorization",
+      .help = "where the token stands; empty: nowhere in the headers" },
     { "bearer", FIELD_CHOICE, AT(bearer), .fallback = "required", .choices = scheme_names,
       .help = "the word Bearer in front of it" },
     { "query_name", FIELD_STRING, AT(query_name), .help = "a query parameter that may carry it" },
@@ -109,7 +109,7 @@ static void check_config(void *value, const struct node *node, const struct conf
     struct authorizer_config *config = value;
     if (config->jwks_uri.data == NULL && config->demands.issuer.data == NULL)
         schema_error(place, node, "", "at least one of these fields must be non-empty: 'jwks_uri', 'issuer'");
-    if (config->header_name.data == NULL && config->query_name.data == NULL)
+    if (config->header_name.size == 0 && config->query_name.data == NULL)
         schema_error(place, node, "",
                      "at least one of these fields must be non-empty: 'header_name', 'query_name'");
     check_url(config->jwks_uri, "jwks_uri", node, place);
@@ -246,7 +246,7 @@ static struct slice without_scheme(struct slice value, int bearer)
 static struct slice find_token(const struct authorizer_config *config, struct exchange *exchange)
 {
     struct slice token = { NULL, 0 };
-    if (config->header_name.data)
+    if (config->header_name.size > 0)
         token = without_scheme(message_find_name(exchange_request(exchange), config->header_name),
                                config->bearer);
     if (token.size == 0 && config->query_name.data)

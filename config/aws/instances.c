@@ -158,6 +158,7 @@ static bool put_source(struct writing *writing, const struct aws_authorizer *aut
         return false;
     }
     put_text(writing, "query_name", slice_from(source, argument.size));
+    put_text(writing, "header_name", SLICE(""));
     return true;
 }
 

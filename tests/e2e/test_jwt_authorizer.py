@@ -153,6 +153,9 @@ def test_styles(t):
             admin = tokens.signed(claims(scope="admin"), private, "RS256", kid="a")
             assert gateway.get("/", [("Authorization", admin)]).status == 200, "without the word Bearer"
             assert gateway.get("/?token=" + admin).status == 200
+        with Gateway(config_of(upstream, provider, header_name="", query_name="token")) as gateway:
+            assert gateway.get("/?token=" + good).status == 200
+            assert ask(gateway, good).status == 401, "not where the token is to stand"
         with Gateway(config_of(upstream, provider, style="envoy")) as gateway:
             answer = ask(gateway, expired)
             body = json.loads(answer.body)

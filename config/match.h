@@ -121,8 +121,7 @@ struct match_dialect {
     struct slice (*explain_priority)(const struct match_rule *rule, struct arena *arena);
 };
 
-/* How dialects share a gateway: a rule's priority begins with the base of its dialect, so that of two that
- * match a request Kong's comes first. Kong's priorities begin at 1 << 61; AWS's are below all of these. */
+/* The base of a dialect's priorities: of two rules that match, Kong's (1 << 61 and above) come first. */
 #define MATCH_BASE_EMISSARY (UINT64_C(1) << 60)
 #define MATCH_BASE_GATEWAY_API (UINT64_C(1) << 59)
 #define MATCH_BASE_AWS (UINT64_C(1) << 58)

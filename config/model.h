@@ -69,7 +69,7 @@ struct plugin_instance {
     bool enabled;
 };
 
-/* A port that the configuration wants open beside proxy_listen; the one of a listener there is there already. */
+/* A port that has to be open beside proxy_listen; one that a listener has is there already. */
 struct listen_port {
     struct entity entity;
     struct slice address; /* numeric, without brackets */

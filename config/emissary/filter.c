@@ -49,8 +49,6 @@ static const char *const filter_others[] = {
     "APIKey", "External", "JWT", "OAuth2", "Plugin", "ambassadorId", "ambassador_id", NULL,
 };
 
-const struct schema emissary_filter_schema = { .name = "Filter", .others = filter_others };
-
 static const struct jwt_field *find_field(struct slice name)
 {
     for (size_t i = 0; i < COUNT_OF(jwt_fields); i++)
@@ -180,7 +178,6 @@ static const struct schema reference_schema = {
 };
 
 static const char *const policy_others[] = { "rules", "ambassador_id", "ambassadorId", NULL };
-const struct schema emissary_policy_schema = { .name = "FilterPolicy", .others = policy_others };
 
 static void read_arguments(struct emissary_reader *reader, const struct node *node,
                            const struct config_place *place, struct emissary_policy *policy)

@@ -77,4 +77,4 @@ const struct action *emissary_action(struct emissary_reader *reader, const struc
 void emissary_compile(struct emissary_reader *reader);
 
 extern const struct schema emissary_listener_schema, emissary_host_schema, emissary_mapping_schema,
-    emissary_module_schema, emissary_filter_schema, emissary_policy_schema;
+    emissary_module_schema;

@@ -2,6 +2,7 @@
 #include "core/app/commands.h"
 #include "core/app/kinds.h"
 
+#include "config/emissary/emissary.h"
 #include "config/kong/kong.h"
 #include "config/settings.h"
 
@@ -25,12 +26,29 @@ static void print_plugin(const struct plugin_kind *kind)
     }
 }
 
+static const struct schema *const *const entity_lists[] = { kong_schemas, emissary_schemas };
+
+static void print_entity_names(void)
+{
+    for (size_t i = 0; i < COUNT_OF(entity_lists); i++)
+        for (const struct schema *const *one = entity_lists[i]; *one; one++)
+            printf("  %s\n", (*one)->name);
+}
+
+static void print_entities(void)
+{
+    for (size_t i = 0; i < COUNT_OF(entity_lists); i++)
+        for (const struct schema *const *one = entity_lists[i]; *one; one++) {
+            schema_print(*one, stdout);
+            putchar('\n');
+        }
+}
+
 static int print_list(void)
 {
     const struct plugin_kind *const *kinds = app_plugin_kinds();
     printf("`sluice schema NAME` prints the reference of one of these.\n\nsettings\n\nentities\n");
-    for (size_t i = 0; kong_schemas[i]; i++)
-        printf("  %s\n", kong_schemas[i]->name);
+    print_entity_names();
     printf("\nplugins, the first to run first\n");
     int below = INT32_MAX; /* priorities are unique */
     for (;;) {
@@ -44,10 +62,7 @@ static int print_list(void)
         below = next->priority;
     }
     printf("\nfields of entities\n\n");
-    for (size_t i = 0; kong_schemas[i]; i++) {
-        schema_print(kong_schemas[i], stdout);
-        putchar('\n');
-    }
+    print_entities();
     return COMMAND_EXIT_OK;
 }
 
@@ -57,6 +72,17 @@ static bool names_entity(struct slice name, struct slice entity)
     if (slice_equal(name, entity))
         return true;
     return name.size == entity.size + 1 && slice_starts_with(name, entity) && name.data[entity.size] == 's';
+}
+
+static bool print_entity(struct slice name)
+{
+    for (size_t i = 0; i < COUNT_OF(entity_lists); i++)
+        for (const struct schema *const *one = entity_lists[i]; *one; one++)
+            if (names_entity(name, slice_of((*one)->name))) {
+                schema_print(*one, stdout);
+                return true;
+            }
+    return false;
 }
 
 static int print_one(const char *text)
@@ -73,12 +99,8 @@ static int print_one(const char *text)
             return COMMAND_EXIT_OK;
         }
     }
-    for (size_t i = 0; kong_schemas[i]; i++) {
-        if (names_entity(name, slice_of(kong_schemas[i]->name))) {
-            schema_print(kong_schemas[i], stdout);
-            return COMMAND_EXIT_OK;
-        }
-    }
+    if (print_entity(name))
+        return COMMAND_EXIT_OK;
     fprintf(stderr, "sluice schema: nothing is called '%s'; `sluice schema` lists the names\n", text);
     return COMMAND_EXIT_USAGE;
 }

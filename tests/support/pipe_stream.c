@@ -107,7 +107,8 @@ static void deliver(struct pipe_stream *pipe)
         chunk_queue_clear(&pipe->queue);
         count(pipe);
     }
-    if ((pipe->finishing || is_cut(pipe)) && !pipe->finished && pipe->queue.count == 0 && !pipe->closing && !other->closing) {
+    if ((pipe->finishing || is_cut(pipe)) && !pipe->finished && pipe->queue.count == 0 && !pipe->closing &&
+        !other->closing) {
         pipe->finished = true;
         other->stream.events->received(&other->stream, (struct chunk){ 0 });
     }

@@ -190,10 +190,15 @@ void tls_ends_close(struct tls_ends *ends)
     tls_crypto_stop();
 }
 
+void tls_ends_accept_on(struct tls_ends *ends, struct tls_server *server, struct stream *lower)
+{
+    tls_stream_accept(&ends->server.tls, &ends->loop, lower, &events, server);
+    tls_server_release(server);
+}
+
 void tls_ends_accept(struct tls_ends *ends, struct tls_server *server)
 {
-    tls_stream_accept(&ends->server.tls, &ends->loop, &ends->server.pipe.stream, &events, server);
-    tls_server_release(server);
+    tls_ends_accept_on(ends, server, &ends->server.pipe.stream);
 }
 
 void tls_ends_connect(struct tls_ends *ends, struct tls_client *client, const char *name)

@@ -48,6 +48,7 @@ void tls_ends_begin(struct tls_ends *ends, struct tls_server *server, struct tls
 
 /* Only the server's end, on the pipe that is open already; takes the profile over. */
 void tls_ends_accept(struct tls_ends *ends, struct tls_server *server);
+void tls_ends_accept_on(struct tls_ends *ends, struct tls_server *server, struct stream *lower);
 
 /* Only the client's; the same. */
 void tls_ends_connect(struct tls_ends *ends, struct tls_client *client, const char *name);

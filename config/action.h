@@ -99,7 +99,9 @@ struct retry_policy {
 
 struct action {
     enum answer_style style;
+    struct slice method; /* sent upstream; absent: the client's */
     struct path_edit path;
+    struct slice query; /* sent upstream before the client's; may be absent */
     struct host_edit host;
     struct header_edits request, response;
     const struct backend *backends; /* 1: no drawing */

@@ -256,17 +256,30 @@ static bool set_path(struct aws_reader *reader, const struct aws_target *target,
     return set_template(reader, target, "integration_uri", uri->path);
 }
 
-/* The client's method is sent: another one is not supported yet. */
-static bool check_method(struct aws_reader *reader, const struct aws_target *target)
+/* What goes into a request line as it is written. */
+static bool is_plain(struct slice text)
 {
-    const struct aws_route *route = target->route;
-    struct slice method = route->integration->method;
-    if (method.data == NULL || slice_equal(method, SLICE("ANY")) || slice_equal(method, route->key.method))
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] <= ' ' || text.data[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static bool set_method(struct aws_reader *reader, const struct aws_target *target)
+{
+    static const char *const known[] = { "GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS" };
+    const struct aws_integration *integration = target->route->integration;
+    struct slice method = integration->method;
+    if (method.data == NULL || slice_equal(method, SLICE("ANY")))
         return true;
-    aws_refuse(reader, &route->integration->object,
-               node_find(route->integration->object.node, "httpMethod") ? "httpMethod" : "integration_method",
-               "not supported yet, but ANY or the method of the route '%.*s'",
-               SLICE_FORMAT(route->route_key));
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if (slice_equal(method, slice_of(known[i]))) {
+            target->action->method = slice_of(known[i]);
+            return true;
+        }
+    aws_refuse(reader, &integration->object,
+               node_find(integration->object.node, "httpMethod") ? "httpMethod" : "integration_method",
+               "expected one of: ANY, GET, PUT, POST, DELETE, PATCH, HEAD, OPTIONS");
     return false;
 }
 
@@ -279,9 +292,11 @@ bool aws_set_upstream(struct aws_reader *reader, const struct aws_target *target
     if (text.data == NULL || !read_uri(reader, target, text, &uri))
         return false;
     target->action->timeout_ms = integration->timeout_ms;
-    if (uri.query.data)
-        return refuse(reader, target, "a query in the URI: not supported yet", text);
-    if (!check_method(reader, target))
+    if (!set_method(reader, target))
         return false;
+    if (!is_plain(uri.query))
+        return refuse(reader, target, "the query holds what no query may", text);
+    if (uri.query.size > 0)
+        target->action->query = arena_copy(&reader->model->arena, uri.query);
     return aws_set_parameters(reader, target, &path) && set_path(reader, target, &uri, path);
 }

@@ -177,6 +177,12 @@ bool action_path(struct exchange *exchange, struct slice *path)
     return edit_path(exchange, &exchange->match.route->action->path, path);
 }
 
+struct slice action_method(const struct exchange *exchange)
+{
+    const struct action *action = exchange->match.route->action;
+    return action && action->method.data ? action->method : exchange->request.method;
+}
+
 /* --- fields --------------------------------------------------------------------------------------------- */
 
 static bool edit_fields(struct message *message, const struct header_edits *edits)

@@ -14,6 +14,9 @@ enum step_result action_begin(struct exchange *exchange);
 /* The path sent upstream, not yet escaped; false: out of memory. */
 bool action_path(struct exchange *exchange, struct slice *path) MUST_CHECK;
 
+/* The method sent upstream: what decides whether a request may be repeated, and how its response ends. */
+struct slice action_method(const struct exchange *exchange);
+
 /* The edits of request fields, once. False: out of memory. */
 bool action_edit_request(struct exchange *exchange) MUST_CHECK;
 

@@ -154,7 +154,7 @@ static bool may_repeat(const struct exchange *exchange)
         return false;
     if (!exchange->upstream_sent)
         return true;
-    struct slice method = exchange->request.method;
+    struct slice method = action_method(exchange);
     return !slice_equal(method, SLICE("POST")) && !slice_equal(method, SLICE("PATCH")) &&
            !slice_equal(method, SLICE("LOCK"));
 }

@@ -48,7 +48,8 @@ static struct block *head_block(struct exchange *exchange, const struct message 
     if (exchange->service)
         size += exchange->service->service->upstream->host_header.size;
     if (exchange->match.route && exchange->match.route->action)
-        size += exchange->match.route->action->host.text.size;
+        size += exchange->match.route->action->host.text.size + exchange->match.route->action->query.size +
+                exchange->match.route->action->method.size;
     if (exchange->endpoint)
         size += exchange->endpoint->authority_size + exchange->cookie.size;
     struct block *block = block_open(exchange->proxy->shard->blocks, size);
@@ -176,13 +177,17 @@ static bool find_path(struct exchange *exchange, struct slice *path)
 
 static void write_request_line(const struct exchange *exchange, struct slice path, struct writer *out)
 {
-    writer_slice(out, exchange->request.method);
+    const struct action *action = exchange->match.route->action;
+    struct slice before = action ? action->query : (struct slice){ NULL, 0 };
+    writer_slice(out, action_method(exchange));
     writer_byte(out, ' ');
     writer_slice(out, path);
-    if (exchange->query.data) {
+    if (before.data || exchange->query.data)
         writer_byte(out, '?');
-        writer_slice(out, exchange->query);
-    }
+    writer_slice(out, before);
+    if (before.size > 0 && exchange->query.size > 0)
+        writer_byte(out, '&');
+    writer_slice(out, exchange->query);
     writer_text(out, " HTTP/1.1\r\n");
 }
 

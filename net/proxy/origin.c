@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/origin.h"
 
+#include "net/proxy/action.h"
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/exchange_events.h"
 
@@ -135,7 +136,7 @@ void origin_expect_response(struct origin *origin)
 {
     struct exchange *exchange = origin->exchange;
     http1_parser_begin(&origin->parser, &exchange->response, &exchange->arena);
-    bool head = slice_equal(exchange->request.method, SLICE("HEAD"));
+    bool head = slice_equal(action_method(exchange), SLICE("HEAD"));
     http1_parser_expect(&origin->parser, head ? HTTP1_TO_HEAD : HTTP1_TO_ANY);
 }
 

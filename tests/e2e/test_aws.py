@@ -144,6 +144,24 @@ def test_paths(t):
                 assert upstream.take()[-1].target == "/v1/7/x"
 
 
+def test_method_and_query(t):
+    """An integration's own method and query: the query goes in front of the client's, a HEAD has no body to wait for."""
+    wanted = [("/a", "/b?k=1"), ("/a?x=2&y", "/b?k=1&x=2&y"), ("/a?", "/b?k=1")]
+    with origin.Origin() as upstream:
+        definition = API % ("", "/b?k=1") + ROUTE % ("r", "ANY /a", "")
+        definition = definition.replace('integration_type = "HTTP_PROXY"',
+                                        'integration_type = "HTTP_PROXY"\n  integration_method = "POST"')
+        with Aws({"a.tf": definition}, upstream) as gateway, client.Connection(gateway.address) as c:
+            for target, sent in wanted:
+                with t.case(target):
+                    assert c.exchange(client.encode("GET", target)).status == 200
+                    request = upstream.take()[-1]
+                    assert (request.method, request.target) == ("POST", sent), request
+            assert c.exchange(client.encode("HEAD", "/a"), "HEAD").status == 200
+            assert upstream.take()[-1].method == "POST"
+            assert c.exchange(client.encode("GET", "/a")).status == 200, "the connection is in step"
+
+
 def test_throttle_is_exact(t):
     """A burst from many connections, over two shards: as many pass as there are tokens."""
     stage = ('resource "aws_apigatewayv2_stage" "s" {\n  api_id = aws_apigatewayv2_api.a.id\n  name = "$default"\n'

@@ -413,12 +413,8 @@ static const struct {
       API INTEGRATION("integration_uri = \"http://b.test\"\n"
                       "request_parameters = { \"overwrite:header.Via\" = \"y\" }") ROUTE("r", "GET /a", ""),
       10, "this header cannot be mapped" },
-    { "a.tf", API INTEGRATION("integration_uri = \"http://b.test/?a=b\"") ROUTE("r", "GET /a", ""), 9,
-      "a query in the URI: not supported yet" },
-    { "a.tf",
-      API INTEGRATION("integration_uri = \"http://b.test\"\nintegration_method = \"POST\"")
-          ROUTE("r", "GET /a", ""),
-      10, "integration_method: not supported yet, but ANY or the method" },
+    { "a.tf", API INTEGRATION("integration_uri = \"http://b.test/?a b\"") ROUTE("r", "GET /a", ""), 9,
+      "the query holds what no query may" },
     { "a.tf", API INTEGRATION("integration_uri = \"http://$${stageVariables.h}\"") ROUTE("r", "GET /a", ""),
       9, "the stage '$default' has no variable 'h'" },
     { "a.tf",

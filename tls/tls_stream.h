@@ -15,6 +15,7 @@
 #include "tls/tls_client.h"
 #include "tls/tls_half.h"
 #include "tls/tls_loop.h"
+#include "tls/tls_order.h"
 #include "tls/tls_peer.h"
 #include "tls/tls_server.h"
 #include "tls/tls_shake.h"
@@ -60,6 +61,7 @@ struct tls_stream {
     struct tls_server *server; /* until the handshake is over, one of them */
     struct tls_client *client;
     struct tls_shake *shake;
+    struct tls_order order; /* of a client's messages */
     char *name, *checked_name;
     struct tls_half sending, receiving;
     const struct tls_suite *suite;

@@ -180,6 +180,14 @@ static bool feed(struct tls_stream *tls, struct slice record)
     }
 }
 
+static bool in_order(struct tls_stream *tls, struct slice record)
+{
+    if (!tls->server_side || tls_order_allows(&tls->order, record))
+        return true;
+    tls_stream_fail(tls, ERROR_TLS, TLS_UNEXPECTED_MESSAGE, "CertificateVerify before ClientKeyExchange");
+    return false;
+}
+
 static void feed_all(struct tls_stream *tls)
 {
     struct chunk record;
@@ -187,7 +195,7 @@ static void feed_all(struct tls_stream *tls)
     while (more && tls->phase == TLS_PHASE_SHAKE) {
         if (tls_stream_frame(tls, TLS_EPOCH_HANDSHAKE, &record) != TLS_FRAME_WHOLE)
             break;
-        more = feed(tls, chunk_slice(&record));
+        more = in_order(tls, chunk_slice(&record)) && feed(tls, chunk_slice(&record));
         chunk_release(&record);
     }
     if (tls->cut && !tls->closing && tls->phase == TLS_PHASE_SHAKE)

@@ -2,6 +2,7 @@
 /* Frames and ClientHellos by hand, and what wolfSSL's device must refuse. */
 #include "tls/tls_crypto.h"
 #include "tls/tls_hello.h"
+#include "tls/tls_order.h"
 
 #include <criterion/criterion.h>
 
@@ -83,6 +84,19 @@ Test(tls_record, malformed_hellos)
     cr_assert_eq(tls_hello_read(SLICE("\2\0\0\0"), &hello), TLS_UNEXPECTED_MESSAGE);
     cr_assert_eq(tls_hello_read(SLICE("\1\0\0\1"), &hello), TLS_DECODE_ERROR);
     cr_assert_eq(tls_hello_read(SLICE(""), &hello), TLS_UNEXPECTED_MESSAGE);
+}
+
+Test(tls_record, order_of_a_clients_messages)
+{
+    struct tls_order order = { .left = 0 };
+    cr_assert(tls_order_allows(&order, SLICE("\x16\3\3\0\6\x0b\0\0\1a\x10")));
+    cr_assert(tls_order_allows(&order, SLICE("\x16\3\3\0\4\0\0\1a")), "the rest of a key exchange");
+    cr_assert(tls_order_allows(&order, SLICE("\x16\3\3\0\5\x0f\0\0\1a")));
+    order = (struct tls_order){ .left = 0 };
+    cr_assert_not(tls_order_allows(&order, SLICE("\x16\3\3\0\x0a\x0b\0\0\1a\x0f\0\0\1a")));
+    order = (struct tls_order){ .left = 0 };
+    cr_assert(tls_order_allows(&order, SLICE("\x14\3\3\0\1\1")));
+    cr_assert(tls_order_allows(&order, SLICE("\x16\3\3\0\4\x0f\0\0\0")), "ciphered");
 }
 
 static int open_empty(word32 associated_size)

@@ -387,3 +387,33 @@ Test(tls_server, close_notify_and_truncation)
         part();
     }
 }
+
+Test(tls_server, chooses_a_protocol)
+{
+    char reason[TLS_REASON_SIZE];
+    struct slice protocols[] = { SLICE("h2"), SLICE("http/1.1") };
+    struct tls_site_options site = { .pairs = { { .key = tls_ends_key(ends.certs[0]) } } };
+    struct tls_server_options options = { .sites = &site,
+                                          .site_count = 1,
+                                          .suites = tls_ends_suites(),
+                                          .protocols = { protocols, 2 },
+                                          .set_count = 1 };
+    struct tls_server *server = tls_server_make(&options, reason);
+    cr_assert_not_null(server, "%s", reason);
+    tls_key_release(site.pairs[0].key);
+    for (unsigned i = 0; i < 2; i++) {
+        const unsigned char *protocol = NULL;
+        unsigned size = 0;
+        tls_server_take(server);
+        SSL *ssl = begin_with(server);
+        SSL_set_max_proto_version(ssl, versions[i]);
+        SSL_set_alpn_protos(ssl, (const unsigned char *)"\x08http/1.1\x02h2", 12);
+        cr_assert(settle(), "%s", tls_stream_failure(&ends.server.tls).reason);
+        echo();
+        SSL_get0_alpn_selected(ssl, &protocol, &size);
+        cr_assert(size == 2 && memcmp(protocol, "h2", 2) == 0);
+        cr_assert_str_eq(tls_stream_info(&ends.server.tls).protocol, "h2");
+        part();
+    }
+    tls_server_release(server);
+}

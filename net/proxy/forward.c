@@ -379,17 +379,21 @@ static void write_connection(const struct exchange *exchange, struct writer *out
         writer_text(out, "Connection: keep-alive\r\n");
 }
 
+/* What follows decides, not the field: that one may have been edited, or be the answer to another method. */
 static void write_response_framing(const struct exchange *exchange, struct writer *out)
 {
     const struct message *response = &exchange->response;
+    bool tells_only = response->status == 304 || slice_equal(exchange->request.method, SLICE("HEAD"));
     if (response->status == 205)
         writer_text(out, "Content-Length: 0\r\n");
     else if (exchange->client_framing == BODY_CHUNKED)
         writer_text(out, "Transfer-Encoding: chunked\r\n");
-    else if (response->status != 204 && message_has(response, HEADER_CONTENT_LENGTH))
+    else if (tells_only && response->status != 204 && message_has(response, HEADER_CONTENT_LENGTH))
         writer_header(out, SLICE("Content-Length"), message_find(response, HEADER_CONTENT_LENGTH));
-    else if (response->framing == BODY_LENGTH && response->status != 204)
+    else if (exchange->client_framing == BODY_LENGTH)
         writer_header_u64(out, SLICE("Content-Length"), response->body_bytes);
+    else if (exchange->client_framing == BODY_NONE && !tells_only && has_body(response->status))
+        writer_text(out, "Content-Length: 0\r\n");
 }
 
 static void write_request_id(const struct exchange *exchange, struct writer *out)

@@ -160,6 +160,11 @@ def test_method_and_query(t):
             assert c.exchange(client.encode("HEAD", "/a"), "HEAD").status == 200
             assert upstream.take()[-1].method == "POST"
             assert c.exchange(client.encode("GET", "/a")).status == 200, "the connection is in step"
+        with Aws({"a.tf": definition.replace('"POST"', '"HEAD"')}, upstream) as gateway, \
+                client.Connection(gateway.address) as c, t.case("a HEAD tells of a body that does not come"):
+            for _ in range(2):
+                answer = c.exchange(client.encode("GET", "/a"))
+                assert answer.status == 200 and answer.get("Content-Length") == "0", answer
 
 
 def test_throttle_is_exact(t):

@@ -113,3 +113,9 @@ struct action {
     int status; /* answered as it is, without a backend; 0: not */
     struct slice body, content_type; /* of that answer */
 };
+
+/* What may stand in a head: the name of a field (RFC 9110 section 5.1), its value, a host. A name must not be
+ * empty. */
+bool action_is_field_name(struct slice name);
+bool action_is_field_value(struct slice value);
+bool action_is_host(struct slice host);

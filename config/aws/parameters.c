@@ -59,16 +59,6 @@ static bool is_reserved(struct slice name)
     return false;
 }
 
-static bool is_token(struct slice name)
-{
-    for (size_t i = 0; i < name.size; i++) {
-        char c = slice_lower(name.data[i]);
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !strchr("!#$%&'*+-.^_`|~", c))
-            return false;
-    }
-    return name.size > 0;
-}
-
 static bool is_plain(struct slice value)
 {
     for (size_t i = 0; i < value.size; i++)
@@ -81,7 +71,7 @@ static bool add_header(struct parameter *parameter)
 {
     struct header_edits *edits = &parameter->target->action->request;
     struct arena *arena = &parameter->reader->model->arena;
-    if (!is_token(parameter->name) || !is_plain(parameter->value))
+    if (!action_is_field_name(parameter->name) || !is_plain(parameter->value))
         return refuse(parameter, "no name or no value of a header");
     if (is_reserved(parameter->name))
         return refuse(parameter, "this header cannot be mapped");

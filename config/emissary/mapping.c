@@ -243,6 +243,8 @@ static void check_mapping(struct emissary_reader *reader, struct emissary_mappin
     }
     if (mapping->host_rewrite.data && mapping->auto_host_rewrite)
         schema_error(place, spec, "host_rewrite", "stands beside auto_host_rewrite");
+    if (!action_is_host(mapping->host_rewrite))
+        schema_error(place, spec, "host_rewrite", "no name of a host");
     if (mapping->rewrite.data && mapping->regex_rewrite.pattern.data) {
         struct config_place deeper = schema_place(place, "rewrite");
         report_add(place->report, REPORT_WARNING, &node_find(spec, "rewrite")->position, deeper.path,

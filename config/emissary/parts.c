@@ -273,6 +273,11 @@ static struct slice plain_value(struct emissary_reader *reader, const struct nod
     size_t size = 0;
     for (size_t i = 0; copy && i < text.size; i++) {
         copy[size++] = text.data[i];
+        if (!action_is_field_value((struct slice){ text.data + i, 1 })) {
+            report_add(place->report, REPORT_ERROR, &node->position, place->path,
+                       "a field must not hold control characters");
+            return (struct slice){ NULL, 0 };
+        }
         if (text.data[i] != '%')
             continue;
         if (i + 1 < text.size && text.data[i + 1] == '%') {
@@ -324,7 +329,7 @@ bool emissary_read_headers(struct emissary_reader *reader, const struct node *re
         struct slice name = node->entries[i].key;
         struct header_edit *edit = &items[edits->count];
         const struct node *value = header_value(node->entries[i].value, &one, &edit->kind);
-        if (name.size == 0 || name.data[0] == ':' || slice_equal_nocase(name, SLICE("host")))
+        if (!action_is_field_name(name) || slice_equal_nocase(name, SLICE("host")))
             report_add(place->report, REPORT_ERROR, &node->entries[i].key_position, one.path,
                        "this header cannot be set so");
         edit->name = arena_copy(place->arena, name);

@@ -49,6 +49,10 @@ static void add_edits(struct edit_list *edits, struct gateway_list *list, enum h
         struct header_record read;
         if (!schema_read(&header_schema, node, &place, &read))
             continue;
+        if (!action_is_field_name(read.name))
+            schema_error(&place, node, "name", "no name of a header");
+        if (!action_is_field_value(read.value))
+            schema_error(&place, node, "value", "a field must not hold control characters");
         struct header_edit edit = { kind, read.name, read.value };
         add_edit(edits, &edit, node, &place);
     }
@@ -168,6 +172,8 @@ static void read_redirect(struct gateway_reader *reader, const struct node *filt
         known = known || codes[i] == read.status;
     if (!known)
         schema_error(&deeper, node, "statusCode", "expected one of: 301, 302, 303, 307, 308");
+    if (!action_is_host(read.hostname))
+        schema_error(&deeper, node, "hostname", "no name of a host");
     *redirect = (struct redirect){ .host = read.hostname,
                                    .port = read.port == INTEGER_NULL ? 0 : (uint16_t)read.port,
                                    .path = path_of(&read.path, node, &deeper),
@@ -185,6 +191,8 @@ static void read_rewrite(const struct node *filter, const struct config_place *p
     if (!schema_read(&rewrite_schema, node, &deeper, &read))
         return;
     action->path = path_of(&read.path, node, &deeper);
+    if (!action_is_host(read.hostname))
+        schema_error(&deeper, node, "hostname", "no name of a host");
     if (read.hostname.data)
         action->host = (struct host_edit){ HOST_EDIT_TEXT, read.hostname };
 }

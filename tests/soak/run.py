@@ -24,6 +24,7 @@ from tests.soak.world import World  # noqa: E402
 from tests.support import gateway, net  # noqa: E402
 
 ENDS = [signal.SIGTERM, None, signal.SIGINT, signal.SIGQUIT]  # None: the load stops first, and all is counted
+DIALECTS = ["emissary", "kong", "kong", "emissary", "emissary"]
 ORIGINS, ROUND_SECONDS = 4, 15
 
 
@@ -39,6 +40,8 @@ def one_round(world, end, options):
             world.change()
             running.reload(world.configuration())
             time.sleep(world.random.uniform(0.02, 0.4))
+        if "reload failed" in running.stderr():
+            world.fault("a configuration of ours was refused: " + running.stderr()[-1000:])
         try:
             if end is None:
                 crowd.stop()
@@ -64,11 +67,12 @@ def main():
     with World(options.seed, lambda world: [Moody(world) for _ in range(ORIGINS)]) as world:
         while time.monotonic() < end_s:
             end = ENDS[rounds % len(ENDS)]
+            world.dialect = DIALECTS[rounds % len(DIALECTS)]
             one_round(world, end, options)
             world.check()
             rounds += 1
             if options.verbose:
-                print("round", rounds, end.name if end else "quiet", dict(world.take_counts()),
+                print("round", rounds, world.dialect, end.name if end else "quiet", dict(world.take_counts()),
                       flush=True)
     print("%d rounds passed" % rounds)
 

@@ -2,6 +2,7 @@
 """What the gateway lives in: its ever changing configuration, a DNS server with moods, and the books on which
 request was seen where."""
 import collections
+import json
 import random
 import threading
 
@@ -17,7 +18,7 @@ class World:
     def __init__(self, seed, open_origins):
         self.random, self.lock = random.Random(seed), threading.Lock()
         self.counts, self.faults, self.posts = collections.Counter(), [], set()
-        self.dns, self.origins = dns.Server(), open_origins(self)
+        self.dialect, self.dns, self.origins = "kong", dns.Server(), open_origins(self)
         self.change()
 
     def __enter__(self):
@@ -131,8 +132,40 @@ class World:
             fields["retry_budget"] = {"percent": 20, "min_retries": 1}
         return fields
 
+    def manners(self):
+        """What only Mappings have: retries for a status, a time for all tries together."""
+        pick = self.random
+        fields = {"timeout_ms": pick.choice([0, 100, 1000]), "connect_timeout_ms": pick.choice([50, 1000]),
+                  "idle_timeout_ms": pick.choice([100, 1000]),
+                  "retry_policy": {"retry_on": pick.choice(["5xx", "gateway-error", "retriable-4xx"]),
+                                   "num_retries": pick.choice([0, 1, 3])}}
+        if pick.random() < 0.5:
+            fields["retry_policy"]["per_try_timeout"] = pick.choice(["0.05s", "0.3s"])
+        if pick.random() < 0.5:
+            fields["circuit_breakers"] = [{"max_connections": pick.choice([1, 4]), "max_requests": 100,
+                                           "max_pending_requests": pick.choice([1, 50]), "max_retries": 2}]
+        return fields
+
+    def mappings(self):
+        """Three groups of Mappings that share what comes for their prefix."""
+        pick, text = self.random, ""
+        for name in ("x", "y", "z"):
+            manners = self.manners()
+            for number, peer in enumerate(self.some(2)):
+                host = pick.choice(NAMES) if pick.random() < 0.2 else net.own_host()
+                fields = {"hostname": "*", "prefix": "/" + name + "/", **manners,
+                          "service": "%s:%d" % (host, peer.port)}
+                if number > 0:
+                    fields["weight"] = pick.choice([10, 30])
+                document = {"apiVersion": "getambassador.io/v3alpha1", "kind": "Mapping",
+                            "metadata": {"name": "%s-%d" % (name, number)}, "spec": fields}
+                text += "---\n%s\n" % json.dumps(document)
+        return text
+
     def configuration(self):
         """Three services over upstreams that are there or not; a service may name a host instead."""
+        if self.dialect == "emissary":
+            return self.mappings()
         names = [name for name in ("up-a", "up-b", "up-c") if self.random.random() < 0.9]
         return {"_format_version": "3.0", "services": [self.service(name) for name in ("x", "y", "z")],
                 "upstreams": [self.upstream(name) for name in names]}

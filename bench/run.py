@@ -82,12 +82,12 @@ class Bench:
         if self.arguments.against:
             found['sluice-other'] = sluice_subject('sluice-other', self.arguments.against.resolve())
         chosen = self.arguments.peers.split(',')
-        known = {subject.program for subject in peer_subjects().values()}
+        known = {subject.program for subject in peer_subjects(self.arguments.binary.resolve()).values()}
         for name in chosen:
             if name not in known and name != 'none':
                 tell(f'{name} is not a peer this benchmark can set up: left out')
-        for name, subject in peer_subjects().items():
-            if subject.program not in chosen:
+        for name, subject in peer_subjects(self.arguments.binary.resolve()).items():
+            if subject.program not in chosen and (not subject.own or self.arguments.skip_sluice):
                 continue
             if subject.path():
                 found[name] = subject

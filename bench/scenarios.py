@@ -268,6 +268,8 @@ LATENCY_METRICS = ('added_p50_us', 'added_p99_us', 'direct_p50_us', 'direct_p99_
 SCENARIOS = [
     Scenario('plain', '128 B, keep-alive, 64 connections, saturation', one_target(128)),
     Scenario('10k', '10 KB, keep-alive, 64 connections, saturation', one_target(10240)),
+    Scenario('dialects', '128 B through a Kong route, a Mapping, an HTTPRoute and an AWS route', one_target(128),
+             peers=('mapping', 'httproute', 'aws')),
     Scenario('1m', '1 MB, keep-alive, 16 connections, saturation', one_target(1 << 20), connections=16,
              peers=PEERS + ('nginx-unbuffered', 'haproxy-splice')),
     Scenario('churn', '128 B, a new connection per request, 64 at a time', one_target(128), measure_churn),

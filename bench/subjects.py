@@ -90,6 +90,77 @@ def sluice_config(plan):
     return {'sluice.yaml': text}
 
 
+# The same service and route in the other dialects, for the scenario `dialects`.
+
+
+def mapping_config(plan):
+    return {'mapping.yaml': 'apiVersion: getambassador.io/v3alpha1\nkind: Mapping\nmetadata: {name: all}\n'
+                            'spec: {hostname: "*", prefix: /, rewrite: "", timeout_ms: 0,\n'
+                            f'       service: "127.0.0.1:{plan.origin_port}"}}\n'}
+
+
+def httproute_config(plan):
+    return {'httproute.yaml': f'''\
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {{name: c}}
+spec: {{controllerName: sluice.dev/gateway}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: g, namespace: default}}
+spec:
+  gatewayClassName: c
+  listeners: [{{name: http, port: {plan.listen_port}, protocol: HTTP}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: r, namespace: default}}
+spec:
+  parentRefs: [{{name: g}}]
+  rules:
+    - matches: [{{path: {{type: PathPrefix, value: /}}}}]
+      backendRefs: [{{name: origin, port: 80}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: origin, namespace: default}}
+spec: {{ports: [{{name: http, port: 80, targetPort: {plan.origin_port}}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: origin-1, namespace: default, labels: {{kubernetes.io/service-name: origin}}}}
+addressType: IPv4
+ports: [{{name: http, port: {plan.origin_port}}}]
+endpoints: [{{addresses: [127.0.0.1], conditions: {{ready: true}}}}]
+'''}
+
+
+def aws_config(plan):
+    return {'api.tf': f'''\
+resource "aws_apigatewayv2_api" "a" {{
+  name          = "a"
+  protocol_type = "HTTP"
+}}
+resource "aws_apigatewayv2_integration" "i" {{
+  api_id           = aws_apigatewayv2_api.a.id
+  integration_type = "HTTP_PROXY"
+  integration_uri  = "http://127.0.0.1:{plan.origin_port}"
+}}
+resource "aws_apigatewayv2_route" "r" {{
+  api_id    = aws_apigatewayv2_api.a.id
+  route_key = "$default"
+  target    = "integrations/${{aws_apigatewayv2_integration.i.id}}"
+}}
+'''}
+
+
+def sluice_file(plan):
+    """The configuration that was written, in whichever dialect."""
+    names = ('sluice.yaml', 'mapping.yaml', 'httproute.yaml', 'api.tf')
+    return next(name for name in names if (plan.directory / name).exists())
+
+
 def sluice_argv(program, plan, core):
     settings = {
         'shards': 1, 'cpu_affinity': core, 'proxy_listen': f'127.0.0.1:{plan.listen_port}',
@@ -98,7 +169,7 @@ def sluice_argv(program, plan, core):
     if plan.rate_limit == 'redis':
         settings |= {'redis_host': '127.0.0.1', 'redis_port': plan.redis_port}
     settings |= plan.settings
-    argv = [program, 'run', '-c', plan.directory / 'sluice.yaml']
+    argv = [program, 'run', '-c', plan.directory / sluice_file(plan)]
     for key, value in settings.items():
         argv += ['--set', f'{key}={value}']
     return argv
@@ -268,6 +339,7 @@ class Subject:
     stop_signal: int = signal.SIGTERM
     says_ready: bool = False
     note: str = ''
+    own: bool = False       # the gateway itself, set up otherwise
     unequal: bool = False   # does less work than the others: shown, but never "the strongest"
 
     def path(self):
@@ -306,15 +378,20 @@ def sluice_subject(name, binary):
     return Subject(name, str(binary), sluice_config, sluice_argv, 'version', signal.SIGINT, says_ready=True)
 
 
-def peer_subjects():
-    """Every peer, the variants that only some scenarios use included."""
+def peer_subjects(binary=None):
+    """Every peer, the variants that only some scenarios use included; `binary` is the gateway's."""
     def nginx_unbuffered(plan):
         return nginx_config(plan, unbuffered=True)
 
     def haproxy_splice(plan):
         return haproxy_config(plan, splice=True)
 
+    def dialect(name, config):
+        return Subject(name, str(binary or DEFAULT_BINARY), config, sluice_argv, 'version', signal.SIGINT,
+                       says_ready=True, note='the same gateway', own=True)
+
     subjects = [
+        dialect('mapping', mapping_config), dialect('httproute', httproute_config), dialect('aws', aws_config),
         Subject('nginx', 'nginx', nginx_config, nginx_argv, '-v'),
         Subject('haproxy', 'haproxy', haproxy_config, haproxy_argv, '-v'),
         Subject('nginx-unbuffered', 'nginx', nginx_unbuffered, nginx_argv, '-v',

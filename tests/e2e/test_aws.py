@@ -145,7 +145,7 @@ def test_paths(t):
 
 
 def test_method_and_query(t):
-    """An integration's own method and query: the query goes in front, a HEAD answered as a POST has no body to wait for."""
+    """An integration's own method and query: the query goes in front, a HEAD sent as a POST waits for no body."""
     wanted = [("/a", "/b?k=1"), ("/a?x=2&y", "/b?k=1&x=2&y"), ("/a?", "/b?k=1")]
     with origin.Origin() as upstream:
         definition = API % ("", "/b?k=1") + ROUTE % ("r", "ANY /a", "")

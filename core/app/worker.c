@@ -38,13 +38,32 @@ static void retry_reports(struct timer *timer)
     shard_defer(&worker->shard, &worker->mail_reports);
 }
 
+/* Adds it to an earlier one of the same address: what a full batch has no room for must not be lost when
+ * it says that the shard has ejected the address, or nobody would ever tell the shard of its recovery. */
+static bool merge_report(struct report_batch *batch, const struct health_report *report)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct health_report *earlier = &batch->items[i];
+        if (!address_equal(&earlier->address, &report->address) || strcmp(earlier->key, report->key) != 0)
+            continue;
+        for (size_t event = 0; event < HEALTH_EVENT_COUNT; event++)
+            earlier->counts[event] += report->counts[event];
+        earlier->ejected |= report->ejected;
+        return true;
+    }
+    return false;
+}
+
 /* The reports of a turn leave together at its end. */
 static void report_health(struct proxy *proxy, const struct health_report *report)
 {
     struct worker *worker = CONTAINER_OF(proxy, struct worker, proxy);
     if (worker->batch == NULL)
         worker->batch = calloc(1, sizeof(*worker->batch));
-    if (worker->batch == NULL || worker->batch->count == REPORTS_MAX) {
+    bool full = worker->batch && worker->batch->count == REPORTS_MAX;
+    if (full && merge_report(worker->batch, report))
+        return;
+    if (worker->batch == NULL || full) {
         metric_add(&worker->shard.metrics, METRIC_REPORTS_DROPPED, 1);
         return;
     }

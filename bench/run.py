@@ -19,7 +19,7 @@ from scenarios import SCENARIOS, Cores, Run, Size, find_scenarios  # noqa: E402
 from subjects import DEFAULT_BINARY, peer_subjects, sluice_subject  # noqa: E402
 
 CONFIGURATION_LIMIT = 20000     # characters kept of a generated file; 10 000 routes are all alike
-CHECK_SIZE = Size(warmup_s=0.2, seconds=1.0, idle=200, idle_rate=500, reloads=10, reload_rate=500)
+CHECK_SIZE = Size(warmup_s=0.2, seconds=1.0, idle=200, idle_rate=500, steady_rate=2000, reloads=10, reload_rate=500)
 
 
 def parse_arguments():

@@ -29,6 +29,7 @@ class Size:
     seconds: float = 3.0
     idle: int = 10000
     idle_rate: int = 1000
+    steady_rate: int = 20000
     reloads: int = 1000
     reload_rate: int = 2000
 
@@ -141,12 +142,22 @@ def measure_churn(run):
 def measure_half(run):
     """Latency at half of this proxy's own saturation, against the origin directly at the same rate."""
     saturation = run.load(duration=max(run.size.seconds / 3, 0.3))
-    rate = max(round(saturation['rps'] / 2), 1)
+    metrics = measure_rate(run, max(round(saturation['rps'] / 2), 1))
+    metrics['errors'] += saturation['errors']['total']
+    metrics['saturation_rps'] = saturation['rps']
+    return metrics
+
+
+def measure_steady(run):
+    """The same at a rate that leaves the generator's own core time to be on time."""
+    return measure_rate(run, run.size.steady_rate)
+
+
+def measure_rate(run, rate):
     result = run.load(rate=rate)
     direct = run.load(direct=True, rate=rate)
     metrics = common_metrics(result)
-    metrics['errors'] += saturation['errors']['total'] + direct['errors']['total']
-    metrics['saturation_rps'] = saturation['rps']
+    metrics['errors'] += direct['errors']['total']
     for name in ('p50', 'p99', 'p99_9'):
         metrics[f'added_{name}_us'] = result['latency_us'][name] - direct['latency_us'][name]
         metrics[f'direct_{name}_us'] = direct['latency_us'][name]
@@ -283,6 +294,8 @@ SCENARIOS = [
              open_loop=True),
     Scenario('half', 'open loop at half of the own saturation, against the origin directly', one_target(128),
              measure_half, extra_metrics=LATENCY_METRICS, open_loop=True),
+    Scenario('steady', '20 000 req/s, open loop, against the origin directly', one_target(128), measure_steady,
+             extra_metrics=LATENCY_METRICS[:-1], open_loop=True),
     Scenario('reload', 'SIGHUP reloads under a constant rate', one_target(128), measure_reload,
              peers=('nginx',), open_loop=True, single_round=True, has_ratios=False, tolerant_of=('nginx',),
              note='CPU has the reloads in it, of nginx only what workers alive at the end used',

@@ -117,7 +117,7 @@ static bool may_try(const struct jwks *jwks)
     return !jwks->fetching && (jwks->retry_ms == 0 || jwks->shard->now_ms >= jwks->tried_ms + jwks->retry_ms);
 }
 
-static enum jwks_answer wait(struct jwks *jwks, struct jwks_waiter *waiter)
+static enum jwks_answer join_line(struct jwks *jwks, struct jwks_waiter *waiter)
 {
     list_append(&jwks->waiters, &waiter->node);
     return JWKS_WAIT;
@@ -136,7 +136,7 @@ enum jwks_answer jwks_ask(struct jwks *jwks, struct jwks_waiter *waiter, const s
     if (usable && (age_ms < fresh_ms || !jwks->fetching || jwks->retry_ms > 0))
         return JWKS_READY;
     if (jwks->fetching)
-        return wait(jwks, waiter);
+        return join_line(jwks, waiter);
     return usable ? JWKS_READY : JWKS_UNAVAILABLE;
 }
 
@@ -145,7 +145,7 @@ enum jwks_answer jwks_ask_again(struct jwks *jwks, struct jwks_waiter *waiter)
     uint64_t now_ms = jwks->shard->now_ms;
     if (!jwks->fetching && now_ms >= jwks->tried_ms + (uint64_t)jwks->source.unknown_kid_ms && may_try(jwks))
         begin(jwks);
-    return jwks->fetching ? wait(jwks, waiter) : JWKS_READY;
+    return jwks->fetching ? join_line(jwks, waiter) : JWKS_READY;
 }
 
 /* --- the pool ------------------------------------------------------------------------------------------- */

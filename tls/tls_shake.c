@@ -141,8 +141,10 @@ static int protect_ticket(WOLFSSL *ssl, unsigned char name[WOLFSSL_TICKET_NAME_S
         return tls_tickets_seal(options->tickets, &ticket) ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_FATAL;
     }
     switch (tls_tickets_open(options->tickets, &ticket)) {
-    case TLS_TICKET_GOOD: return WOLFSSL_TICKET_RET_OK;
-    case TLS_TICKET_OLD: return WOLFSSL_TICKET_RET_CREATE;
+    /* Also when an older key sealed it: asked for a new ticket (RET_CREATE), wolfSSL 5.7 gives one that it
+     * does not take back. TLS 1.3 gives one anyway; in TLS 1.2 the old one serves until its key is gone. */
+    case TLS_TICKET_GOOD:
+    case TLS_TICKET_OLD: return WOLFSSL_TICKET_RET_OK;
     default: return WOLFSSL_TICKET_RET_REJECT;
     }
 }

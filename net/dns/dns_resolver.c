@@ -188,14 +188,6 @@ static void part_changed(struct dns_watch *watch)
     shard_defer(parent->resolver->shard, &parent->task);
 }
 
-static void set_port(struct address *address, uint16_t port)
-{
-    if (address->any.sa_family == AF_INET6)
-        address->v6.sin6_port = htons(port);
-    else
-        address->v4.sin_port = htons(port);
-}
-
 /* What parts come to, and the memory their endpoints need: these, and the hosts' names behind them. */
 struct parts_sum {
     uint32_t count, scale;
@@ -238,7 +230,7 @@ static void refresh_parts(struct dns_name *name, enum dns_state state)
             endpoint->address = host->endpoints[j].address;
             endpoint->weight = share ? share : 1;
             endpoint->host = text;
-            set_port(&endpoint->address, part->port);
+            address_set_port(&endpoint->address, part->port);
         }
         text += size;
     }

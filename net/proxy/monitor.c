@@ -98,14 +98,6 @@ void watched_soil(struct watched *watched)
     shard_defer(watched->monitor->shard, &watched->monitor->task);
 }
 
-static void set_port(struct address *address, uint16_t port)
-{
-    if (address->any.sa_family == AF_INET6)
-        address->v6.sin6_port = htons(port);
-    else
-        address->v4.sin_port = htons(port);
-}
-
 /* A roster under way: members of before that have found no place in it yet, in their old order. */
 struct making {
     struct watched *watched;
@@ -162,7 +154,7 @@ static bool place_target(struct making *making, uint32_t index)
         struct roster_entry found = entry;
         found.address = endpoint->address;
         if (address_port(&found.address) == 0)
-            set_port(&found.address, rules ? rules->port : 0);
+            address_set_port(&found.address, rules ? rules->port : 0);
         if (entry.weight > 0 && endpoint->weight > 0)
             found.weight = endpoint->weight;
         if (named && endpoint->host)

@@ -42,14 +42,6 @@ static void skip_space(struct json *json)
     }
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = slice_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Four hex digits at json->next; negative when they are not there. */
 static int32_t read_hex4(struct json *json)
 {
@@ -57,7 +49,7 @@ static int32_t read_hex4(struct json *json)
     if (json->end - json->next < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        int digit = hex_value(json->next[i]);
+        int digit = slice_hex_value(json->next[i]);
         if (digit < 0)
             return -1;
         value = value * 16 + digit;

@@ -30,14 +30,6 @@ bool vault_is_reference(struct slice text)
     return slice_starts_with(text, slice_of(prefix)) && slice_ends_with(text, SLICE("}"));
 }
 
-static int hex_digit(char c)
-{
-    char lower = slice_lower(c);
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Absent when memory is exhausted. */
 static struct slice unescape(struct slice text, struct arena *arena)
 {
@@ -46,8 +38,8 @@ static struct slice unescape(struct slice text, struct arena *arena)
     if (out == NULL)
         return (struct slice){ NULL, 0 };
     for (size_t i = 0; i < text.size; i++) {
-        int high = text.data[i] == '%' && text.size - i > 2 ? hex_digit(text.data[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text.data[i + 2]) : -1;
+        int high = text.data[i] == '%' && text.size - i > 2 ? slice_hex_value(text.data[i + 1]) : -1;
+        int low = high >= 0 ? slice_hex_value(text.data[i + 2]) : -1;
         out[size++] = low < 0 ? text.data[i] : (char)(high * 16 + low);
         i += low < 0 ? 0 : 2;
     }

@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugins/query.h"
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = slice_lower(c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static char next_character(struct slice *text)
 {
     char c = text->data[0];
-    int high = text->size >= 3 ? hex_value(text->data[1]) : -1;
-    int low = text->size >= 3 ? hex_value(text->data[2]) : -1;
+    int high = text->size >= 3 ? slice_hex_value(text->data[1]) : -1;
+    int low = text->size >= 3 ? slice_hex_value(text->data[2]) : -1;
     if (c == '%' && high >= 0 && low >= 0) {
         *text = slice_from(*text, 3);
         return (char)(high << 4 | low);

@@ -120,14 +120,6 @@ static bool read_directive(struct template *template)
     return hcl_take(parser, "}") || hcl_fail(parser, "a directive without its }");
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = slice_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static size_t write_utf8(char *out, uint32_t code)
 {
     if (code < 0x80) {
@@ -149,7 +141,7 @@ static bool read_code(struct template *template, int digits)
     uint32_t code = 0;
     char bytes[4];
     for (int i = 0; i < digits; i++, parser->next++) {
-        int digit = hex_value(hcl_peek(parser));
+        int digit = slice_hex_value(hcl_peek(parser));
         if (digit < 0)
             return hcl_fail(parser, "expected %d hexadecimal digits", digits);
         code = code << 4 | (uint32_t)digit;

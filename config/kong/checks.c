@@ -17,12 +17,6 @@ static bool is_utf8_byte(char c)
     return (unsigned char)c >= 0x80;
 }
 
-static bool is_hex(char c)
-{
-    char lower = slice_lower(c);
-    return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'f');
-}
-
 static bool is_in(char c, const char *set)
 {
     return c != '\0' && strchr(set, c) != NULL;
@@ -222,7 +216,8 @@ const char *kong_check_path(struct slice text)
         char c = text.data[i];
         if (c == '/' && i > 0 && text.data[i - 1] == '/')
             return "must not have empty segments";
-        if (c == '%' && (text.size - i < 3 || !is_hex(text.data[i + 1]) || !is_hex(text.data[i + 2])))
+        if (c == '%' && (text.size - i < 3 || slice_hex_value(text.data[i + 1]) < 0 ||
+                         slice_hex_value(text.data[i + 2]) < 0))
             return "invalid url-encoded value in '{}'";
         if (!is_alphanumeric(c) && !is_in(c, "-._~:/?#[]@!$&'()*+,;=%"))
             return "invalid path: '{}' (characters outside of the reserved list of RFC 3986 found)";

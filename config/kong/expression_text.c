@@ -58,14 +58,9 @@ static bool is_letter(char c)
     return slice_lower(c) >= 'a' && slice_lower(c) <= 'z';
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_name_byte(char c)
 {
-    return is_letter(c) || is_digit(c) || c == '_' || c == '.';
+    return is_letter(c) || slice_is_digit(c) || c == '_' || c == '.';
 }
 
 bool kong_parse_token(struct kong_parser *parser, const char *token)
@@ -145,12 +140,6 @@ static bool parse_raw(struct kong_parser *parser, struct kong_literal *literal)
 
 /* --- numbers and addresses ------------------------------------------------------------------------------ */
 
-static int digit_value(char c)
-{
-    c = slice_lower(c);
-    return is_digit(c) ? c - '0' : is_letter(c) ? c - 'a' + 10 : 99;
-}
-
 static bool read_number(struct slice text, int64_t *number)
 {
     bool negative = text.size && text.data[0] == '-';
@@ -160,13 +149,13 @@ static bool read_number(struct slice text, int64_t *number)
     if (slice_starts_with(text, SLICE("0x"))) {
         base = 16;
         text = slice_from(text, 2);
-    } else if (text.size > 1 && text.data[0] == '0' && digit_value(text.data[1]) < 8) {
+    } else if (text.size > 1 && text.data[0] == '0' && text.data[1] >= '0' && text.data[1] < '8') {
         base = 8;
     }
     *number = 0;
     for (size_t i = 0; i < text.size; i++) {
-        int digit = digit_value(text.data[i]);
-        if (digit >= base || __builtin_mul_overflow(*number, base, number) ||
+        int digit = slice_hex_value(text.data[i]);
+        if (digit < 0 || digit >= base || __builtin_mul_overflow(*number, base, number) ||
             __builtin_add_overflow(*number, negative ? -digit : digit, number))
             return false;
     }
@@ -190,11 +179,11 @@ static bool parse_word(struct kong_parser *parser, struct kong_literal *literal)
 {
     struct slice rest = rest_of(parser);
     size_t start = parser->at, size = rest.size && rest.data[0] == '-';
-    while (size < rest.size && (is_letter(rest.data[size]) || is_digit(rest.data[size]) ||
+    while (size < rest.size && (is_letter(rest.data[size]) || slice_is_digit(rest.data[size]) ||
                                 (strchr(":./", rest.data[size]) && rest.data[size])))
         size++;
     struct slice word = { rest.data, size };
-    if (size == 0 || (!is_digit(word.data[0]) && word.data[0] != '-' && !memchr(word.data, ':', size)))
+    if (size == 0 || (!slice_is_digit(word.data[0]) && word.data[0] != '-' && !memchr(word.data, ':', size)))
         return kong_parse_fail(parser, start, "expected a string, a number, an IP address or a CIDR");
     *literal = (struct kong_literal){ .kind = KONG_NUMBER };
     parser->at += size;

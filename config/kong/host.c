@@ -4,11 +4,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* By exclusion, as Kong does: two colons make an IPv6 address, digits and dots an IPv4 address. */
 static enum kong_host_type type_of(struct slice text)
 {
@@ -16,7 +11,7 @@ static enum kong_host_type type_of(struct slice text)
     bool numeric = true;
     for (size_t i = 0; i < text.size; i++) {
         colons += text.data[i] == ':';
-        numeric = numeric && (is_digit(text.data[i]) || text.data[i] == '.' || text.data[i] == ':');
+        numeric = numeric && (slice_is_digit(text.data[i]) || text.data[i] == '.' || text.data[i] == ':');
     }
     if (colons > 1)
         return KONG_HOST_IPV6;
@@ -55,7 +50,7 @@ static const char *parse_ipv4(struct slice text, struct kong_host *out)
     if (port.data == NULL)
         return NULL;
     for (size_t i = 0; i < port.size; i++)
-        if (!is_digit(port.data[i]))
+        if (!slice_is_digit(port.data[i]))
             return "invalid ipv4 address: {}";
     return port.size ? parse_port(port, out) : "invalid ipv4 address: {}";
 }
@@ -83,7 +78,7 @@ static const char *parse_ipv6(struct slice text, struct kong_host *out)
 static bool is_name_character(char c)
 {
     char lower = slice_lower(c);
-    return (lower >= 'a' && lower <= 'z') || is_digit(c) || c == '-' || c == '.' || c == '_';
+    return (lower >= 'a' && lower <= 'z') || slice_is_digit(c) || c == '-' || c == '.' || c == '_';
 }
 
 /* Labels that do not end with a hyphen; only the last one may be empty, of a name that ends with a dot. */
@@ -109,7 +104,7 @@ static const char *parse_name(struct slice text, struct kong_host *out)
     out->name = slice_split(text, ':', &port);
     bool digits = port.data != NULL && port.size > 0;
     for (size_t i = 0; digits && i < port.size; i++)
-        digits = is_digit(port.data[i]);
+        digits = slice_is_digit(port.data[i]);
     if (port.data != NULL && !digits)
         return "invalid hostname: {}";
     const char *reason = digits ? parse_port(port, out) : NULL;

@@ -12,26 +12,18 @@ static bool refuse(struct kong_reader *reader, const struct node *node, const st
     return false;
 }
 
-static bool is_hex(char c)
-{
-    char lower = slice_lower(c);
-    return (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'f');
-}
-
 static char byte_of(const char *digits)
 {
     int value = 0;
-    for (int i = 0; i < 2; i++) {
-        char c = slice_lower(digits[i]);
-        value = value * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
-    }
+    for (int i = 0; i < 2; i++)
+        value = value * 16 + slice_hex_value(digits[i]);
     return (char)value;
 }
 
 static bool is_triplet(struct slice text, size_t at)
 {
-    return text.size - at >= 3 && text.data[at] == '%' && is_hex(text.data[at + 1]) &&
-           is_hex(text.data[at + 2]);
+    return text.size - at >= 3 && text.data[at] == '%' && slice_hex_value(text.data[at + 1]) >= 0 &&
+           slice_hex_value(text.data[at + 2]) >= 0;
 }
 
 static char upper(char c)

@@ -284,7 +284,7 @@ static double read_decimal(struct slice text, size_t *size)
             scale = 1;
             continue;
         }
-        if (c < '0' || c > '9')
+        if (!slice_is_digit(c))
             break;
         number = number * 10 + (c - '0');
         scale *= 10;

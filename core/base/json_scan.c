@@ -34,15 +34,10 @@ static void skip_space(struct scanner *scanner)
         scanner->at++;
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool skip_digits(struct scanner *scanner)
 {
     const char *start = scanner->at;
-    while (scanner->at < scanner->end && is_digit(*scanner->at))
+    while (scanner->at < scanner->end && slice_is_digit(*scanner->at))
         scanner->at++;
     return scanner->at > start;
 }
@@ -70,14 +65,6 @@ static bool scan_word(struct scanner *scanner, struct slice word)
     return true;
 }
 
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    char lower = slice_lower(c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* The four digits of \uXXXX, or -1. */
 static int32_t read_unit(const char *at, const char *end)
 {
@@ -85,7 +72,7 @@ static int32_t read_unit(const char *at, const char *end)
     if (end - at < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        int digit = hex_value(at[i]);
+        int digit = slice_hex_value(at[i]);
         if (digit < 0)
             return -1;
         unit = unit << 4 | digit;
@@ -384,7 +371,7 @@ double json_number(struct slice text)
     char copy[LONGEST + 1];
     int64_t sum = 0;
     size_t i = 0;
-    while (i < text.size && i < EXACT_DIGITS && is_digit(text.data[i]))
+    while (i < text.size && i < EXACT_DIGITS && slice_is_digit(text.data[i]))
         sum = sum * 10 + (text.data[i++] - '0');
     if (i == text.size)
         return (double)sum;

@@ -7,14 +7,6 @@ static bool is_reserved(unsigned char c)
     return c != 0 && strchr("!*'();:@&=+$,/?%#[]", c) != NULL;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = slice_lower(c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static const char hex_digits[] = "0123456789ABCDEF";
 
 /* The byte escaped at text[at] == '%'; -1 when the escape is broken or stands for NUL. */
@@ -22,7 +14,7 @@ static int escaped_byte(struct slice text, size_t at)
 {
     if (text.size - at < 3)
         return -1;
-    int high = hex_value(text.data[at + 1]), low = hex_value(text.data[at + 2]);
+    int high = slice_hex_value(text.data[at + 1]), low = slice_hex_value(text.data[at + 2]);
     if (high < 0 || low < 0 || (high == 0 && low == 0))
         return -1;
     return high * 16 + low;

@@ -53,7 +53,7 @@ bool slice_to_u64(struct slice text, uint64_t *value)
     if (text.size == 0)
         return false;
     for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
+        if (!slice_is_digit(text.data[i]))
             return false;
         if (__builtin_mul_overflow(sum, 10u, &sum) ||
             __builtin_add_overflow(sum, (uint64_t)(text.data[i] - '0'), &sum))

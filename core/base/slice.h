@@ -48,6 +48,20 @@ static inline char slice_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+static inline bool slice_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Of a hexadecimal digit in either case; -1: it is none. */
+static inline int slice_hex_value(char c)
+{
+    if (slice_is_digit(c))
+        return c - '0';
+    char lower = slice_lower(c);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 bool slice_ends_with(struct slice text, struct slice suffix);
 bool slice_equal_nocase(struct slice a, struct slice b);
 int slice_compare(struct slice a, struct slice b);

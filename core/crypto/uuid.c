@@ -57,14 +57,6 @@ void uuid_write(const unsigned char bytes[UUID_BYTES], char text[UUID_TEXT_SIZE]
     *to = '\0';
 }
 
-static int digit_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = slice_lower(c);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 bool uuid_read(struct slice text, unsigned char bytes[UUID_BYTES])
 {
     if (text.size != UUID_TEXT_SIZE - 1)
@@ -73,7 +65,7 @@ bool uuid_read(struct slice text, unsigned char bytes[UUID_BYTES])
     for (size_t i = 0; i < UUID_BYTES; i++) {
         if (dash_before(i) && *from++ != '-')
             return false;
-        int high = digit_value(from[0]), low = digit_value(from[1]);
+        int high = slice_hex_value(from[0]), low = slice_hex_value(from[1]);
         if (high < 0 || low < 0)
             return false;
         bytes[i] = (unsigned char)(high << 4 | low);

@@ -7,18 +7,9 @@ enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF };
 
 enum { DIGITS_MAX = 16 };
 
-/* -1: none */
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static enum chunked_result read_size(struct chunked *chunked, char c)
 {
-    int digit = hex_digit(c);
+    int digit = slice_hex_value(c);
     if (digit >= 0) {
         if (chunked->digits++ == DIGITS_MAX)
             return CHUNKED_BAD_SIZE;

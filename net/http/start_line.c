@@ -28,17 +28,13 @@ static bool is_forbidden(struct slice method)
     return slice_equal(method, SLICE("CONNECT")) || slice_equal(method, SLICE("TRACE"));
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* HTTP/1.x of any one-digit x is served as 1.1 would be (Kong serves 1.2), other majors from 2 on get the
  * 505. */
 static enum http1_refusal read_version(struct slice text, uint8_t *minor)
 {
-    if (text.size != VERSION_BYTES || !slice_starts_with(text, SLICE("HTTP/")) || !is_digit(text.data[5]) ||
-        text.data[6] != '.' || !is_digit(text.data[7]) || text.data[5] == '0')
+    if (text.size != VERSION_BYTES || !slice_starts_with(text, SLICE("HTTP/")) ||
+        !slice_is_digit(text.data[5]) || text.data[6] != '.' || !slice_is_digit(text.data[7]) ||
+        text.data[5] == '0')
         return HTTP1_REFUSED_VERSION;
     if (text.data[5] != '1')
         return HTTP1_REFUSED_VERSION_UNSUPPORTED;
@@ -56,7 +52,7 @@ static bool is_port(struct slice text)
 
 static bool is_address6(char c)
 {
-    return is_digit(c) || c == ':' || c == '.' || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+    return slice_hex_value(c) >= 0 || c == ':' || c == '.';
 }
 
 /* Characters of a registered name (RFC 3986 section 3.2.2) but the comma and the semicolon, which would let
@@ -166,8 +162,8 @@ enum http1_refusal start_line_status(struct message *message, struct slice line)
         return refusal;
     const char *code = line.data + VERSION_BYTES;
     size_t size = line.size - VERSION_BYTES;
-    if (size < 4 || code[0] != ' ' || !is_digit(code[1]) || !is_digit(code[2]) || !is_digit(code[3]) ||
-        code[1] == '0' || (size > 4 && code[4] != ' '))
+    if (size < 4 || code[0] != ' ' || !slice_is_digit(code[1]) || !slice_is_digit(code[2]) ||
+        !slice_is_digit(code[3]) || code[1] == '0' || (size > 4 && code[4] != ' '))
         return HTTP1_REFUSED_STATUS_LINE;
     message->status = (code[1] - '0') * 100 + (code[2] - '0') * 10 + (code[3] - '0');
     message->reason = size > 5 ? (struct slice){ code + 5, size - 5 } : SLICE("");

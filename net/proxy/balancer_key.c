@@ -56,14 +56,6 @@ static struct slice cookie_value(const struct exchange *exchange, struct slice n
     return found;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = slice_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* As forms are written; a broken escape stands for itself. */
 static struct slice unescape(struct arena *arena, struct slice text)
 {
@@ -73,9 +65,9 @@ static struct slice unescape(struct arena *arena, struct slice text)
         char c = text.data[i];
         if (c == '+')
             c = ' ';
-        if (c == '%' && i + 2 < text.size && hex_digit(text.data[i + 1]) >= 0 &&
-            hex_digit(text.data[i + 2]) >= 0) {
-            c = (char)(hex_digit(text.data[i + 1]) << 4 | hex_digit(text.data[i + 2]));
+        if (c == '%' && i + 2 < text.size && slice_hex_value(text.data[i + 1]) >= 0 &&
+            slice_hex_value(text.data[i + 2]) >= 0) {
+            c = (char)(slice_hex_value(text.data[i + 1]) << 4 | slice_hex_value(text.data[i + 2]));
             i += 2;
         }
         copy[size++] = c;
@@ -170,7 +162,7 @@ static bool read_sticky(struct exchange *exchange)
     struct slice value = cookie_value(exchange, upstream_of(exchange)->hash_on.name);
     uint64_t id = 0;
     for (size_t i = 0; value.size == 16 && i < value.size; i++) {
-        int digit = hex_digit(value.data[i]);
+        int digit = slice_hex_value(value.data[i]);
         if (digit < 0)
             return true; /* somebody else's cookie: as if there were none */
         id = id << 4 | (uint64_t)digit;

@@ -15,16 +15,11 @@ static void finish(struct probe *probe, enum probe_outcome outcome)
     stream_close(&probe->tcp.stream);
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 int probe_read_status(const char *line, size_t size)
 {
     static const char pattern[] = "HTTP/1.# ###";
     for (size_t i = 0; i < size && i < sizeof(pattern) - 1; i++)
-        if (pattern[i] == '#' ? !is_digit(line[i]) : line[i] != pattern[i])
+        if (pattern[i] == '#' ? !slice_is_digit(line[i]) : line[i] != pattern[i])
             return -1;
     if (size < PROBE_LINE_BYTES)
         return 0;

@@ -88,14 +88,6 @@ static bool next_header(struct router_values *values, struct slice *value)
 
 /* --- query ---------------------------------------------------------------------------------------------- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = slice_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* %XX and + as forms write them; a broken escape stays as it is. */
 static struct slice decode(struct arena *arena, struct slice text)
 {
@@ -107,8 +99,8 @@ static struct slice decode(struct arena *arena, struct slice text)
         return text;
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i] == '+' ? ' ' : text.data[i];
-        int high = c == '%' && i + 2 < text.size ? hex_value(text.data[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(text.data[i + 2]) : -1;
+        int high = c == '%' && i + 2 < text.size ? slice_hex_value(text.data[i + 1]) : -1;
+        int low = high >= 0 ? slice_hex_value(text.data[i + 2]) : -1;
         if (low >= 0) {
             c = (char)(high * 16 + low);
             i += 2;

@@ -125,10 +125,7 @@ static void envoy_answer_error(struct exchange *exchange, int status, struct sli
 
 static uint8_t hex_byte(const char *text)
 {
-    unsigned value = 0;
-    for (unsigned i = 0; i < 2; i++)
-        value = value << 4 | (unsigned)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
-    return (uint8_t)value;
+    return (uint8_t)((unsigned)slice_hex_value(text[0]) << 4 | (unsigned)slice_hex_value(text[1]));
 }
 
 /* 16 characters of base64url with the padding at their end, like "JJDhXj8UoAMEPHg=". */

@@ -117,3 +117,13 @@ Test(slice, reads_decimal_numbers)
         cr_expect_eq(value, cases[i].good ? cases[i].value : 42, "%s", cases[i].text);
     }
 }
+
+Test(slice, knows_digits)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int c = -128; c < 128; c++) {
+        const char *lower = c > 0 ? strchr(digits, c >= 'A' && c <= 'F' ? c | 0x20 : c) : NULL;
+        cr_expect_eq(slice_hex_value((char)c), lower ? (int)(lower - digits) : -1, "%d", c);
+        cr_expect_eq(slice_is_digit((char)c), lower != NULL && lower < digits + 10, "%d", c);
+    }
+}

@@ -2,11 +2,11 @@
 /* Lets in who holds a token of an identity provider, whose keys are fetched: Edge Stack's JWT Filter and
  * the JWT authorizer of AWS HTTP APIs, which the front-ends translate into it, and a plugin of its own
  * right. */
+#include "core/base/query.h"
 #include "plugins/authentication.h"
 #include "plugins/jwks.h"
 #include "plugins/jwt_claims.h"
 #include "plugins/plugins.h"
-#include "plugins/query.h"
 
 #include <time.h>
 

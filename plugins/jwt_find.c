@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugins/jwt_find.h"
 
+#include "core/base/query.h"
 #include "plugins/jwt_token.h"
-#include "plugins/query.h"
 
 struct findings {
     struct arena *arena;

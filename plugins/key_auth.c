@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kong's key-auth plugin: a request needs a key that belongs to a consumer. */
 #include "config/kong/checks.h"
+#include "core/base/query.h"
 #include "plugins/authentication.h"
 #include "plugins/plugins.h"
-#include "plugins/query.h"
 
 /* --- credentials ---------------------------------------------------------------------------------------- */
 

@@ -2,8 +2,8 @@
 /* Kong's request-termination: the gateway answers itself, always or when a header or an argument asks. */
 #include "plugins/request_termination.h"
 
+#include "core/base/query.h"
 #include "plugins/plugins.h"
-#include "plugins/query.h"
 
 #include <jansson.h>
 #include <stdlib.h>

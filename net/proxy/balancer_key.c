@@ -3,6 +3,7 @@
 
 #include "net/proxy/balancer_hash.h"
 
+#include "core/base/query.h"
 #include "core/crypto/uuid.h"
 
 #include <stdlib.h>
@@ -56,25 +57,6 @@ static struct slice cookie_value(const struct exchange *exchange, struct slice n
     return found;
 }
 
-/* As forms are written; a broken escape stands for itself. */
-static struct slice unescape(struct arena *arena, struct slice text)
-{
-    char *copy = arena_alloc(arena, text.size + 1);
-    size_t size = 0;
-    for (size_t i = 0; copy && i < text.size; i++) {
-        char c = text.data[i];
-        if (c == '+')
-            c = ' ';
-        if (c == '%' && i + 2 < text.size && slice_hex_value(text.data[i + 1]) >= 0 &&
-            slice_hex_value(text.data[i + 2]) >= 0) {
-            c = (char)(slice_hex_value(text.data[i + 1]) << 4 | slice_hex_value(text.data[i + 2]));
-            i += 2;
-        }
-        copy[size++] = c;
-    }
-    return (struct slice){ copy, copy ? size : 0 };
-}
-
 static int compare_values(const void *a, const void *b)
 {
     return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
@@ -101,10 +83,9 @@ static struct slice query_value(struct exchange *exchange, struct slice name)
     for (unsigned i = 0; query.data && i < VALUES_MOST; i++) {
         struct slice rest, value, pair = slice_split(query, '&', &rest);
         query = rest;
-        struct slice its_name = unescape(&exchange->arena, slice_split(pair, '=', &value));
-        if (!slice_equal(its_name, name))
+        if (!query_names(slice_split(pair, '=', &value), name))
             continue;
-        values[count] = value.data ? unescape(&exchange->arena, value) : SLICE("true");
+        values[count] = value.data ? query_unescape(&exchange->arena, value) : SLICE("true");
         count += values[count].data != NULL;
     }
     return join_sorted(&exchange->arena, values, count);

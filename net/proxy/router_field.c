@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What conditions look at. */
+#include "core/base/query.h"
 #include "net/proxy/router_index.h"
 
 struct slice router_lower(struct arena *arena, struct slice text)
@@ -88,26 +89,11 @@ static bool next_header(struct router_values *values, struct slice *value)
 
 /* --- query ---------------------------------------------------------------------------------------------- */
 
-/* %XX and + as forms write them; a broken escape stays as it is. */
+/* Itself when memory is exhausted. */
 static struct slice decode(struct arena *arena, struct slice text)
 {
-    if (text.size == 0 || (!memchr(text.data, '%', text.size) && !memchr(text.data, '+', text.size)))
-        return text.data ? text : SLICE("");
-    char *copy = arena_alloc(arena, text.size);
-    size_t size = 0;
-    if (!copy)
-        return text;
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i] == '+' ? ' ' : text.data[i];
-        int high = c == '%' && i + 2 < text.size ? slice_hex_value(text.data[i + 1]) : -1;
-        int low = high >= 0 ? slice_hex_value(text.data[i + 2]) : -1;
-        if (low >= 0) {
-            c = (char)(high * 16 + low);
-            i += 2;
-        }
-        copy[size++] = c;
-    }
-    return (struct slice){ copy, size };
+    struct slice plain = query_unescape(arena, text);
+    return plain.data ? plain : text.data ? text : SLICE("");
 }
 
 static bool next_argument(struct router_values *values, struct slice *value)
@@ -118,7 +104,7 @@ static bool next_argument(struct router_values *values, struct slice *value)
     while (values->rest.data) {
         struct slice text, name = slice_split(values->rest, '&', &values->rest);
         name = slice_split(name, '=', &text);
-        if (!slice_equal(raw ? name : decode(arena, name), condition->name))
+        if (raw ? !slice_equal(name, condition->name) : !query_names(name, condition->name))
             continue;
         *value = raw && text.data ? text : raw ? SLICE("") : decode(arena, text);
         return true;

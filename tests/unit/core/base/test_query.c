@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plugins/query.h"
+#include "core/base/query.h"
 
 #include <criterion/criterion.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plugins/query.h"
+#include "core/base/query.h"
 
 static char next_character(struct slice *text)
 {

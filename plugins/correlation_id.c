@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kong's correlation-id: a header that names the request, made up when the client sent none. */
+#include "config/kong/checks.h"
 #include "core/crypto/uuid.h"
 #include "core/io/shard.h"
 #include "net/proxy/exchange.h"
@@ -28,21 +29,11 @@ struct correlation_id_exchange {
 
 static const char *const generator_names[] = { "uuid", "uuid#counter", "tracker", NULL };
 
-static const char *check_header_name(struct slice name)
-{
-    for (size_t i = 0; i < name.size; i++) {
-        char c = slice_lower(name.data[i]);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
-            return "bad header name '{}', allowed characters are A-Z, a-z, 0-9, '_', and '-'";
-    }
-    return NULL;
-}
-
 #define OFFSET(member) offsetof(struct correlation_id_config, member)
 
 static const struct field fields[] = {
     { "header_name", FIELD_STRING, OFFSET(header_name), .fallback = "Kong-Request-ID",
-      .check = check_header_name, .help = "the header" },
+      .check = kong_check_header_text, .help = "the header" },
     { "generator", FIELD_CHOICE, OFFSET(generator), .fallback = "uuid#counter", .choices = generator_names,
       .help = "what a missing one is made of" },
     { "echo_downstream", FIELD_BOOLEAN, OFFSET(echo_downstream), .fallback = "false",

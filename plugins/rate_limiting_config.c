@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugins/rate_limiting.h"
 
+#include "config/kong/checks.h"
+
 #include <math.h>
 
 enum { REDIS_FIELD_COUNT = 9 };
 #define TIMEOUT_MAX_MS 2147483646.0
-
-static const char *check_header_name(struct slice name)
-{
-    for (size_t i = 0; i < name.size; i++) {
-        char c = slice_lower(name.data[i]);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
-            return "bad header name '{}', allowed characters are A-Z, a-z, 0-9, '_', and '-'";
-    }
-    return NULL;
-}
 
 static const char *check_path(struct slice path)
 {
@@ -71,7 +63,7 @@ const struct field rate_limiting_fields[] = {
       .help = "requests per calendar year" },
     { "limit_by", FIELD_CHOICE, OFFSET(limit_by), .fallback = "consumer", .choices = limit_by_choices,
       .help = "who has a limit of its own" },
-    { "header_name", FIELD_STRING, OFFSET(header_name), .check = check_header_name,
+    { "header_name", FIELD_STRING, OFFSET(header_name), .check = kong_check_header_text,
       .help = "the header of limit_by header" },
     { "path", FIELD_STRING, OFFSET(path), .check = check_path, .help = "the path of limit_by path" },
     { "policy", FIELD_CHOICE, OFFSET(policy), .fallback = "local", .choices = policy_choices,

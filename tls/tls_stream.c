@@ -262,7 +262,7 @@ static bool keep_incoming(struct tls_stream *tls, struct chunk chunk)
 
 static void lower_received(struct stream *lower, struct chunk chunk)
 {
-    struct tls_stream *tls = lower->wrapper;
+    struct tls_stream *tls = lower->owner;
     if (tls->closing || tls->phase == TLS_PHASE_DEAD || tls->ended) {
         chunk_release(&chunk);
         return;
@@ -288,7 +288,7 @@ static void lower_received(struct stream *lower, struct chunk chunk)
 
 static void lower_opened(struct stream *lower, enum error error)
 {
-    struct tls_stream *tls = lower->wrapper;
+    struct tls_stream *tls = lower->owner;
     if (tls->closing || tls->phase != TLS_PHASE_CONNECT)
         return;
     if (error != ERROR_OK) {
@@ -301,7 +301,7 @@ static void lower_opened(struct stream *lower, enum error error)
 
 static void lower_writable(struct stream *lower)
 {
-    struct tls_stream *tls = lower->wrapper;
+    struct tls_stream *tls = lower->owner;
     if (tls->closing)
         return;
     if (tls->reporting) {
@@ -320,7 +320,7 @@ static void lower_writable(struct stream *lower)
 
 static void lower_failed(struct stream *lower, enum error error)
 {
-    struct tls_stream *tls = lower->wrapper;
+    struct tls_stream *tls = lower->owner;
     if (tls->closing)
         return;
     tls_stream_fail(tls, error, TLS_ALERT_NONE, NULL);
@@ -330,7 +330,7 @@ static void lower_failed(struct stream *lower, enum error error)
 
 static void lower_halted(struct stream *lower)
 {
-    struct tls_stream *tls = lower->wrapper;
+    struct tls_stream *tls = lower->owner;
     if (tls->closing || tls->kernel != TLS_KERNEL_HALTING)
         return;
     tls->kernel = TLS_KERNEL_HALTED;
@@ -339,7 +339,7 @@ static void lower_halted(struct stream *lower)
 
 static void lower_record(struct stream *lower, uint8_t type, struct slice bytes)
 {
-    struct tls_stream *tls = lower->wrapper;
+    struct tls_stream *tls = lower->owner;
     if (tls->closing || tls->phase != TLS_PHASE_OPEN || tls->ended)
         return;
     if (type == TLS_ALERT)
@@ -352,7 +352,7 @@ static void lower_record(struct stream *lower, uint8_t type, struct slice bytes)
 
 static void lower_closed(struct stream *lower)
 {
-    struct tls_stream *tls = lower->wrapper;
+    struct tls_stream *tls = lower->owner;
     tls_half_close(&tls->sending);
     tls_half_close(&tls->receiving);
     tls_peer_free(tls->peer);
@@ -399,7 +399,7 @@ static void init(struct tls_stream *tls, struct tls_loop *loop, struct stream *l
     chunk_queue_init(&tls->incoming);
     chunk_queue_init(&tls->outgoing);
     lower->events = &lower_events;
-    lower->wrapper = tls;
+    lower->owner = tls;
 }
 
 void tls_stream_accept(struct tls_stream *tls, struct tls_loop *loop, struct stream *lower,

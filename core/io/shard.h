@@ -15,6 +15,8 @@ struct shard_task {
     void (*run)(struct shard_task *task);
 };
 
+struct tls_loop;
+
 struct shard_options {
     unsigned index, count;
     int cpu; /* pinned to it; -1: not pinned */
@@ -38,6 +40,7 @@ struct shard {
     unsigned index, count;
     enum ring_wait wait;
     void *proxy; /* struct proxy of net/proxy; core never looks inside */
+    struct tls_loop *tls; /* of tls/, nor there; NULL: no TLS on this shard */
     bool stopping;
 };
 

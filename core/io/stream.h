@@ -46,7 +46,7 @@ struct stream {
     const struct stream_ops *ops;
     const struct stream_events *events;
     struct shard *shard;
-    void *wrapper; /* of a stream that another one is carried by, who gets its events */
+    void *owner; /* who gets the events, and sets this if it needs it */
     uint64_t queued_bytes; /* given to send, not yet taken by the kernel */
     uint32_t queued_chunks;
     uint64_t received_bytes, sent_bytes;

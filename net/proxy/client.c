@@ -54,7 +54,8 @@ static void close_now(struct client *client)
 static void close_with_reset(struct client *client)
 {
     leave(client);
-    tcp_stream_reset(&client->tcp);
+    tcp_stream_close_resets(&client->tcp);
+    stream_close(&client->tcp.stream);
 }
 
 static void abort_exchange(struct client *client)

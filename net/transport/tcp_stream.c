@@ -354,12 +354,11 @@ void tcp_stream_connect(struct tcp_stream *tcp, struct shard *shard, const struc
     ring_arm(sqe, &tcp->other_op, connect_done);
 }
 
-void tcp_stream_reset(struct tcp_stream *tcp)
+void tcp_stream_close_resets(struct tcp_stream *tcp)
 {
     struct linger now = { .l_onoff = 1 };
     if (tcp->fd >= 0)
         (void)setsockopt(tcp->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-    stream_close(&tcp->stream);
 }
 
 bool tcp_stream_has_unread(const struct tcp_stream *tcp)

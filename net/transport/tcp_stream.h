@@ -42,8 +42,8 @@ static inline bool tcp_stream_is_unsent(const struct tcp_stream *tcp)
     return tcp->queue.count > 0 && !tcp->send_op.armed && !list_is_empty(&tcp->task.node);
 }
 
-/* Closes with a reset: the peer must not take what it has for the whole. */
-void tcp_stream_reset(struct tcp_stream *tcp);
+/* Whenever it is closed, that will be with a reset: the peer must not take what it has for the whole. */
+void tcp_stream_close_resets(struct tcp_stream *tcp);
 
 /* Has the peer's kernel acknowledged anything of what is queued since the last call? For send time limits. */
 bool tcp_stream_progressed(struct tcp_stream *tcp);

@@ -177,7 +177,7 @@ static void run(struct shard_task *task)
 
 static void pipe_received(struct stream *stream, struct chunk chunk)
 {
-    struct kernel *fake = stream->wrapper;
+    struct kernel *fake = stream->owner;
     if (chunk.size == 0) {
         fake->stream.events->received(&fake->stream, chunk);
         return;
@@ -190,14 +190,14 @@ static void pipe_received(struct stream *stream, struct chunk chunk)
 
 static void pipe_writable(struct stream *stream)
 {
-    struct kernel *fake = stream->wrapper;
+    struct kernel *fake = stream->owner;
     fake->stream.queued_bytes = stream->queued_bytes;
     fake->stream.events->writable(&fake->stream);
 }
 
 static void pipe_closed(struct stream *stream)
 {
-    struct kernel *fake = stream->wrapper;
+    struct kernel *fake = stream->owner;
     tls_half_close(&fake->sending);
     tls_half_close(&fake->receiving);
     fake->stream.events->closed(&fake->stream);
@@ -239,7 +239,7 @@ static void begin(struct tls_suite_choice suites)
     chunk_queue_init(&kernel.staged);
     shard_task_init(&kernel.task, run);
     ends.server.pipe.stream.events = &pipe_events;
-    ends.server.pipe.stream.wrapper = &kernel;
+    ends.server.pipe.stream.owner = &kernel;
     tls_ends_accept_on(&ends, server, &kernel.stream);
     tls_ends_connect(&ends, tls_ends_client(&ends), "a.test");
     cr_assert(tls_ends_shake(&ends));

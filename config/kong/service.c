@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/kong/index.h"
+#include "core/base/url.h"
 
 #include <math.h>
 
@@ -63,11 +64,6 @@ const struct schema kong_service_schema = {
     .others = others,
 };
 
-/* The parts of a url; each may be absent. */
-struct url {
-    struct slice scheme, user, host, port, path, query;
-};
-
 static struct slice cut_before(struct slice *text, const char *marks)
 {
     size_t size = 0;
@@ -78,39 +74,14 @@ static struct slice cut_before(struct slice *text, const char *marks)
     return head;
 }
 
-/* After `//`: [user@]host[:port]. */
-static void split_authority(struct slice authority, struct url *url)
+/* Parameters and what follows them are dropped, as by Kong. */
+static void drop_parameters(struct url *url)
 {
-    const char *at = memrchr(authority.data, '@', authority.size);
-    if (at != NULL) {
-        url->user = (struct slice){ authority.data, (size_t)(at - authority.data) };
-        authority = slice_from(authority, url->user.size + 1);
-    }
-    const char *colon = memrchr(authority.data, ':', authority.size);
-    const char *bracket = memrchr(authority.data, ']', authority.size);
-    url->host = authority;
-    if (colon == NULL || (bracket != NULL && colon < bracket))
+    const char *mark = url->path.size > 0 ? memchr(url->path.data, ';', url->path.size) : NULL;
+    if (mark == NULL)
         return;
-    url->host.size = (size_t)(colon - authority.data);
-    url->port = slice_from(authority, url->host.size + 1);
-}
-
-static bool split_url(struct slice text, struct url *url)
-{
-    const char *slashes = memmem(text.data, text.size, "//", 2);
-    *url = (struct url){ 0 };
-    if (slashes == NULL || (slashes != text.data && slashes[-1] != ':'))
-        return false;
-    if (slashes != text.data)
-        url->scheme = (struct slice){ text.data, (size_t)(slashes - text.data) - 1 };
-    struct slice rest = slice_from(text, (size_t)(slashes - text.data) + 2);
-    struct slice authority = cut_before(&rest, "/?#");
-    if (rest.size > 0 && rest.data[0] == '/')
-        url->path = cut_before(&rest, ";?#"); /* parameters are dropped, as by Kong */
-    if (rest.size > 0 && rest.data[0] != ';')
-        url->query = rest;
-    split_authority(authority, url);
-    return url->host.size > 0;
+    url->path.size = (size_t)(mark - url->path.data);
+    url->query = url->fragment = (struct slice){ NULL, 0 };
 }
 
 struct entry_point {
@@ -198,14 +169,15 @@ static void apply_url(const struct entry_point *point)
 {
     struct service *service = &point->wide->service;
     struct url url;
-    if (!split_url(point->wide->url, &url)) {
+    if (!url_split(point->wide->url, &url)) {
         refuse_hostless(point);
         return;
     }
+    drop_parameters(&url);
     const char *reason = kong_check_host(url.host);
     if (reason == NULL && url.path.size > 0)
         reason = kong_check_path(url.path);
-    if (reason == NULL && (url.user.data != NULL || url.query.data != NULL))
+    if (reason == NULL && (url.user.data || url.query.data || url.fragment.data))
         reason = "'{}' may hold protocol, host, port and path only";
     if (reason == NULL && !set_port(point, &url))
         reason = "invalid port number in '{}'";

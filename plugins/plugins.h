@@ -15,5 +15,6 @@ extern const struct plugin jwt_authorizer_plugin;
 extern const struct plugin jwt_plugin;
 extern const struct plugin key_auth_plugin;
 extern const struct plugin rate_limiting_plugin;
+extern const struct plugin redirect_plugin;
 extern const struct plugin request_size_limiting_plugin;
 extern const struct plugin request_termination_plugin;

@@ -14,6 +14,7 @@ const struct plugin *const plugin_registry[] = {
     &jwt_plugin,
     &key_auth_plugin,
     &rate_limiting_plugin,
+    &redirect_plugin,
     &request_size_limiting_plugin,
     &request_termination_plugin,
     NULL,

@@ -69,6 +69,8 @@ static const struct field fields[] = {
       .alias = "nginx_http_client_max_body_size", .help = "of a request; 0: any" },
     { "request_buffer_bytes", FIELD_SIZE, AT(request_buffer_bytes), .max = 16777216, .fallback = "64k",
       .help = "of a request body kept for another try" },
+    { "plugin_body_bytes", FIELD_SIZE, AT(plugin_body_bytes), .min = 1024, .max = 1073741824,
+      .fallback = "8m", .help = "of a request body that plugins may read as a whole" },
     { "stream_buffer_bytes", FIELD_SIZE, AT(stream_buffer_bytes), .min = 16384, .max = 16777216,
       .fallback = "256k", .help = "queued toward one peer before the other is paused" },
     { "exchange_bytes", FIELD_SIZE, AT(exchange_bytes), .min = 65536, .max = 67108864, .fallback = "1m",

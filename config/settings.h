@@ -34,7 +34,7 @@ struct settings {
     int64_t max_header_bytes, max_header_line_bytes, max_header_fields, max_target_bytes,
         max_chunk_extension_bytes;
     int64_t client_max_body_bytes; /* 0: none */
-    int64_t keepalive_requests, request_buffer_bytes, stream_buffer_bytes, exchange_bytes;
+    int64_t keepalive_requests, request_buffer_bytes, plugin_body_bytes, stream_buffer_bytes, exchange_bytes;
     int64_t min_body_rate_bytes; /* per second; 0: none */
     int64_t min_body_rate_grace_ms;
     int64_t client_header_timeout_ms, client_body_timeout_ms, keepalive_timeout_ms, send_timeout_ms;

@@ -145,6 +145,7 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->stream_bytes = (uint64_t)settings->stream_buffer_bytes;
     proxy->exchange_bytes = (uint64_t)settings->exchange_bytes;
     proxy->replay_bytes = (uint64_t)settings->request_buffer_bytes;
+    proxy->plugin_body_bytes = (uint64_t)settings->plugin_body_bytes;
 }
 
 static void fill_paths(struct options *options, const struct settings *settings)

@@ -4,6 +4,7 @@
 #include "core/base/path.h"
 #include "net/proxy/answer.h"
 #include "net/proxy/balancer.h"
+#include "net/proxy/exchange_edit.h"
 
 enum { PORT_HTTP = 80, PORT_HTTPS = 443, TEMPLATE_NAME_MAX = 64 };
 
@@ -180,6 +181,8 @@ bool action_path(struct exchange *exchange, struct slice *path)
 struct slice action_method(const struct exchange *exchange)
 {
     const struct action *action = exchange->match.route->action;
+    if (exchange->upstream_method.data)
+        return exchange->upstream_method;
     return action && action->method.data ? action->method : exchange->request.method;
 }
 
@@ -222,8 +225,9 @@ static bool edit_answer(struct exchange *exchange, const struct header_edits *ed
     bool enough = true;
     for (uint32_t i = 0; enough && i < edits->count; i++) {
         const struct header_edit *edit = &edits->items[i];
-        struct slice value = edit->kind == HEADER_EDIT_REMOVE ? (struct slice){ NULL, 0 } : edit->value;
-        enough = exchange_set_response_header(exchange, edit->name, value);
+        enough = edit->kind == HEADER_EDIT_REMOVE
+                     ? exchange_remove_response_header(exchange, edit->name)
+                     : exchange_set_response_header(exchange, edit->name, edit->value);
     }
     return enough;
 }

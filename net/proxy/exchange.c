@@ -130,6 +130,7 @@ struct exchange *exchange_open(struct proxy *proxy, struct client *client)
     exchange->replayable = true;
     chunk_queue_init(&exchange->body);
     chunk_queue_init(&exchange->replay);
+    chunk_queue_init(&exchange->filtered);
     arena_init(&exchange->arena, exchange->page, sizeof(exchange->page), proxy->options->exchange_bytes);
     message_init(&exchange->request, &exchange->arena);
     draw_request_id(exchange);
@@ -145,8 +146,12 @@ void exchange_close(struct exchange *exchange)
     CHECK(exchange->origin == NULL);
     if (exchange->deadline.fire)
         timer_disarm(&proxy->shard->timers, &exchange->deadline);
+    if (exchange->filters)
+        exchange_close_filters(exchange);
     chunk_queue_clear(&exchange->body);
     chunk_queue_clear(&exchange->replay);
+    chunk_queue_clear(&exchange->filtered);
+    chunk_release(&exchange->read_body);
     arena_deinit(&exchange->arena);
     snapshot_release(exchange->snapshot, proxy->shard->index, proxy->snapshot);
     metric_add(&proxy->shard->metrics, METRIC_REQUESTS_ACTIVE, -1);

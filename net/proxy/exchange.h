@@ -52,8 +52,8 @@ void exchange_set_upstream_query(struct exchange *exchange, struct slice query);
 bool exchange_limit_body(struct exchange *exchange, uint64_t bytes, struct slice message) MUST_CHECK;
 
 /* --- what goes to the client ---------------------------------------------------------------------------- */
-/* Added to whatever response the client gets, the gateway's own included; replaces the upstream's of that
- * name. */
+/* Added to whatever response the client gets, the gateway's own included; replaces all others of that name.
+ * More in net/proxy/exchange_edit.h. */
 bool exchange_set_response_header(struct exchange *exchange, struct slice name,
                                   struct slice value) MUST_CHECK;
 

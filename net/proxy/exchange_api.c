@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/answer.h"
 #include "net/proxy/client.h"
+#include "net/proxy/exchange_steps.h"
 
 const struct message *exchange_request(const struct exchange *exchange)
 {
@@ -118,28 +119,6 @@ bool exchange_authenticate(struct exchange *exchange, const struct consumer *con
            set_or_remove(exchange, SLICE("X-Consumer-Username"), consumer ? consumer->entity.name : none) &&
            set_or_remove(exchange, SLICE("X-Credential-Identifier"), credential ? identifier : none) &&
            set_or_remove(exchange, SLICE("X-Anonymous-Consumer"), anonymous ? SLICE("true") : none);
-}
-
-bool exchange_set_response_header(struct exchange *exchange, struct slice name, struct slice value)
-{
-    for (uint32_t i = 0; i < exchange->edit_count; i++) {
-        if (!slice_equal_nocase(exchange->edits[i].name, name))
-            continue;
-        exchange->edits[i].value = value;
-        return true;
-    }
-    if (exchange->edit_count == exchange->edit_capacity) {
-        uint32_t capacity = exchange->edit_capacity ? exchange->edit_capacity * 2 : 8;
-        struct header *edits = arena_array(&exchange->arena, capacity, sizeof(*edits));
-        if (edits == NULL)
-            return false;
-        if (exchange->edit_count)
-            memcpy(edits, exchange->edits, exchange->edit_count * sizeof(*edits));
-        exchange->edits = edits;
-        exchange->edit_capacity = capacity;
-    }
-    exchange->edits[exchange->edit_count++] = (struct header){ .name = name, .value = value };
-    return true;
 }
 
 enum verdict exchange_respond_error(struct exchange *exchange, int status, struct slice message)

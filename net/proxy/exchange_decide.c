@@ -5,6 +5,7 @@
 #include "net/proxy/client.h"
 #include "net/proxy/client_address.h"
 #include "net/proxy/exchange_steps.h"
+#include "net/proxy/origin.h"
 #include "net/proxy/sanitise.h"
 
 #include "core/base/path.h"
@@ -247,6 +248,9 @@ static enum step_result decide_by(struct exchange *exchange, enum phase phase)
         exchange->waiting = true;
         list_append(&exchange->proxy->waiting, &exchange->waiting_node);
         return STEP_RESULT_WAIT;
+    case VERDICT_READ_BODY: /* exchange_run comes back to the same plugin */
+        CHECK(exchange->reading_body);
+        return STEP_RESULT_WAIT;
     }
     return STEP_RESULT_NEXT;
 }
@@ -276,5 +280,9 @@ enum step_result step_upstream_request(struct exchange *exchange)
 void exchange_run_late_phase(struct exchange *exchange, enum phase phase)
 {
     exchange->chain_position = UINT32_MAX; /* from the first slot, whatever ran before */
-    (void)run_phase(exchange, phase);
+    while (run_phase(exchange, phase) == VERDICT_RESPOND && phase == PHASE_RESPONSE_HEAD) {
+        if (exchange->origin)
+            origin_detach(exchange->origin, ORIGIN_DROP);
+        exchange->chain_position++;
+    }
 }

@@ -100,6 +100,10 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
         exchange_run(exchange);
         return;
     }
+    if (exchange->reading_body) {
+        exchange_body_arrives(exchange);
+        return;
+    }
     bool flows = exchange->upstream_sent && exchange->origin;
     if (flows && !exchange_flush_body(exchange)) {
         fail_memory(exchange);
@@ -115,9 +119,11 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
 void exchange_request_end(struct exchange *exchange)
 {
     exchange->request_complete = true;
-    if (!exchange->upstream_sent || exchange->origin == NULL)
+    if (exchange->reading_body)
+        exchange_body_arrives(exchange);
+    else if (!exchange->upstream_sent || exchange->origin == NULL)
         return;
-    if (exchange_flush_body(exchange))
+    else if (exchange_flush_body(exchange))
         limit_origin_time(exchange);
     else
         fail_memory(exchange);
@@ -156,8 +162,7 @@ void exchange_origin_failed(struct exchange *exchange, enum error error)
     exchange_run(exchange);
 }
 
-/* The client waits to be told before it sends its body: it is wanted now. */
-static void send_continue(struct exchange *exchange)
+void exchange_send_continue(struct exchange *exchange)
 {
     if (!exchange->request.expects_continue || exchange->request_complete || exchange->continue_sent ||
         exchange->body_bytes > 0)
@@ -180,7 +185,7 @@ enum step_result step_send(struct exchange *exchange)
     origin_expect_response(exchange->origin);
     origin_send(exchange->origin, head);
     exchange->upstream_sent = true;
-    send_continue(exchange);
+    exchange_send_continue(exchange);
     if (!exchange_flush_body(exchange))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     if (!exchange->request_complete && !origin_is_congested(exchange->origin))
@@ -225,7 +230,9 @@ static enum step_result send_answer(struct exchange *exchange)
 {
     if (!exchange->request_complete)
         exchange->client_closes = true;
-    struct chunk chunk = forward_answer(exchange);
+    struct chunk chunk = { 0 };
+    if (exchange->filters == NULL || exchange_filter_answer(exchange))
+        chunk = forward_answer(exchange);
     exchange->status = exchange->answer.status;
     exchange->response_complete = true;
     if (chunk.block)
@@ -261,7 +268,7 @@ enum step_result step_response_head(struct exchange *exchange)
     return STEP_RESULT_NEXT;
 }
 
-static bool send_framed(struct exchange *exchange, struct chunk chunk)
+bool exchange_send_body(struct exchange *exchange, struct chunk chunk)
 {
     struct client *client = exchange->client;
     bool framed = exchange->client_framing == BODY_CHUNKED;
@@ -289,7 +296,8 @@ void exchange_response_body(struct exchange *exchange, struct chunk chunk)
         chunk_release(&chunk);
         return;
     }
-    if (!send_framed(exchange, chunk)) {
+    struct body_filter *filter = exchange->filters;
+    if (filter ? !filter->ops->write(filter, chunk) : !exchange_send_body(exchange, chunk)) {
         exchange_origin_failed(exchange, ERROR_MEMORY);
         return;
     }
@@ -313,7 +321,9 @@ void exchange_client_writable(struct exchange *exchange)
 void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count)
 {
     struct origin *origin = exchange->origin;
-    if (exchange->client_framing == BODY_CHUNKED) {
+    if (exchange->filters && !exchange_end_filters(exchange))
+        exchange->truncated = true;
+    if (exchange->client_framing == BODY_CHUNKED && !exchange->truncated) {
         bool wanted = message_list_has(message_find(&exchange->request, HEADER_TE), SLICE("trailers"));
         struct chunk end = forward_last_chunk(exchange, trailers, wanted ? trailer_count : 0);
         if (end.block)

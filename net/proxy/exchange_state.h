@@ -3,10 +3,11 @@
  * client connection that began it; it outlives that one only while a plugin waits. One shard. */
 #pragma once
 
+#include "config/action.h"
 #include "core/io/chunk_queue.h"
 #include "net/http/http1_write.h"
 #include "net/proxy/balancer_pick.h"
-#include "net/proxy/exchange.h"
+#include "net/proxy/exchange_body.h"
 #include "net/proxy/proxy.h"
 
 struct client;
@@ -66,6 +67,9 @@ struct exchange {
     uint64_t body_limit_bytes; /* a plugin's limit, when there is a message */
     struct slice body_limit_message; /* absent: no limit */
     bool request_complete, continue_sent;
+    bool reading_body; /* the whole of it, for a plugin: up to ... */
+    uint64_t read_limit_bytes;
+    struct chunk read_body; /* what plugins were shown */
     struct slice raw_path, path, query; /* query: absent without '?' */
     struct slice host; /* lower case, without port */
     struct address client_address;
@@ -75,6 +79,7 @@ struct exchange {
     uint8_t style; /* enum answer_style: the route's, until then the model's */
     uint16_t port;
     uint64_t start_ns, wall_ms;
+    struct slice upstream_method, upstream_path, upstream_host; /* plugins' wishes; absent: none */
 
     /* decisions */
     struct router_match match;
@@ -110,8 +115,10 @@ struct exchange {
     /* response */
     struct message response; /* the upstream's head */
     struct answer answer;
-    struct header *edits; /* set on the response whatever it is; value absent: removed */
+    struct header_edit *edits; /* of the response, whatever it is */
     uint32_t edit_count, edit_capacity;
+    struct body_filter *filters; /* in the order of the body's way; NULL: none */
+    struct chunk_queue filtered; /* what they make of the gateway's own answer */
     int status; /* sent to the client; 0: nothing yet */
     enum body_framing client_framing;
     bool client_closes; /* the connection ends with this response */
@@ -133,9 +140,3 @@ void exchange_run(struct exchange *exchange);
 
 /* After the shard's last turn: gives up those whose plugins will not tell them any more. */
 void exchange_abandon_waiting(struct proxy *proxy);
-
-/* Is more of the body here than a plugin allows? */
-static inline bool exchange_body_is_too_long(const struct exchange *exchange)
-{
-    return exchange->body_limit_message.data && exchange->body_bytes > exchange->body_limit_bytes;
-}

@@ -17,6 +17,24 @@ enum step_result exchange_answer_from_below(struct exchange *exchange, int statu
 /* The same for a body beyond exchange_limit_body. */
 enum step_result exchange_answer_long_body(struct exchange *exchange);
 
+/* Does an edit of the response stand for all received fields of that name? */
+bool exchange_hides_header(const struct exchange *exchange, struct slice name);
+
+/* Will a filter change the length of the response's body? */
+static inline bool exchange_body_changes(const struct exchange *exchange)
+{
+    for (const struct body_filter *filter = exchange->filters; filter; filter = filter->next)
+        if (filter->kind == BODY_FILTER_CHANGES)
+            return true;
+    return false;
+}
+
+/* Is more of the body here than a plugin allows? */
+static inline bool exchange_body_is_too_long(const struct exchange *exchange)
+{
+    return exchange->body_limit_message.data && exchange->body_bytes > exchange->body_limit_bytes;
+}
+
 /* Gives everything back. */
 void exchange_close(struct exchange *exchange);
 
@@ -32,5 +50,20 @@ uint64_t exchange_try_time(const struct exchange *exchange, uint64_t timeout_ms)
 /* Sends what of the request body has arrived to the upstream. */
 bool exchange_flush_body(struct exchange *exchange);
 
-/* A phase that cannot change the walk, for all plugins of the chain. */
+/* More of a body that a plugin reads has come, or its end. */
+void exchange_body_arrives(struct exchange *exchange);
+
+/* The client waits to be told before it sends its body: it is wanted now. */
+void exchange_send_continue(struct exchange *exchange);
+
+/* A piece of the response's body in the client's framing; takes the reference. False: out of memory. */
+bool exchange_send_body(struct exchange *exchange, struct chunk chunk);
+
+/* Tells the filters that the body has ended; has them change the gateway's own answer; closes them. False:
+ * they cannot. */
+bool exchange_end_filters(struct exchange *exchange);
+bool exchange_filter_answer(struct exchange *exchange);
+void exchange_close_filters(struct exchange *exchange);
+
+/* A late phase, for all plugins of the chain. */
 void exchange_run_late_phase(struct exchange *exchange, enum phase phase);

@@ -3,6 +3,7 @@
 
 #include "core/base/path.h"
 #include "net/proxy/action.h"
+#include "net/proxy/exchange_steps.h"
 #include "net/proxy/style.h"
 
 #include <time.h>
@@ -50,6 +51,7 @@ static struct block *head_block(struct exchange *exchange, const struct message 
     if (exchange->match.route && exchange->match.route->action)
         size += exchange->match.route->action->host.text.size + exchange->match.route->action->query.size +
                 exchange->match.route->action->method.size;
+    size += exchange->upstream_method.size + exchange->upstream_host.size;
     if (exchange->endpoint)
         size += exchange->endpoint->authority_size + exchange->cookie.size;
     struct block *block = block_open(exchange->proxy->shard->blocks, size);
@@ -157,10 +159,12 @@ static void write_request_framing(const struct exchange *exchange, struct writer
                           request->framing == BODY_LENGTH ? request->body_bytes : exchange->body_bytes);
 }
 
-/* In the form that goes into a request line. */
-static bool find_path(struct exchange *exchange, struct slice *path)
+bool forward_path(struct exchange *exchange, struct slice *path)
 {
     const struct route *route = exchange->match.route;
+    *path = exchange->upstream_path;
+    if (path->data)
+        return true;
     struct path_join join = { .base = exchange->service->service->path,
                               .path = exchange->path,
                               .prefix = exchange->match.prefix,
@@ -212,6 +216,10 @@ static void write_host(const struct exchange *exchange, struct writer *out)
     const struct service *service = exchange->service->service;
     const struct endpoint *endpoint = exchange->endpoint;
     const struct action *action = exchange->match.route->action;
+    if (exchange->upstream_host.data) {
+        writer_header(out, SLICE("Host"), exchange->upstream_host);
+        return;
+    }
     bool keep = action ? action->host.kind == HOST_EDIT_KEEP : exchange->match.route->preserve_host;
     if (keep && message_has(request, HEADER_HOST)) {
         writer_header(out, SLICE("Host"), message_find(request, HEADER_HOST));
@@ -252,7 +260,7 @@ struct chunk forward_request_head(struct exchange *exchange)
     const struct message *request = &exchange->request;
     struct slice path;
     struct writer out;
-    if (!find_path(exchange, &path))
+    if (!forward_path(exchange, &path))
         return (struct chunk){ 0 };
     struct block *block = head_block(exchange, request, path.size, &out);
     if (block == NULL)
@@ -275,18 +283,10 @@ struct chunk forward_request_head(struct exchange *exchange)
 
 /* --- response ------------------------------------------------------------------------------------------- */
 
-static bool is_edited(const struct exchange *exchange, struct slice name)
-{
-    for (uint32_t i = 0; i < exchange->edit_count; i++)
-        if (slice_equal_nocase(exchange->edits[i].name, name))
-            return true;
-    return false;
-}
-
 static void write_edits(const struct exchange *exchange, struct writer *out)
 {
     for (uint32_t i = 0; i < exchange->edit_count; i++)
-        if (exchange->edits[i].value.data)
+        if (exchange->edits[i].kind != HEADER_EDIT_REMOVE)
             writer_header(out, exchange->edits[i].name, exchange->edits[i].value);
 }
 
@@ -334,7 +334,7 @@ static void write_response_headers(struct exchange *exchange, struct writer *out
             continue;
         if (names && message_is_named_by_connection(response, header->name))
             continue;
-        if (exchange->edit_count && is_edited(exchange, header->name))
+        if (exchange->edit_count && exchange_hides_header(exchange, header->name))
             continue;
         if (exchange->style != ANSWER_STYLE_KONG && style_drops_response_field(exchange, header))
             continue;
@@ -361,9 +361,10 @@ static void decide_framing(struct exchange *exchange)
     const struct message *request = &exchange->request, *response = &exchange->response;
     bool no_body =
         !has_body(response->status) || response->status == 205 || slice_equal(request->method, SLICE("HEAD"));
-    if (no_body || response->framing == BODY_NONE)
+    bool changes = exchange_body_changes(exchange);
+    if (no_body || (response->framing == BODY_NONE && !changes))
         exchange->client_framing = BODY_NONE;
-    else if (response->framing == BODY_LENGTH)
+    else if (response->framing == BODY_LENGTH && !changes)
         exchange->client_framing = BODY_LENGTH;
     else
         exchange->client_framing = request->version_minor >= 1 ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
@@ -388,6 +389,8 @@ static void write_response_framing(const struct exchange *exchange, struct write
         writer_text(out, "Content-Length: 0\r\n");
     else if (exchange->client_framing == BODY_CHUNKED)
         writer_text(out, "Transfer-Encoding: chunked\r\n");
+    else if (tells_only && exchange_body_changes(exchange))
+        return;
     else if (tells_only && response->status != 204 && message_has(response, HEADER_CONTENT_LENGTH))
         writer_header(out, SLICE("Content-Length"), message_find(response, HEADER_CONTENT_LENGTH));
     else if (exchange->client_framing == BODY_LENGTH)
@@ -501,7 +504,7 @@ struct chunk forward_answer(struct exchange *exchange)
     out = writer_of(block->data, block->capacity);
     http1_write_status_line(&out, answer->status, (struct slice){ NULL, 0 });
     write_date(exchange->proxy, &out);
-    if (answer->content_type.size && !is_edited(exchange, SLICE("Content-Type"))) {
+    if (answer->content_type.size && !exchange_hides_header(exchange, SLICE("Content-Type"))) {
         if (exchange->style == ANSWER_STYLE_KONG)
             write_content_type(exchange, SLICE("Content-Type"), answer->content_type, &out);
         else

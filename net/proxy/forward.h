@@ -6,6 +6,9 @@
 
 #include "net/proxy/exchange_state.h"
 
+/* What goes into the request line before the query. False: out of memory. */
+bool forward_path(struct exchange *exchange, struct slice *path);
+
 /* Uses upstream_chunked, body_bytes and the decisions of the exchange. */
 struct chunk forward_request_head(struct exchange *exchange);
 

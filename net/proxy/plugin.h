@@ -10,7 +10,8 @@
 struct exchange;
 struct shard;
 
-/* Before RESPONSE_HEAD a handler decides what comes next; later ones can only edit. */
+/* Before RESPONSE_HEAD a handler decides what comes next; there it may replace the response, and otherwise
+ * only edit. */
 enum phase {
     PHASE_REWRITE,
     PHASE_ACCESS,
@@ -23,7 +24,8 @@ enum phase {
 enum verdict {
     VERDICT_CONTINUE,
     VERDICT_RESPOND, /* exchange_respond_* was called: the walk jumps to the response */
-    VERDICT_WAIT /* the plugin calls exchange_resume exactly once, later, whatever happens */
+    VERDICT_WAIT, /* the plugin calls exchange_resume exactly once, later, whatever happens */
+    VERDICT_READ_BODY /* exchange_read_body said so: the handler is called again when the body is there */
 };
 
 struct plugin_call {

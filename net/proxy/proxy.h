@@ -53,6 +53,7 @@ struct proxy_options {
     uint64_t stream_bytes; /* queued toward one peer before the other is paused */
     uint64_t exchange_bytes; /* most memory of one exchange */
     uint64_t replay_bytes; /* of a request body kept for another try */
+    uint64_t plugin_body_bytes; /* of a request body that a plugin may read as a whole */
     struct regex_limits regex;
 };
 

@@ -13,6 +13,8 @@ struct exchange *fake_exchange_open(const char *method, const char *target)
     message_init(&exchange->request, &exchange->arena);
     message_init(&exchange->upstream, &exchange->arena);
     message_init(&exchange->response, &exchange->arena);
+    message_init(&exchange->removed, &exchange->arena);
+    message_init(&exchange->received, &exchange->arena);
     exchange->request.method = slice_of(method);
     exchange->request.target = slice_of(target);
     exchange->path = slice_split(exchange->request.target, '?', &exchange->query);
@@ -24,6 +26,9 @@ struct exchange *fake_exchange_open(const char *method, const char *target)
 
 void fake_exchange_close(struct exchange *exchange)
 {
+    for (; exchange->filters; exchange->filters = exchange->filters->next)
+        if (exchange->filters->ops->close)
+            exchange->filters->ops->close(exchange->filters);
     arena_deinit(&exchange->arena);
     free(exchange);
 }
@@ -162,7 +167,9 @@ void exchange_set_upstream_query(struct exchange *exchange, struct slice query)
 
 bool exchange_set_response_header(struct exchange *exchange, struct slice name, struct slice value)
 {
-    return grant(exchange) && message_set(&exchange->response, name, value);
+    message_remove(&exchange->removed, name);
+    return grant(exchange) && message_set(&exchange->response, name, value) &&
+           message_set(&exchange->removed, name, SLICE(""));
 }
 
 bool exchange_limit_body(struct exchange *exchange, uint64_t bytes, struct slice message)
@@ -207,4 +214,166 @@ void exchange_resume(struct exchange *exchange, enum verdict verdict)
 {
     exchange->resume_count++;
     exchange->resumed = verdict;
+}
+
+/* --- net/proxy/exchange_edit.h -------------------------------------------------------------------------- */
+
+bool exchange_add_upstream_header(struct exchange *exchange, struct slice name, struct slice value)
+{
+    return grant(exchange) && message_add(&exchange->upstream, name, value);
+}
+
+void exchange_set_upstream_method(struct exchange *exchange, struct slice method)
+{
+    exchange->upstream_method = method;
+}
+
+void exchange_set_upstream_path(struct exchange *exchange, struct slice path)
+{
+    exchange->upstream_path = path;
+}
+
+struct slice exchange_upstream_path(struct exchange *exchange)
+{
+    return exchange->upstream_path.data ? exchange->upstream_path : exchange->path;
+}
+
+void exchange_set_upstream_host(struct exchange *exchange, struct slice host)
+{
+    exchange->upstream_host = host;
+}
+
+void exchange_set_service(struct exchange *exchange, const struct service *service)
+{
+    exchange->chosen = service;
+}
+
+int exchange_response_status(const struct exchange *exchange)
+{
+    return exchange->received.status ? exchange->received.status : exchange->status;
+}
+
+void exchange_set_response_status(struct exchange *exchange, int status)
+{
+    *(exchange->received.status ? &exchange->received.status : &exchange->status) = status;
+}
+
+bool exchange_response_is_own(const struct exchange *exchange)
+{
+    return exchange->received.status == 0;
+}
+
+struct slice exchange_own_body(const struct exchange *exchange)
+{
+    return exchange->body;
+}
+
+static bool hides(const struct exchange *exchange, struct slice name)
+{
+    return message_find_name(&exchange->removed, name).data != NULL;
+}
+
+bool exchange_next_response_header(const struct exchange *exchange, uint32_t *cursor, struct header *header)
+{
+    const struct message *received = &exchange->received, *edits = &exchange->response;
+    for (; *cursor < received->header_count + edits->header_count; ++*cursor) {
+        bool old = *cursor < received->header_count;
+        *header = old ? received->headers[*cursor] : edits->headers[*cursor - received->header_count];
+        if (header->name.data == NULL || (old && hides(exchange, header->name)))
+            continue;
+        ++*cursor;
+        return true;
+    }
+    return false;
+}
+
+struct slice exchange_response_header(const struct exchange *exchange, struct slice name)
+{
+    struct header header;
+    for (uint32_t cursor = 0; exchange_next_response_header(exchange, &cursor, &header);)
+        if (slice_equal_nocase(header.name, name))
+            return header.value;
+    return (struct slice){ NULL, 0 };
+}
+
+bool exchange_add_response_header(struct exchange *exchange, struct slice name, struct slice value)
+{
+    return grant(exchange) && message_add(&exchange->response, name, value);
+}
+
+bool exchange_remove_response_header(struct exchange *exchange, struct slice name)
+{
+    message_remove(&exchange->response, name);
+    return grant(exchange) && message_set(&exchange->removed, name, SLICE(""));
+}
+
+/* --- net/proxy/exchange_body.h -------------------------------------------------------------------------- */
+
+enum body_reading exchange_read_body(struct exchange *exchange, uint64_t limit_bytes, struct slice *body)
+{
+    if (exchange->request_body.size > limit_bytes)
+        return BODY_TOO_LONG;
+    if (exchange->body_is_late)
+        return BODY_LATER;
+    *body = exchange->request_body.data ? exchange->request_body : SLICE("");
+    return grant(exchange) ? BODY_READ : BODY_FAILED;
+}
+
+bool exchange_set_body(struct exchange *exchange, struct slice body)
+{
+    exchange->sent_body = arena_copy(&exchange->arena, body);
+    return grant(exchange) && (exchange->sent_body.data || body.size == 0);
+}
+
+void exchange_filter_response(struct exchange *exchange, struct body_filter *filter)
+{
+    struct body_filter **last = &exchange->filters;
+    while (*last)
+        last = &(*last)->next;
+    filter->exchange = exchange;
+    filter->next = NULL;
+    *last = filter;
+}
+
+bool body_filter_pass(struct body_filter *filter, struct chunk chunk)
+{
+    struct exchange *exchange = filter->exchange;
+    if (filter->next)
+        return filter->next->ops->write(filter->next, chunk);
+    struct slice piece = chunk_slice(&chunk);
+    exchange->passed =
+        arena_format(&exchange->arena, "%.*s%.*s", SLICE_FORMAT(exchange->passed), SLICE_FORMAT(piece));
+    chunk_release(&chunk);
+    return grant(exchange) && exchange->passed.data;
+}
+
+/* A chunk of a block that belongs to nobody: it is never given back. */
+static struct chunk chunk_of(struct exchange *exchange, struct slice text)
+{
+    struct block *block = arena_alloc_zero(&exchange->arena, sizeof(*block));
+    CHECK(block != NULL);
+    block->data = (char *)(uintptr_t)arena_copy(&exchange->arena, text).data;
+    block->capacity = block->used = (uint32_t)text.size;
+    block->references = UINT32_MAX / 2;
+    return (struct chunk){ block, 0, (uint32_t)text.size };
+}
+
+bool body_filter_pass_text(struct body_filter *filter, struct slice text)
+{
+    return text.size == 0 || body_filter_pass(filter, chunk_of(filter->exchange, text));
+}
+
+bool fake_exchange_filter(struct exchange *exchange, struct slice body, size_t piece_bytes)
+{
+    struct body_filter *first = exchange->filters;
+    while (first && body.size > 0) {
+        struct slice piece = { body.data, body.size < piece_bytes ? body.size : piece_bytes };
+        body = slice_from(body, piece.size);
+        if (!first->ops->write(first, chunk_of(exchange, piece)))
+            return false;
+    }
+    for (struct body_filter *filter = first; filter; filter = filter->next)
+        if (filter->ops->end && !filter->ops->end(filter))
+            return false;
+    return true;
 }

@@ -5,7 +5,8 @@
 
 #include "tests/support/fake_exchange_names.h"
 
-#include "net/proxy/exchange.h"
+#include "net/proxy/exchange_body.h"
+#include "net/proxy/exchange_edit.h"
 
 enum fake_body { FAKE_BODY_NONE, FAKE_BODY_ERROR, FAKE_BODY_JSON, FAKE_BODY_PLAIN, FAKE_BODY_FAILURE };
 
@@ -21,6 +22,9 @@ struct exchange {
     const struct route *route;
     const struct service *service;
     uint64_t body_bytes; /* of the request, arrived so far */
+    struct slice request_body; /* the whole of it ... */
+    bool body_is_late; /* ... which has not come yet: exchange_read_body says BODY_LATER */
+    struct message received; /* the upstream's response; status 0: the gateway's own answer */
     int grants_left; /* setters succeed this often, then memory is exhausted; negative: always */
 
     /* What it did. */
@@ -29,7 +33,13 @@ struct exchange {
     struct slice identifier;
     unsigned authenticate_count;
     struct message upstream; /* headers set for the upstream */
-    struct message response; /* headers set for the client */
+    struct message response; /* headers set or added for the client */
+    struct message removed; /* headers removed from the response */
+    struct slice upstream_method, upstream_path, upstream_host; /* absent: not set */
+    const struct service *chosen; /* by exchange_set_service */
+    struct slice sent_body; /* by exchange_set_body; absent: not set */
+    struct body_filter *filters;
+    struct slice passed; /* the body behind the last filter, so far */
     enum fake_body body_kind;
     int status;
     struct slice body; /* the text, or the error's message */
@@ -50,6 +60,9 @@ void fake_exchange_header(struct exchange *exchange, const char *name, struct sl
 /* Runs one phase of the plugin with the configuration and the states given (any may be NULL). */
 enum verdict fake_exchange_run(struct exchange *exchange, const struct plugin *plugin, enum phase phase,
                                const void *config, void *shard_state);
+
+/* Has the filters see the text in pieces of that size, and then its end. False: one failed. */
+bool fake_exchange_filter(struct exchange *exchange, struct slice body, size_t piece_bytes);
 
 /* The first header of that name set for the client (for the upstream), or absent. */
 struct slice fake_exchange_response_header(const struct exchange *exchange, const char *name);

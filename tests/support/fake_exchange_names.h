@@ -3,16 +3,25 @@
  * linked into one program: plugins under test are compiled with this in front (tests/CMakeLists.txt). */
 #pragma once
 
+#define body_filter_pass faked_body_filter_pass
+#define body_filter_pass_text faked_body_filter_pass_text
+#define exchange_add_response_header faked_exchange_add_response_header
+#define exchange_add_upstream_header faked_exchange_add_upstream_header
 #define exchange_arena faked_exchange_arena
 #define exchange_arrival faked_exchange_arrival
 #define exchange_authenticate faked_exchange_authenticate
 #define exchange_client_ip faked_exchange_client_ip
 #define exchange_consumer faked_exchange_consumer
 #define exchange_credential faked_exchange_credential
+#define exchange_filter_response faked_exchange_filter_response
 #define exchange_limit_body faked_exchange_limit_body
 #define exchange_model faked_exchange_model
+#define exchange_next_response_header faked_exchange_next_response_header
+#define exchange_own_body faked_exchange_own_body
 #define exchange_path faked_exchange_path
 #define exchange_query faked_exchange_query
+#define exchange_read_body faked_exchange_read_body
+#define exchange_remove_response_header faked_exchange_remove_response_header
 #define exchange_remove_upstream_header faked_exchange_remove_upstream_header
 #define exchange_request faked_exchange_request
 #define exchange_request_id faked_exchange_request_id
@@ -20,10 +29,20 @@
 #define exchange_respond_error faked_exchange_respond_error
 #define exchange_respond_failure faked_exchange_respond_failure
 #define exchange_respond_json faked_exchange_respond_json
+#define exchange_response_header faked_exchange_response_header
+#define exchange_response_is_own faked_exchange_response_is_own
+#define exchange_response_status faked_exchange_response_status
 #define exchange_resume faked_exchange_resume
 #define exchange_route faked_exchange_route
 #define exchange_service faked_exchange_service
+#define exchange_set_body faked_exchange_set_body
 #define exchange_set_response_header faked_exchange_set_response_header
+#define exchange_set_response_status faked_exchange_set_response_status
+#define exchange_set_service faked_exchange_set_service
 #define exchange_set_upstream_header faked_exchange_set_upstream_header
+#define exchange_set_upstream_host faked_exchange_set_upstream_host
+#define exchange_set_upstream_method faked_exchange_set_upstream_method
+#define exchange_set_upstream_path faked_exchange_set_upstream_path
 #define exchange_set_upstream_query faked_exchange_set_upstream_query
 #define exchange_shard faked_exchange_shard
+#define exchange_upstream_path faked_exchange_upstream_path

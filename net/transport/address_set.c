@@ -63,6 +63,34 @@ static uint32_t merge(struct address_span *spans, uint32_t count)
     return last + 1;
 }
 
+static uint64_t part_key(struct address_number number, bool is_v6)
+{
+    return is_v6 ? number.high : number.low;
+}
+
+static bool build_directory(struct address_index *index, bool is_v6, struct arena *arena)
+{
+    if (index->count == 0)
+        return true;
+    index->base = part_key(index->spans[0].first, is_v6);
+    index->last = part_key(index->spans[index->count - 1].last, is_v6);
+    while ((index->last - index->base) >> index->part_bits >= (uint64_t)index->count * 2)
+        index->part_bits++;
+    uint32_t parts = (uint32_t)((index->last - index->base) >> index->part_bits) + 1;
+    index->starts = arena_array(arena, parts + 1u, sizeof(*index->starts));
+    if (index->starts == NULL)
+        return false;
+    uint32_t span = 0;
+    for (uint32_t part = 0; part < parts; part++) {
+        uint64_t begin = index->base + ((uint64_t)part << index->part_bits);
+        while (part_key(index->spans[span].last, is_v6) < begin)
+            span++;
+        index->starts[part] = span;
+    }
+    index->starts[parts] = index->count - 1;
+    return true;
+}
+
 bool address_set_build(struct address_set *set, const struct address_ranges *ranges, struct arena *arena)
 {
     *set = (struct address_set){ 0 };
@@ -72,31 +100,35 @@ bool address_set_build(struct address_set *set, const struct address_ranges *ran
     struct address_span *spans = arena_array(arena, ranges->count, sizeof(*spans));
     if (spans == NULL)
         return false;
-    uint32_t v6_begin = ranges->count;
+    uint32_t v4_end = 0, v6_begin = ranges->count;
     for (uint32_t i = 0; i < ranges->count; i++) {
         const struct address_range *range = &ranges->items[i];
-        spans[range->is_v6 ? --v6_begin : set->v4_count++] = span_of(range);
+        spans[range->is_v6 ? --v6_begin : v4_end++] = span_of(range);
     }
-    set->v4 = spans;
-    set->v6 = spans + v6_begin;
-    set->v4_count = merge(set->v4, set->v4_count);
-    set->v6_count = merge(set->v6, ranges->count - v6_begin);
-    return true;
+    set->v4.spans = spans;
+    set->v6.spans = spans + v6_begin;
+    set->v4.count = merge(set->v4.spans, v4_end);
+    set->v6.count = merge(set->v6.spans, ranges->count - v6_begin);
+    return build_directory(&set->v4, false, arena) && build_directory(&set->v6, true, arena);
 }
 
 bool address_set_has(const struct address_set *set, const struct address *address)
 {
     struct address_range one = address_single(address);
     struct address_number number = number_of(one.bytes, one.is_v6 ? 16 : 4);
-    const struct address_span *spans = one.is_v6 ? set->v6 : set->v4;
-    uint32_t low = 0, high = one.is_v6 ? set->v6_count : set->v4_count;
+    const struct address_index *index = one.is_v6 ? &set->v6 : &set->v4;
+    uint64_t key = part_key(number, one.is_v6);
+    if (index->count == 0 || key < index->base || key > index->last)
+        return false;
+    const uint32_t *starts = &index->starts[(key - index->base) >> index->part_bits];
+    uint32_t low = starts[0], high = starts[1];
     while (low < high) { /* the first span that ends at or after the address */
         uint32_t middle = low + (high - low) / 2;
-        if (compare(spans[middle].last, number) < 0)
+        if (compare(index->spans[middle].last, number) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    uint32_t count = one.is_v6 ? set->v6_count : set->v4_count;
-    return low < count && compare(spans[low].first, number) <= 0;
+    const struct address_span *span = &index->spans[low];
+    return compare(span->first, number) <= 0 && compare(number, span->last) <= 0;
 }

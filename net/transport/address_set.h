@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many address ranges as one set: overlaps are merged when it is built, and the question whether an address
- * is in it costs a binary search. Built by one thread in an arena that keeps it; then only read, by any. */
+/* Many address ranges as one set: overlaps are merged when it is built, and a directory leads to the one or
+ * two ranges an address may lie in, however many there are. Built by one thread in an arena that keeps it;
+ * then only read, by any. */
 #pragma once
 
 #include "core/base/arena.h"
@@ -15,9 +16,19 @@ struct address_span {
     struct address_number first, last;
 };
 
+/* Of one family. The space from the first to the last range is cut into equal parts, about as many as there
+ * are ranges; of IPv6 addresses the upper half counts. */
+struct address_index {
+    struct address_span *spans; /* sorted, none touches another */
+    uint32_t count;
+    uint8_t part_bits; /* a part holds 2^part_bits addresses (upper halves) */
+    uint64_t base; /* where the first part begins */
+    uint64_t last; /* in the last part */
+    uint32_t *starts; /* of each part the first span that ends in it or behind it; one more for the end */
+};
+
 struct address_set {
-    struct address_span *v4, *v6; /* sorted, none touches another */
-    uint32_t v4_count, v6_count;
+    struct address_index v4, v6;
 };
 
 /* False when memory is exhausted. Bits of a range beyond its prefix do not count. */

@@ -75,8 +75,8 @@ Test(address_set, what_touches_becomes_one)
                                          "10.0.3.0/24",       "10.0.0.77",      "2001:db8::/64",
                                          "2001:db8:0:1::/64", "255.255.255.255" };
     struct address_set set = build(texts, COUNT_OF(texts));
-    cr_assert_eq(set.v4_count, 3);
-    cr_assert_eq(set.v6_count, 1);
+    cr_assert_eq(set.v4.count, 3);
+    cr_assert_eq(set.v6.count, 1);
     cr_assert(has(&set, "10.0.1.255") && !has(&set, "10.0.2.0") && has(&set, "10.0.3.0"));
 }
 
@@ -106,6 +106,38 @@ Test(address_set, random_ranges)
             cr_assert_eq(address_set_has(&set, &address), address_in_ranges(&address, &ranges));
         }
     }
+}
+
+/* Many, some close together and some far apart, asked for at their edges. */
+Test(address_set, many_ranges)
+{
+    enum { COUNT = 3000 };
+    struct address_range *items = arena_array(&arena, COUNT, sizeof(*items));
+    struct address_ranges ranges = { items, COUNT };
+    struct address_set set;
+    cr_assert_not_null(items);
+    srandom(20240301);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        items[i] = (struct address_range){ .is_v6 = i % 2,
+                                           .prefix_bits = (uint8_t)(i % 2 ? 62 + i % 67 : 20 + i % 13) };
+        for (size_t j = 0; j < (i % 2 ? 16u : 4u); j++)
+            items[i].bytes[j] = (uint8_t)random();
+        memcpy(items[i].bytes, i % 2 ? "\x20\x01\x0d" : "\x0a", i % 3 ? i % 2 ? 3 : 1 : 0);
+    }
+    cr_assert(address_set_build(&set, &ranges, &arena));
+    for (uint32_t i = 0; i < COUNT; i++)
+        for (int edge = -1; edge <= 1; edge++) {
+            struct address address = { .v4 = { .sin_family = AF_INET }, .size = sizeof(address.v4) };
+            if (items[i].is_v6) {
+                address = (struct address){ .v6 = { .sin6_family = AF_INET6 }, .size = sizeof(address.v6) };
+                memcpy(&address.v6.sin6_addr, items[i].bytes, 16);
+                address.v6.sin6_addr.s6_addr[7] = (uint8_t)(address.v6.sin6_addr.s6_addr[7] + edge);
+            } else {
+                memcpy(&address.v4.sin_addr, items[i].bytes, 4);
+                address.v4.sin_addr.s_addr += htonl((uint32_t)edge * 4096u);
+            }
+            cr_assert_eq(address_set_has(&set, &address), address_in_ranges(&address, &ranges));
+        }
 }
 
 Test(address_set, memory)

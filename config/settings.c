@@ -16,6 +16,8 @@ static const char *const log_levels[] = { "debug", "info",  "notice", "warn", "e
 static const char *const log_formats[] = { "combined", "json", NULL };
 static const char *const error_types[] = { "text/plain", "application/json", "text/html", "application/xml",
                                            NULL };
+static const char *const tls_presets[] = { "modern", "intermediate", "old", "custom", NULL };
+static const char *const tls_verifies[] = { "off", "optional", "on", NULL };
 static const char *const ring_waits[] = { "entered", "polled", NULL };
 static const char *const flavors[] = { "traditional_compatible", "traditional", "expressions", NULL };
 
@@ -121,6 +123,62 @@ static const struct field fields[] = {
       .fallback = "30", .help = "after which a name without addresses is asked for again" },
     { "dns_error_ttl", FIELD_DURATION, AT(dns_error_ttl_ms), K, .min = 100, .max = 86400000, .fallback = "1",
       .alias = "resolver_error_ttl", .help = "the same after a failure of the servers" },
+
+    /* TLS of clients. */
+    { "ssl_cert", FIELD_STRINGS, AT(ssl_cert), K,
+      .help = "files with certificate chains, or PEM, for names that no certificate of the configuration is "
+              "for; none: a self-signed one is made" },
+    { "ssl_cert_key", FIELD_STRINGS, AT(ssl_cert_key), K | FIELD_SECRET,
+      .help = "files with the keys of ssl_cert, or PEM, in the same order" },
+    { "ssl_cipher_suite", FIELD_CHOICE, AT(ssl_cipher_suite), K, .choices = tls_presets,
+      .fallback = "intermediate",
+      .help = "custom: ssl_ciphers; old: as intermediate, for nothing older is spoken" },
+    { "ssl_ciphers", FIELD_STRING, AT(ssl_ciphers), K,
+      .help = "OpenSSL's names with colons; of AEAD suites with ephemeral keys" },
+    { "ssl_protocols", FIELD_STRING, AT(ssl_protocols), K, .check = settings_check_protocols,
+      .fallback = "TLSv1.2 TLSv1.3", .help = "what is older is accepted here, but not spoken" },
+    { "ssl_session_tickets", FIELD_BOOLEAN, AT(ssl_session_tickets), K, .fallback = "on",
+      .help = "off: no session is resumed" },
+    { "ssl_session_timeout", FIELD_DURATION, AT(ssl_session_timeout_ms), K, .min = 1000, .max = 604800000,
+      .fallback = "1d", .help = "for which a session can be resumed" },
+    { "ssl_verify_client", FIELD_CHOICE, AT(ssl_verify_client), .choices = tls_verifies, .fallback = "off",
+      .help = "are clients asked for certificates, which must be good; on: must they show one" },
+    { "ssl_client_certificate", FIELD_STRINGS, AT(ssl_client_certificate),
+      .help = "files with the CA certificates for ssl_verify_client, or PEM" },
+    { "ssl_crl", FIELD_STRINGS, AT(ssl_crl),
+      .help = "files with revocation lists of these, or PEM; none: revocation is not asked about" },
+    { "ssl_verify_depth", FIELD_INTEGER, AT(ssl_verify_depth), .max = 64, .fallback = "1",
+      .help = "most certificates between a client's and a CA's" },
+    { "tls_handshake_timeout", FIELD_DURATION, AT(tls_handshake_timeout_ms), .min = 100, .max = 3600000,
+      .fallback = "10", .help = "from accepting a client to the end of its handshake" },
+    { "tls_handshakes", FIELD_INTEGER, AT(tls_handshakes), .min = 1, .max = 1000000, .fallback = "16384",
+      .help = "that a shard has in progress at a time; further ones are closed" },
+    { "tls_handshake_budget", FIELD_INTEGER, AT(tls_handshake_budget_us), .min = 50, .max = 1000000,
+      .fallback = "1000", .help = "microseconds of a turn for handshakes, before established connections" },
+    { "tls_ticket_keys", FIELD_STRING, AT(tls_ticket_keys), .check = settings_check_path,
+      .help = "a file with one to three lines of base64 of 48 bytes, the first seals: for sessions that "
+              "resume on other nodes; read at each reload" },
+    { "tls_ticket_rotation", FIELD_DURATION, AT(tls_ticket_rotation_ms), .min = 60000, .max = 604800000,
+      .fallback = "12h", .help = "after which a new key is made; the two before it still open" },
+    { "tls_kernel", FIELD_BOOLEAN, AT(tls_kernel), .fallback = "on",
+      .help = "hand records over to the kernel where it can (kTLS)" },
+
+    /* TLS to others. */
+    { "upstream_tls_verify", FIELD_BOOLEAN, AT(upstream_tls_verify), .fallback = "on",
+      .help = "for services that do not say; Kong: off" },
+    { "upstream_tls_verify_depth", FIELD_INTEGER, AT(upstream_tls_verify_depth), .max = 64, .fallback = "9",
+      .help = "for services that do not say; Kong: 1" },
+    { "upstream_tls_trusted", FIELD_STRINGS, AT(upstream_tls_trusted), .fallback = "system",
+      .help = "files with the CA certificates for services that name none, or PEM; system: the system's" },
+    { "client_ssl", FIELD_BOOLEAN, AT(client_ssl), K, .fallback = "off",
+      .help = "show client_ssl_cert to upstreams, for services and upstreams that name no certificate" },
+    { "client_ssl_cert", FIELD_STRING, AT(client_ssl_cert), K, .help = "a file with the chain, or PEM" },
+    { "client_ssl_cert_key", FIELD_STRING, AT(client_ssl_cert_key), K | FIELD_SECRET,
+      .help = "a file with the key, or PEM" },
+    { "lua_ssl_trusted_certificate", FIELD_STRINGS, AT(lua_ssl_trusted_certificate), K, .fallback = "system",
+      .help = "whom plugins believe: files with CA certificates, or PEM; system: the system's" },
+    { "lua_ssl_verify_depth", FIELD_INTEGER, AT(lua_ssl_verify_depth), K, .max = 64, .fallback = "9",
+      .help = "for plugins; Kong: 1" },
 
     /* Who the client is. */
     { "trusted_ips", FIELD_STRINGS, AT(trusted_ips), K, .check = settings_check_range,
@@ -298,6 +356,23 @@ static bool finish_headers(struct settings *settings, struct report *report)
     return true;
 }
 
+static void finish_tls(struct settings *settings, struct report *report)
+{
+    (void)settings_parse_protocols(settings->ssl_protocols, &settings->tls_1_2, &settings->tls_1_3);
+    if (settings->ssl_cipher_suite == SETTINGS_TLS_MODERN)
+        settings->tls_1_2 = false;
+    if (!settings->tls_1_2 && !settings->tls_1_3)
+        refuse(report, "ssl_protocols", "nothing is left of TLSv1.2 and TLSv1.3");
+    if (settings->ssl_cipher_suite == SETTINGS_TLS_CUSTOM && settings->ssl_ciphers.size == 0)
+        refuse(report, "ssl_ciphers", "is needed when ssl_cipher_suite is custom");
+    if (settings->ssl_cert.count != settings->ssl_cert_key.count)
+        refuse(report, "ssl_cert_key", "there must be as many as in ssl_cert");
+    if (settings->client_ssl && (!settings->client_ssl_cert.size || !settings->client_ssl_cert_key.size))
+        refuse(report, "client_ssl", "needs client_ssl_cert and client_ssl_cert_key");
+    if (settings->ssl_verify_client != SETTINGS_TLS_VERIFY_OFF && settings->ssl_client_certificate.count == 0)
+        refuse(report, "ssl_verify_client", "needs ssl_client_certificate");
+}
+
 static bool is_power_of_two(int64_t number)
 {
     return number > 0 && (number & (number - 1)) == 0;
@@ -351,6 +426,7 @@ bool settings_finish(struct settings *settings, struct report *report)
     settings_parse_dns_types(&settings->dns_order, &settings->dns_types);
     finish_headers(settings, report);
     finish_templates(settings, report);
+    finish_tls(settings, report);
     check_numbers(settings, report);
     return report->error_count == before;
 }

@@ -49,6 +49,32 @@ struct settings {
     int64_t dns_timeout_ms, dns_stale_ttl_ms, dns_not_found_ttl_ms, dns_error_ttl_ms;
     int64_t dns_valid_ttl_ms; /* 0: what records say */
 
+    /* TLS of clients. Texts that name a file may be what would be in it. */
+    struct slices ssl_cert, ssl_cert_key; /* pairs, in turn; none: a self-signed one is made */
+    int ssl_cipher_suite; /* enum settings_tls_preset */
+    struct slice ssl_ciphers, ssl_protocols;
+    bool ssl_session_tickets;
+    int64_t ssl_session_timeout_ms;
+    int ssl_verify_client; /* enum settings_tls_verify */
+    struct slices ssl_client_certificate, ssl_crl;
+    int64_t ssl_verify_depth;
+    int64_t tls_handshake_timeout_ms, tls_handshakes, tls_handshake_budget_us;
+    struct slice tls_ticket_keys; /* absent: made here */
+    int64_t tls_ticket_rotation_ms;
+    bool tls_kernel;
+
+    /* TLS to upstreams, and to what the gateway itself asks. */
+    bool upstream_tls_verify;
+    int64_t upstream_tls_verify_depth;
+    struct slices upstream_tls_trusted;
+    bool client_ssl;
+    struct slice client_ssl_cert, client_ssl_cert_key;
+    struct slices lua_ssl_trusted_certificate;
+    int64_t lua_ssl_verify_depth;
+
+    /* What ssl_protocols says, set by settings_finish. */
+    bool tls_1_2, tls_1_3;
+
     /* Who the client is. */
     struct slices trusted_ips;
     struct slice real_ip_header;

@@ -7,7 +7,7 @@ static const char *const no_lua = "there is no Lua here";
 static const char *const no_database = "there is no database here";
 static const char *const no_cluster = "there are no control planes and data planes yet";
 static const char *const no_manager = "there is no manager here";
-static const char *const no_tls = "there is no TLS yet";
+static const char *const no_admin_tls = "this listener has no TLS yet";
 static const char *const no_stream = "there are no stream listeners yet";
 static const char *const no_shared_memory = "nothing is kept in memory that is shared";
 static const char *const no_reload = "a configuration is in force for all as soon as it was read";
@@ -24,12 +24,10 @@ static const struct row {
     { "admin_access_log", no_log, NULL },
     { "admin_error_log", no_log, NULL },
     { "admin_gui_", no_manager, NULL },
-    { "admin_ssl_", no_tls, NULL },
+    { "admin_ssl_", no_admin_tls, NULL },
     { "allow_inline_lua", no_lua, NULL },
     { "anonymous_reports", "nothing is ever reported to anybody", NULL },
     { "client_body_buffer_size", "bodies are passed on as they come", NULL },
-    { "client_ssl", no_tls, "off" },
-    { "client_ssl_", no_tls, NULL },
     { "cluster_", no_cluster, NULL },
     { "db_", no_database, NULL },
     { "declarative_config_encryption_mode", no_database, NULL },
@@ -42,7 +40,7 @@ static const struct row {
     { "legacy_worker_events", no_shared_memory, NULL },
     { "lmdb_", no_database, NULL },
     { "log_format", "see proxy_access_log_format", NULL },
-    { "lua_ssl_", no_tls, NULL },
+    { "lua_ssl_", "ssl_protocols says it for all", NULL },
     { "lua_", no_lua, NULL },
     { "max_queued_batches", "queues have limits of their own", NULL },
     { "mem_cache_size", no_shared_memory, NULL },
@@ -66,10 +64,12 @@ static const struct row {
     { "role", no_cluster, "traditional" },
     { "router_consistency", no_reload, NULL },
     { "router_update_frequency", no_reload, NULL },
-    { "ssl_", no_tls, NULL },
+    { "ssl_dhparam", "there is no finite-field Diffie-Hellman here", NULL },
+    { "ssl_prefer_server_ciphers", "the order here always counts", NULL },
+    { "ssl_session_cache_size", "sessions are kept by clients, in tickets", NULL },
     { "status_access_log", no_log, NULL },
     { "status_error_log", no_log, NULL },
-    { "status_ssl_", no_tls, NULL },
+    { "status_ssl_", no_admin_tls, NULL },
     { "stream_access_log", no_stream, NULL },
     { "stream_error_log", no_stream, NULL },
     { "stream_proxy_ssl_", no_stream, NULL },
@@ -125,6 +125,13 @@ struct slice settings_of_nginx(struct slice key)
         { "nginx_http_keepalive_timeout", "keepalive_timeout" },
         { "nginx_proxy_keepalive_timeout", "keepalive_timeout" },
         { "nginx_proxy_keepalive_requests", "keepalive_requests" },
+        { "nginx_proxy_proxy_ssl_trusted_certificate", "upstream_tls_trusted" },
+        { "nginx_proxy_proxy_ssl_verify", "upstream_tls_verify" },
+        { "nginx_proxy_proxy_ssl_verify_depth", "upstream_tls_verify_depth" },
+        { "nginx_proxy_ssl_client_certificate", "ssl_client_certificate" },
+        { "nginx_proxy_ssl_crl", "ssl_crl" },
+        { "nginx_proxy_ssl_verify_client", "ssl_verify_client" },
+        { "nginx_proxy_ssl_verify_depth", "ssl_verify_depth" },
     };
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (slice_equal(key, slice_of(names[i].nginx)))

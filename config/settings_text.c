@@ -342,3 +342,30 @@ void settings_parse_dns_types(const struct slices *names, struct settings_dns_ty
                 memchr(out->items, dns_types[j].type, out->count) == NULL)
                 out->items[out->count++] = dns_types[j].type;
 }
+
+/* --- TLS ------------------------------------------------------------------------------------------------ */
+
+const char *settings_parse_protocols(struct slice text, bool *tls_1_2, bool *tls_1_3)
+{
+    static const char *const older[] = { "SSLv2", "SSLv3", "TLSv1", "TLSv1.1" };
+    *tls_1_2 = *tls_1_3 = false;
+    for (struct slice rest = text; rest.data != NULL;) {
+        struct slice word = slice_split(rest, memchr(rest.data, ',', rest.size) ? ',' : ' ', &rest);
+        bool known = false;
+        word = slice_trim(word);
+        *tls_1_2 |= slice_equal(word, SLICE("TLSv1.2"));
+        *tls_1_3 |= slice_equal(word, SLICE("TLSv1.3"));
+        for (size_t i = 0; i < COUNT_OF(older); i++)
+            known |= slice_equal(word, slice_of(older[i]));
+        known |= word.size == 0 || slice_equal(word, SLICE("TLSv1.2")) || slice_equal(word, SLICE("TLSv1.3"));
+        if (!known)
+            return "unknown protocol in '{}'";
+    }
+    return *tls_1_2 || *tls_1_3 ? NULL : "nothing in '{}' is spoken: there are TLSv1.2 and TLSv1.3";
+}
+
+const char *settings_check_protocols(struct slice text)
+{
+    bool tls_1_2, tls_1_3;
+    return settings_parse_protocols(text, &tls_1_2, &tls_1_3);
+}

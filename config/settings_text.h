@@ -20,10 +20,14 @@ const char *settings_parse_port_map(struct slice text, struct settings_port_map 
 /* Names of types that were checked, each once. */
 void settings_parse_dns_types(const struct slices *names, struct settings_dns_types *out);
 
+/* Names of protocols with spaces or commas between; older ones are accepted, and not spoken. */
+const char *settings_parse_protocols(struct slice text, bool *tls_1_2, bool *tls_1_3);
+
 /* Bits of enum settings_header; 0 for `off`. */
 const char *settings_parse_header(struct slice text, unsigned *bits);
 
 field_check_fn settings_check_aws_host, settings_check_listeners, settings_check_cores, settings_check_shards,
     settings_check_auto, settings_check_port_map, settings_check_header, settings_check_header_upstream,
     settings_check_range, settings_check_header_name, settings_check_off, settings_check_none,
-    settings_check_path, settings_check_vault, settings_check_dns_server, settings_check_dns_type;
+    settings_check_path, settings_check_vault, settings_check_dns_server, settings_check_dns_type,
+    settings_check_protocols;

@@ -46,6 +46,14 @@ enum settings_log_level {
 enum settings_log_format { SETTINGS_FORMAT_COMBINED, SETTINGS_FORMAT_JSON };
 enum settings_error_type { SETTINGS_TYPE_PLAIN, SETTINGS_TYPE_JSON, SETTINGS_TYPE_HTML, SETTINGS_TYPE_XML };
 
+enum settings_tls_preset {
+    SETTINGS_TLS_MODERN,
+    SETTINGS_TLS_INTERMEDIATE,
+    SETTINGS_TLS_OLD,
+    SETTINGS_TLS_CUSTOM
+};
+enum settings_tls_verify { SETTINGS_TLS_VERIFY_OFF, SETTINGS_TLS_VERIFY_OPTIONAL, SETTINGS_TLS_VERIFY_ON };
+
 struct settings_port_maps {
     struct settings_port_map {
         uint16_t from, to; /* clients reach listener `to` as `from` */

@@ -17,6 +17,11 @@ struct tls_key;
 /* NULL with what is wrong in `reason` (TLS_REASON_SIZE bytes), which quotes nothing of the text. The chain
  * begins with the key's own certificate. */
 struct tls_key *tls_key_read(struct slice chain_pem, struct slice key_pem, char *reason) MUST_CHECK;
+
+/* A new P-256 key with a certificate that it has signed itself, for that common name, "localhost" and the
+ * loopback addresses. */
+struct tls_key *tls_key_make(const char *name, char *reason) MUST_CHECK;
+
 void tls_key_take(struct tls_key *key); /* any thread */
 void tls_key_release(struct tls_key *key); /* any thread; legal for NULL */
 

@@ -7,11 +7,20 @@
 #include "core/io/shard.h"
 
 struct tls_tickets;
+struct tls_client;
+
+/* Profiles for what the gateway itself asks for: key sets, Redis, receivers of logs. */
+enum tls_own {
+    TLS_OWN_VERIFIES, /* the certificate and its name */
+    TLS_OWN_BELIEVES, /* anybody */
+    TLS_OWN_COUNT
+};
 
 struct tls_loop_options {
     uint32_t set; /* which contexts of a profile this shard uses */
     uint32_t budget_us; /* of handshakes per turn; the one that exceeds it is the last; 0: 1000 */
     bool uses_kernel; /* hand record protection over to the kernel where a stream can */
+    struct tls_client *own[TLS_OWN_COUNT]; /* live as long as the loop; NULL: none */
 };
 
 struct tls_loop {

@@ -46,6 +46,7 @@ static void hand_over_receiving(struct tls_stream *tls)
     }
     tls_half_close(&tls->receiving);
     tls->kernel = TLS_KERNEL_ALL;
+    metric_add(&tls->stream.shard->metrics, METRIC_TLS_KERNEL, 1);
     ops->unhalt(tls->lower);
 }
 

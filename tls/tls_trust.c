@@ -78,6 +78,22 @@ struct tls_trust *tls_trust_make(const struct tls_trust_options *options, char *
     return trust;
 }
 
+struct tls_trust *tls_trust_at_depth(const struct tls_trust *trust, int depth)
+{
+    struct tls_trust *other = calloc(1, sizeof(*other));
+    if (other == NULL)
+        return NULL;
+    other->references = 1;
+    other->depth = depth;
+    other->revocations = trust->revocations;
+    if (X509_STORE_up_ref(trust->store) == 1)
+        other->store = trust->store;
+    if (other->store)
+        return other;
+    tls_trust_release(other);
+    return NULL;
+}
+
 void tls_trust_take(struct tls_trust *trust)
 {
     __atomic_fetch_add(&trust->references, 1, __ATOMIC_RELAXED);

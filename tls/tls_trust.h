@@ -28,6 +28,9 @@ struct tls_chain {
 
 /* NULL with a `reason` (TLS_REASON_SIZE bytes of tls_key.h). */
 struct tls_trust *tls_trust_make(const struct tls_trust_options *options, char *reason) MUST_CHECK;
+/* The same authorities to another depth; NULL: out of memory. */
+struct tls_trust *tls_trust_at_depth(const struct tls_trust *trust, int depth) MUST_CHECK;
+
 void tls_trust_take(struct tls_trust *trust); /* any thread */
 void tls_trust_release(struct tls_trust *trust); /* any thread; legal for NULL */
 

@@ -38,6 +38,15 @@
     M(LOG_DROPPED, "log_dropped", "access log records dropped")                             \
     M(SNAPSHOTS_ADOPTED, "snapshots_adopted", "snapshots taken up")                         \
     M(REGEX_OVERRUNS, "regex_overruns", "matches given up at a regex_ limit")               \
+    M(TLS_HANDSHAKES, "tls_handshakes", "handshakes with clients that succeeded")           \
+    M(TLS_RESUMED, "tls_resumed", "of them, those that resumed a session")                  \
+    M(TLS_FAILED, "tls_failed", "handshakes with clients that failed")                      \
+    M(TLS_REFUSED, "tls_refused", "handshakes not begun at the limit tls_handshakes")       \
+    M(TLS_SHAKING, "tls_shaking", "handshakes with clients in progress now")                \
+    M(TLS_CLEARTEXT, "tls_cleartext", "clients that spoke in the clear on a TLS port")      \
+    M(TLS_KERNEL, "tls_kernel", "connections handed over to the kernel's record layer")     \
+    M(UPSTREAM_TLS, "upstream_tls", "handshakes with upstreams that succeeded")             \
+    M(UPSTREAM_TLS_FAILED, "upstream_tls_failed", "handshakes with upstreams that failed")  \
     M(DNS_QUERIES, "dns_queries", "questions sent to DNS servers")                          \
     M(DNS_FAILURES, "dns_failures", "questions that no server answered")                    \
     M(DNS_STALE, "dns_stale", "times a name kept its old addresses for want of an answer")  \

@@ -7,6 +7,7 @@
 #include "core/app/handover.h"
 #include "core/app/journal.h"
 #include "core/app/sockets.h"
+#include "core/app/tls_setup.h"
 #include "core/app/watch.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ struct control {
     const struct config_sources *sources;
     struct settings *settings;
     struct options options;
+    struct tls_setup tls;
     struct worker *workers;
     struct watch *watch;
     void **plugin_states; /* of the process, by index in the registry */
@@ -85,6 +87,15 @@ static void tell_configuration(struct control *control)
     pthread_mutex_unlock(&control->lock);
 }
 
+/* Each shard gets a reference of its own. */
+static void post_tickets(struct control *control)
+{
+    for (unsigned i = 0; control->tls.tickets && i < control->options.shard_count; i++)
+        tls_tickets_take(control->tls.tickets);
+    if (control->tls.tickets)
+        post_all(control, MAIL_TICKETS, control->tls.tickets);
+}
+
 static void publish(struct control *control, struct snapshot *snapshot)
 {
     /* An old one is held by its slowest request, as long as that takes. */
@@ -102,6 +113,11 @@ static void publish(struct control *control, struct snapshot *snapshot)
 static struct snapshot *build(struct control *control, struct model *model, struct report *report)
 {
     struct snapshot *snapshot = NULL;
+    if (!tls_setup_read(&control->tls, report)) {
+        model_close(model);
+        return NULL;
+    }
+    control->options.snapshot.tls = control->tls.profiles;
     struct roster **rosters = watch_adopt(control->watch, model_take(model));
     control->options.snapshot.rosters = rosters;
     if (rosters) {
@@ -137,7 +153,7 @@ static void reload(struct control *control)
     struct loaded loaded = { 0 };
     struct snapshot *snapshot = NULL;
     report_init(&report);
-    if (config_load(control->sources, &loaded, &report)) {
+    if (config_load(control->sources, &loaded, &report) && tls_setup_read_tickets(&control->tls, &report)) {
         snapshot = build(control, loaded.model, &report);
         loaded.model = NULL;
     }
@@ -146,6 +162,7 @@ static void reload(struct control *control)
     report_to_journal(&report, "reload");
     if (snapshot) {
         publish(control, snapshot);
+        post_tickets(control);
         journal(JOURNAL_NOTICE, "reload done generation=%llu routes=%u",
                 (unsigned long long)snapshot->generation, snapshot->model->routes.count);
     }
@@ -201,7 +218,9 @@ static bool start_workers(struct control *control)
                                   .listener_fds = control->sockets.fds + i * control->sockets.per_shard,
                                   .listener_ports = control->sockets.ports,
                                   .listener_count = control->sockets.per_shard,
-                                  .log = &options->log };
+                                  .log = &options->log,
+                                  .listener_tls = control->sockets.tls,
+                                  .tls = tls_setup_loop(&control->tls, i) };
         control->metrics[i] = &worker->shard.metrics;
         enum error error = worker_start(worker);
         if (error == ERROR_OK) {
@@ -211,6 +230,8 @@ static bool start_workers(struct control *control)
         journal(JOURNAL_ERROR, "a shard could not start shard=%u reason=\"%s\"", i, error_text(error));
         return false;
     }
+    (void)tls_setup_rotate(&control->tls, now_ms());
+    post_tickets(control);
     watch_serve(control->watch, control->workers, options->shard_count);
     watch_publish(control->watch);
     return true;
@@ -361,6 +382,8 @@ static void serve(struct control *control, const sigset_t *signals)
         if (signal > 0)
             running = handle_signal(control, signal, signals);
         free_released(control);
+        if (tls_setup_rotate(&control->tls, now_ms()))
+            post_tickets(control);
         running = running && !is_handed_over(control, signals);
     }
 }
@@ -381,6 +404,7 @@ static void stop(struct control *control)
         control->retired = next;
     }
     snapshot_free(control->snapshot);
+    tls_setup_close(&control->tls);
     free(control->workers);
     free(control->metrics);
     if (control->pid_written)
@@ -400,11 +424,13 @@ static bool prepare(struct control *control, struct loaded *loaded)
 {
     struct report report;
     report_init(&report);
-    if (!options_init(&control->options, control->settings, &report)) {
+    if (!options_init(&control->options, control->settings, &report) ||
+        !tls_setup_open(&control->tls, control->settings, control->options.shard_count, &report)) {
         report_print(&report, stderr);
         report_deinit(&report);
         return false;
     }
+    control->options.watch.tls = tls_setup_loop(&control->tls, control->options.shard_count);
     control->watch = watch_start(&control->options.watch);
     if (control->watch == NULL) {
         report_deinit(&report);
@@ -424,8 +450,10 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
     sigset_t signals;
     block_signals(&signals);
     journal_start((enum journal_level)loaded->settings.log_level);
-    if (!prepare(&control, loaded))
+    if (!prepare(&control, loaded)) {
+        tls_setup_close(&control.tls);
         return COMMAND_EXIT_INVALID;
+    }
     pthread_mutex_init(&control.lock, NULL);
     tell_configuration(&control);
     bool started = start(&control);

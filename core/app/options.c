@@ -136,6 +136,8 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->maglev_size = (uint32_t)settings->balancer_maglev_size;
     proxy->pool_requests = (uint32_t)settings->upstream_keepalive_max_requests;
     proxy->pool_idle_ms = (uint64_t)settings->upstream_keepalive_idle_timeout_ms;
+    proxy->handshake_timeout_ms = (uint64_t)settings->tls_handshake_timeout_ms;
+    proxy->handshakes_max = (uint32_t)settings->tls_handshakes;
     proxy->header_timeout_ms = (uint64_t)settings->client_header_timeout_ms;
     proxy->body_timeout_ms = (uint64_t)settings->client_body_timeout_ms;
     proxy->keepalive_timeout_ms = (uint64_t)settings->keepalive_timeout_ms;

@@ -7,6 +7,7 @@
 #include "core/io/shard.h"
 #include "net/proxy/monitor.h"
 #include "net/proxy/proxy.h"
+#include "tls/tls_loop.h"
 
 enum { SHARDS_MAX = 256 };
 
@@ -15,6 +16,7 @@ struct watch_options {
     struct monitor_options monitor;
     struct slices hosts; /* besides those of plugins (redis_host) */
     uint64_t timeout_ms; /* what an adoption waits for names */
+    struct tls_loop_options tls; /* of probes */
     enum ring_wait wait;
 };
 

@@ -11,7 +11,7 @@
 
 static bool serves(const struct listener_setting *setting)
 {
-    return !setting->ssl && !setting->proxy_protocol && !setting->udp;
+    return !setting->proxy_protocol && !setting->udp;
 }
 
 static bool open_one(struct sockets *sockets, const struct listener_setting *setting, uint16_t *port,
@@ -52,7 +52,7 @@ static uint32_t choose(const struct listener_settings *all, const struct listene
             chosen[count++] = setting;
         else
             journal(JOURNAL_WARN,
-                    "proxy_listen %.*s:%u is not opened: ssl, proxy_protocol and udp are not supported yet",
+                    "proxy_listen %.*s:%u is not opened: proxy_protocol and udp are not supported yet",
                     SLICE_FORMAT(setting->address), setting->port);
     }
     return count;
@@ -61,8 +61,10 @@ static uint32_t choose(const struct listener_settings *all, const struct listene
 static bool open_all(struct sockets *sockets, const struct listener_setting *const *chosen,
                      unsigned shard_count, struct report *report)
 {
-    for (uint32_t i = 0; i < sockets->per_shard; i++)
+    for (uint32_t i = 0; i < sockets->per_shard; i++) {
         sockets->ports[i] = chosen[i]->port;
+        sockets->tls[i] = chosen[i]->ssl;
+    }
     for (unsigned shard = 0; shard < shard_count; shard++)
         for (uint32_t i = 0; i < sockets->per_shard; i++)
             if (!open_one(sockets, chosen[i], &sockets->ports[i], report))
@@ -88,7 +90,8 @@ bool sockets_open(struct sockets *sockets, const struct settings *settings, unsi
     const struct listener_setting **chosen = calloc(all->count + 1, sizeof(*chosen));
     sockets->fds = calloc((size_t)all->count * shard_count + 1, sizeof(int));
     sockets->ports = calloc(all->count + 1, sizeof(uint16_t));
-    bool opened = chosen && sockets->fds && sockets->ports;
+    sockets->tls = calloc(all->count + 1, sizeof(bool));
+    bool opened = chosen && sockets->fds && sockets->ports && sockets->tls;
     if (opened) {
         sockets->per_shard = choose(all, chosen);
         opened = open_all(sockets, chosen, shard_count, report);
@@ -111,6 +114,7 @@ void sockets_close(struct sockets *sockets)
         close(sockets->fds[i]);
     free(sockets->fds);
     free(sockets->ports);
+    free(sockets->tls);
     *sockets = (struct sockets){ 0 };
 }
 

@@ -41,6 +41,7 @@ struct watch {
     struct shard shard;
     struct monitor monitor;
     struct watch_options options;
+    struct tls_loop tls;
     sem_t started;
     enum error error;
     struct adoption *adoption; /* waits for names; NULL: none */
@@ -272,6 +273,8 @@ static enum error open_parts(struct watch *watch)
     enum error error = shard_open(&watch->shard, &options);
     if (error != ERROR_OK)
         return error;
+    tls_loop_open(&watch->tls, &watch->shard, &watch->options.tls);
+    watch->shard.tls = &watch->tls;
     mailbox_listen(&watch->shard.mailbox, &watch->shard, deliver);
     return monitor_open(&watch->monitor, &watch->shard, &watch->options.monitor, &monitor_events);
 }
@@ -292,6 +295,7 @@ static void *run(void *argument)
         shard_turn(&watch->shard);
     shard_disconnect(&watch->shard);
     monitor_close(&watch->monitor);
+    tls_loop_close(&watch->tls);
     shard_close(&watch->shard);
     return NULL;
 }

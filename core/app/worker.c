@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/app/worker.h"
 
+#include "tls/tls_tickets.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -79,6 +81,10 @@ static void deliver(struct shard *shard, const struct mail *mail)
     switch ((enum worker_mail)mail->kind) {
     case MAIL_SNAPSHOT: proxy_adopt(proxy, mail->pointer); break;
     case MAIL_ROSTERS: take_rosters(proxy, mail->pointer); break;
+    case MAIL_TICKETS:
+        tls_loop_use_tickets(&proxy->tls, mail->pointer);
+        tls_tickets_release(mail->pointer);
+        break;
     case MAIL_DRAIN: proxy_drain(proxy, LISTENER_TAKE_BACKLOG); break;
     case MAIL_LEAVE: proxy_drain(proxy, LISTENER_LEAVE_BACKLOG); break;
     case MAIL_REOPEN_LOGS: access_log_reopen(&proxy->log); break;
@@ -162,9 +168,12 @@ bool worker_post(struct worker *worker, enum worker_mail mail, void *pointer)
 static void drop_mail(struct worker *worker)
 {
     struct mail mail;
-    while (mailbox_take(&worker->shard.mailbox, &mail))
+    while (mailbox_take(&worker->shard.mailbox, &mail)) {
         if (mail.kind == MAIL_ROSTERS)
             roster_batch_free(mail.pointer);
+        if (mail.kind == MAIL_TICKETS)
+            tls_tickets_release(mail.pointer);
+    }
     while (mailbox_take(&worker->reports, &mail))
         free(mail.pointer);
     free(worker->batch);

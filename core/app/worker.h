@@ -11,6 +11,7 @@
 enum worker_mail {
     MAIL_SNAPSHOT, /* pointer: the snapshot to adopt */
     MAIL_ROSTERS, /* pointer: a struct roster_batch, which becomes the worker's */
+    MAIL_TICKETS, /* pointer: a reference of struct tls_tickets */
     MAIL_DRAIN,
     MAIL_LEAVE, /* the same, but another process goes on with the listening sockets */
     MAIL_REOPEN_LOGS,

@@ -18,7 +18,7 @@ static const struct stream_events client_events;
 
 static struct client *client_of(struct stream *stream)
 {
-    return CONTAINER_OF(stream, struct client, tcp.stream);
+    return stream->owner;
 }
 
 /* --- opening and closing -------------------------------------------------------------------------------- */
@@ -34,8 +34,16 @@ static void update_listeners(struct proxy *proxy)
     }
 }
 
+static void count_handshakes(struct client *client, int change)
+{
+    client->proxy->handshake_count += (uint32_t)change;
+    metric_add(&client->proxy->shard->metrics, METRIC_TLS_SHAKING, change);
+}
+
 static void leave(struct client *client)
 {
+    if (client->state == CLIENT_HELLO && client->connection.tls)
+        count_handshakes(client, -1);
     client->state = CLIENT_CLOSING;
     list_remove(&client->task.node);
     timer_disarm(&client->proxy->shard->timers, &client->timer);
@@ -47,15 +55,14 @@ static void close_now(struct client *client)
     if (client->state == CLIENT_CLOSING)
         return;
     leave(client);
-    stream_close(&client->tcp.stream);
+    stream_close(client->connection.stream);
 }
 
 /* The peer must not take what it has for the whole of a body that ends with the connection. */
 static void close_with_reset(struct client *client)
 {
     leave(client);
-    tcp_stream_close_resets(&client->tcp);
-    stream_close(&client->tcp.stream);
+    connection_reset(&client->connection);
 }
 
 static void abort_exchange(struct client *client)
@@ -71,10 +78,14 @@ static uint64_t limit_ms(const struct client *client)
 {
     const struct proxy_options *options = client->proxy->options;
     const struct exchange *exchange = client->exchange;
-    if (client->tcp.stream.queued_bytes > 0 && client->state != CLIENT_HEAD &&
-        client->state != CLIENT_CLOSING)
+    if (client->connection.stream->queued_bytes > 0 && client->state != CLIENT_HEAD &&
+        client->state != CLIENT_HELLO && client->state != CLIENT_CLOSING)
         return options->send_timeout_ms;
     switch ((enum client_state)client->state) {
+    case CLIENT_HELLO:
+        if (client->proxy->draining && options->handshake_timeout_ms > DRAIN_FIRST_MS)
+            return DRAIN_FIRST_MS;
+        return options->handshake_timeout_ms;
     case CLIENT_IDLE:
         if (client->proxy->draining)
             return DRAIN_FIRST_MS;
@@ -106,20 +117,27 @@ static bool drips(const struct client *client)
     uint64_t elapsed_ms = client->proxy->shard->now_ms - client->body_begin_ms;
     if (options->body_rate_bytes == 0 || elapsed_ms < options->body_rate_grace_ms)
         return false;
-    uint64_t bytes = client->tcp.stream.received_bytes - client->body_begin_bytes;
+    uint64_t bytes = client->connection.stream->received_bytes - client->body_begin_bytes;
     return bytes * 1000 < options->body_rate_bytes * elapsed_ms;
 }
+
+static void linger(struct client *client);
 
 static void on_timer(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, timer);
     struct exchange *exchange = client->exchange;
     metric_add(&client->proxy->shard->metrics, METRIC_TIMEOUTS_CLIENT, client->state != CLIENT_IDLE);
-    if (client->state != CLIENT_HEAD && client->tcp.stream.queued_bytes > 0) {
-        if (tcp_stream_progressed(&client->tcp))
+    if (client->state != CLIENT_HEAD && client->state != CLIENT_HELLO &&
+        client->connection.stream->queued_bytes > 0) {
+        if (tcp_stream_progressed(&client->connection.tcp))
             client_timer_update(client);
         else
             abort_exchange(client);
+        return;
+    }
+    if (client->state == CLIENT_IDLE && client->tls) { /* the end is said, as TLS wants it */
+        linger(client);
         return;
     }
     bool request_late = client->state == CLIENT_HEAD || (client->state == CLIENT_BUSY && exchange);
@@ -148,7 +166,9 @@ void client_accepted(struct listener *listener, int fd)
         close(fd);
         return;
     }
-    *client = (struct client){ .proxy = proxy, .port = listener->port };
+    *client = (struct client){ .proxy = proxy,
+                               .port = listener->port,
+                               .state = listener->tls ? CLIENT_HELLO : CLIENT_IDLE };
     client->peer.size = sizeof(client->peer.v6);
     if (getpeername(fd, &client->peer.any, &client->peer.size) != 0)
         client->peer = (struct address){ .v4 = { .sin_family = AF_INET }, .size = sizeof(client->peer.v4) };
@@ -160,7 +180,8 @@ void client_accepted(struct listener *listener, int fd)
     list_append(&proxy->clients, &client->node);
     proxy->client_count++;
     metric_add(&proxy->shard->metrics, METRIC_CONNECTIONS_ACTIVE, 1);
-    tcp_stream_accepted(&client->tcp, proxy->shard, &client_events, fd);
+    struct connection_owner owner = { &client_events, client };
+    connection_accepted(&client->connection, proxy->shard, &owner, fd);
     client_timer_update(client);
     update_listeners(proxy);
 }
@@ -170,6 +191,7 @@ static void on_closed(struct stream *stream)
     struct client *client = client_of(stream);
     struct proxy *proxy = client->proxy;
     CHECK(client->exchange == NULL);
+    connection_deinit(&client->connection);
     list_remove(&client->node);
     proxy->client_count--;
     metric_add(&proxy->shard->metrics, METRIC_CONNECTIONS_ACTIVE, -1);
@@ -189,14 +211,14 @@ static void on_closed(struct stream *stream)
  * reset. */
 static void linger(struct client *client)
 {
-    if (client->ended && client->tcp.stream.queued_bytes == 0) {
+    if (client->ended && client->connection.stream->queued_bytes == 0 && !client->tls) {
         close_now(client);
         return;
     }
     client->state = CLIENT_LINGERING;
-    client->body_begin_bytes = client->tcp.stream.received_bytes;
+    client->body_begin_bytes = client->connection.stream->received_bytes;
     chunk_queue_clear(&client->input);
-    stream_finish(&client->tcp.stream);
+    stream_finish(client->connection.stream);
     client_resume(client);
     client_timer_update(client);
 }
@@ -236,6 +258,13 @@ static void refuse(struct client *client)
     exchange_refuse(exchange, status, message);
 }
 
+/* As nginx words it. */
+static void refuse_cleartext(struct client *client)
+{
+    chunk_queue_clear(&client->input);
+    exchange_refuse(client->exchange, 400, SLICE("The plain HTTP request was sent to HTTPS port"));
+}
+
 /* Parses one event out of the first chunk, or out of nothing: an end needs no more bytes. False: nothing
  * more to do now. */
 static bool parse_some(struct client *client, bool *begun)
@@ -256,9 +285,11 @@ static bool parse_some(struct client *client, bool *begun)
         client->state = CLIENT_BUSY;
         client->request_count++;
         client->body_begin_ms = client->proxy->shard->now_ms;
-        client->body_begin_bytes = client->tcp.stream.received_bytes;
+        client->body_begin_bytes = client->connection.stream->received_bytes;
         *begun = true;
-        return true;
+        if (client->misdirected)
+            refuse_cleartext(client);
+        return !client->misdirected;
     case HTTP1_BODY:
         exchange_request_body(exchange, part);
         return client->exchange == exchange && !client->paused;
@@ -312,10 +343,10 @@ static void parse_on(struct shard_task *task)
         client_process(client);
 }
 
-/* What is queued still goes out. */
+/* What is queued still goes out, and with TLS the last word itself. */
 static void linger_or_close(struct client *client)
 {
-    if (client->tcp.stream.queued_bytes > 0)
+    if (client->connection.stream->queued_bytes > 0 || client->tls)
         linger(client);
     else
         close_now(client);
@@ -337,9 +368,71 @@ static void on_end(struct client *client)
         linger_or_close(client);
 }
 
+/* --- TLS ------------------------------------------------------------------------------------------------ */
+
+static void begin_handshake(struct client *client, struct chunk first)
+{
+    struct proxy *proxy = client->proxy;
+    struct metrics *metrics = &proxy->shard->metrics;
+    if (proxy->handshake_count >= proxy->options->handshakes_max) {
+        metric_add(metrics, METRIC_TLS_REFUSED, 1);
+        chunk_release(&first);
+        close_now(client);
+    } else if (connection_protect(&client->connection, proxy->snapshot->tls.server, first) != ERROR_OK) {
+        metric_add(metrics, METRIC_MEMORY_FAILURES, 1);
+        close_now(client);
+    } else {
+        count_handshakes(client, 1);
+    }
+}
+
+/* The first bytes on a TLS port: of a ClientHello (the old kind of SSL 2 is left to TLS to refuse), or of
+ * somebody who speaks in the clear. Until they come a client costs no more than any other. */
+static bool is_hello(const struct chunk *chunk)
+{
+    unsigned char first = (unsigned char)chunk_slice(chunk).data[0];
+    return first == TLS_HANDSHAKE || (first & 0x80) != 0;
+}
+
+static void begin(struct client *client, struct chunk chunk)
+{
+    if (chunk.size == 0) {
+        close_now(client);
+    } else if (is_hello(&chunk)) {
+        begin_handshake(client, chunk);
+    } else {
+        metric_add(&client->proxy->shard->metrics, METRIC_TLS_CLEARTEXT, 1);
+        client->misdirected = true;
+        client->state = CLIENT_IDLE;
+        client_events.received(client->connection.stream, chunk);
+    }
+}
+
+static void on_opened(struct stream *stream, enum error error)
+{
+    struct client *client = client_of(stream);
+    struct metrics *metrics = &client->proxy->shard->metrics;
+    if (client->state != CLIENT_HELLO)
+        return;
+    metric_add(metrics, error == ERROR_OK ? METRIC_TLS_HANDSHAKES : METRIC_TLS_FAILED, 1);
+    if (error != ERROR_OK) {
+        close_now(client);
+        return;
+    }
+    metric_add(metrics, METRIC_TLS_RESUMED, client->connection.tls->resumed);
+    count_handshakes(client, -1);
+    client->tls = true;
+    client->state = CLIENT_IDLE;
+    client_timer_update(client);
+}
+
 static void on_received(struct stream *stream, struct chunk chunk)
 {
     struct client *client = client_of(stream);
+    if (client->state == CLIENT_HELLO) {
+        begin(client, chunk);
+        return;
+    }
     if (client->state == CLIENT_LINGERING) {
         bool enough = chunk.size == 0 || stream->received_bytes - client->body_begin_bytes > LINGER_BYTES;
         client->ended |= enough;
@@ -375,12 +468,12 @@ static void on_received(struct stream *stream, struct chunk chunk)
 
 void client_send(struct client *client, struct chunk chunk)
 {
-    stream_send(&client->tcp.stream, chunk);
+    stream_send(client->connection.stream, chunk);
 }
 
 bool client_is_congested(const struct client *client)
 {
-    const struct stream *stream = &client->tcp.stream;
+    const struct stream *stream = client->connection.stream;
     return stream->queued_bytes > client->proxy->options->stream_bytes ||
            stream->queued_chunks > STREAM_CHUNKS_MAX;
 }
@@ -393,10 +486,10 @@ static void update_reading(struct client *client)
     bool stop = client->paused || client->input.count > INPUT_CHUNKS;
     if (stop && !client->stopped) {
         client->stopped = true;
-        stream_pause(&client->tcp.stream);
+        stream_pause(client->connection.stream);
     } else if (!stop && client->stopped && client->input.count == 0) {
         client->stopped = false;
-        stream_resume(&client->tcp.stream);
+        stream_resume(client->connection.stream);
     }
 }
 
@@ -410,7 +503,7 @@ void client_resume(struct client *client)
 {
     if (client->paused) { /* the pause was not the client's */
         client->body_begin_ms = client->proxy->shard->now_ms;
-        client->body_begin_bytes = client->tcp.stream.received_bytes;
+        client->body_begin_bytes = client->connection.stream->received_bytes;
     }
     client->paused = false;
     if (client->input.count > 0)
@@ -474,9 +567,11 @@ void client_exchange_done(struct client *client, enum client_keep keep)
 /* One that has just been opened, or whose next request has already arrived, is served once more. */
 void client_drain(struct client *client)
 {
+    if (client->state == CLIENT_HELLO)
+        client_timer_update(client);
     if (client->state != CLIENT_IDLE)
         return;
-    if (client->request_count == 0 || tcp_stream_has_unread(&client->tcp))
+    if (client->request_count == 0 || tcp_stream_has_unread(&client->connection.tcp))
         client_timer_update(client);
     else
         linger_or_close(client);
@@ -489,6 +584,7 @@ void client_abort(struct client *client)
 }
 
 static const struct stream_events client_events = {
+    .opened = on_opened,
     .received = on_received,
     .writable = on_writable,
     .failed = on_failed,

@@ -4,9 +4,10 @@
 #pragma once
 
 #include "net/proxy/exchange_state.h"
-#include "net/transport/tcp_stream.h"
+#include "net/transport/connection.h"
 
 enum client_state {
+    CLIENT_HELLO, /* TLS is to begin, or shakes hands */
     CLIENT_IDLE, /* between requests */
     CLIENT_HEAD, /* a head is arriving */
     CLIENT_BUSY, /* an exchange is under way */
@@ -15,7 +16,7 @@ enum client_state {
 };
 
 struct client {
-    struct tcp_stream tcp;
+    struct connection connection;
     struct proxy *proxy;
     struct client *next_spare;
     struct list_node node; /* proxy->clients */
@@ -31,7 +32,8 @@ struct client {
     uint32_t request_count;
     uint16_t port;
     uint8_t state; /* enum client_state */
-    bool tls;
+    bool tls; /* nothing is said in the clear */
+    bool misdirected; /* speaks in the clear where TLS is spoken */
     bool processing; /* inside client_process */
     bool paused; /* the exchange cannot take more of the body */
     bool stopped; /* reading is paused */

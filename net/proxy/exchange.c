@@ -133,6 +133,8 @@ struct exchange *exchange_open(struct proxy *proxy, struct client *client)
     chunk_queue_init(&exchange->filtered);
     arena_init(&exchange->arena, exchange->page, sizeof(exchange->page), proxy->options->exchange_bytes);
     message_init(&exchange->request, &exchange->arena);
+    if (exchange->tls && client->connection.tls->name)
+        exchange->server_name = arena_copy(&exchange->arena, slice_of(client->connection.tls->name));
     draw_request_id(exchange);
     snapshot_take(exchange->snapshot, proxy->shard->index);
     metric_add(&proxy->shard->metrics, METRIC_REQUESTS, 1);

@@ -60,9 +60,9 @@ struct arrival exchange_arrival(const struct exchange *exchange)
     if (client == NULL)
         return arrival;
     arrival.address.size = sizeof(arrival.address.v6);
-    if (getsockname(client->tcp.fd, &arrival.address.any, &arrival.address.size) != 0)
+    if (getsockname(client->connection.tcp.fd, &arrival.address.any, &arrival.address.size) != 0)
         arrival.address = (struct address){ 0 };
-    arrival.connection = (unsigned)client->tcp.fd;
+    arrival.connection = (unsigned)client->connection.tcp.fd;
     arrival.request = client->request_count;
     return arrival;
 }

@@ -94,7 +94,7 @@ static bool find_local(const struct exchange *exchange, struct address *local)
 {
     local->size = sizeof(local->v6);
     return exchange->snapshot->router.asks_destination && exchange->client &&
-           getsockname(exchange->client->tcp.fd, &local->any, &local->size) == 0;
+           getsockname(exchange->client->connection.tcp.fd, &local->any, &local->size) == 0;
 }
 
 static bool match_route(struct exchange *exchange)
@@ -112,6 +112,7 @@ static bool match_route(struct exchange *exchange)
         .port = exchange->port,
         .draw = (uint8_t)balancer_draw(&exchange->proxy->balancers, 100),
         .tls = exchange->tls,
+        .sni = exchange->server_name,
         .message = &exchange->request,
         .scratch = scratch,
         .arena = &exchange->arena,

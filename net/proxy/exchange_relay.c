@@ -310,7 +310,7 @@ void exchange_response_body(struct exchange *exchange, struct chunk chunk)
 
 void exchange_client_writable(struct exchange *exchange)
 {
-    const struct stream *stream = &exchange->client->tcp.stream;
+    const struct stream *stream = exchange->client->connection.stream;
     if (exchange->origin == NULL || !exchange->origin->paused ||
         stream->queued_bytes * 2 > exchange->proxy->options->stream_bytes)
         return;

@@ -76,6 +76,7 @@ struct exchange {
     struct slice client_ip, peer_ip;
     enum exchange_trust trust;
     bool tls;
+    struct slice server_name; /* that the client asked for by TLS; absent: none */
     uint8_t style; /* enum answer_style: the route's, until then the model's */
     uint16_t port;
     uint64_t start_ns, wall_ms;

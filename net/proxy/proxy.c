@@ -46,6 +46,7 @@ static enum error open_listeners(struct proxy *proxy, const struct proxy_start *
         struct listener *listener = &proxy->listeners[i];
         listener->accepted = client_accepted;
         listener->owner = proxy;
+        listener->tls = start->listener_tls[i];
         listener_start(listener, proxy->shard, start->listener_fds[i], start->listener_ports[i]);
         proxy->listener_count++;
     }
@@ -60,6 +61,8 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     list_init(&proxy->idle_origins);
     list_init(&proxy->waiting);
     shard->proxy = proxy;
+    tls_loop_open(&proxy->tls, shard, &start->tls);
+    shard->tls = &proxy->tls;
     if (getrandom(proxy->request_id, sizeof(proxy->request_id), 0) != (ssize_t)sizeof(proxy->request_id))
         return ERROR_KERNEL;
     enum error error = access_log_open(&proxy->log, shard, start->log);
@@ -107,6 +110,7 @@ void proxy_close(struct proxy *proxy)
         proxy->spare_clients = next;
     }
     free(proxy->listeners);
+    tls_loop_close(&proxy->tls);
 }
 
 void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)

@@ -11,6 +11,7 @@
 #include "net/proxy/resolver.h"
 #include "net/proxy/snapshot.h"
 #include "net/transport/listener.h"
+#include "tls/tls_loop.h"
 
 struct settings;
 struct error_template;
@@ -42,10 +43,12 @@ struct proxy_options {
     struct slice default_type; /* of errors made below the plugins, when no Accept says otherwise */
     uint64_t body_bytes_max; /* 0: no limit */
     uint32_t connections_max; /* client connections of one shard */
+    uint32_t handshakes_max; /* of TLS with clients, in progress on one shard */
     uint32_t upstreams_max; /* connections to upstreams of one shard */
     uint32_t keepalive_requests;
     uint32_t pool_size, pool_requests;
     uint32_t maglev_size; /* entries of a table, at least */
+    uint64_t handshake_timeout_ms;
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms, send_timeout_ms, pool_idle_ms;
     uint64_t
         body_rate_bytes; /* slowest upload, bytes per second, after a grace of body_rate_grace_ms; 0: none */
@@ -66,6 +69,8 @@ struct proxy {
     struct list_node clients; /* all open client connections */
     uint32_t client_count;
     bool draining;
+    struct tls_loop tls;
+    uint32_t handshake_count; /* of clients, in progress */
     struct balancer_table balancers;
     struct resolver resolver; /* of plugins' hosts */
     uint32_t origin_count;
@@ -99,8 +104,10 @@ struct proxy_start {
     void *const *plugin_process_states; /* by index in the registry */
     const int *listener_fds;
     const uint16_t *listener_ports;
+    const bool *listener_tls;
     uint32_t listener_count;
     const struct access_log_options *log;
+    struct tls_loop_options tls;
 };
 
 /* On the shard's thread; proxy_close also after an error, between shard_disconnect and shard_close. */

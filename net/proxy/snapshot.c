@@ -44,14 +44,32 @@ static bool open_balancers(struct snapshot *snapshot)
     return snapshot->balancers != NULL;
 }
 
+static bool plan_services(struct snapshot *snapshot, const struct snapshot_options *options,
+                          struct report *report)
+{
+    const struct model *model = snapshot->model;
+    const struct tls_profile_source source = { &snapshot->arena, model, &options->tls, report };
+    if (!tls_profiles_build(&snapshot->tls, &source))
+        return false;
+    for (uint32_t i = 0; i < model->services.count; i++) {
+        const struct service *service = model->services.items[i];
+        struct service_plan *plan = &snapshot->services[i];
+        plan->service = service;
+        if (service->protocol != PROTOCOL_HTTPS && service->protocol != PROTOCOL_GRPCS)
+            continue;
+        plan->tls = tls_profiles_upstream(&snapshot->tls, &source, service);
+        if (plan->tls == NULL)
+            return false;
+    }
+    return true;
+}
+
 static bool plan_routes(struct snapshot *snapshot, const struct plugin *const *registry)
 {
     const struct model *model = snapshot->model;
     struct chain_source source;
     if (!chain_source_init(&source, &snapshot->arena, model, registry))
         return false;
-    for (uint32_t i = 0; i < model->services.count; i++)
-        snapshot->services[i].service = model->services.items[i];
     for (uint32_t i = 0; i < model->routes.count; i++) {
         const struct route *route = model->routes.items[i];
         struct route_plan *plan = &snapshot->routes[i];
@@ -64,7 +82,8 @@ static bool plan_routes(struct snapshot *snapshot, const struct plugin *const *r
     return snapshot->no_route != NULL;
 }
 
-static bool build_parts(struct snapshot *snapshot, const struct snapshot_options *options)
+static bool build_parts(struct snapshot *snapshot, const struct snapshot_options *options,
+                        struct report *report)
 {
     const struct model *model = snapshot->model;
     struct router_source source = { model->rules.items, model->rules.count, MATCH_HTTP };
@@ -77,7 +96,7 @@ static bool build_parts(struct snapshot *snapshot, const struct snapshot_options
         return false;
     memset(snapshot->uses, 0, sizeof(struct snapshot_use) * options->shard_count);
     if (!plan_upstreams(snapshot, options->rosters) || !open_balancers(snapshot) ||
-        !plan_routes(snapshot, options->registry))
+        !plan_services(snapshot, options, report) || !plan_routes(snapshot, options->registry))
         return false;
     return router_build(&snapshot->router, &snapshot->arena, &source) == ERROR_OK;
 }
@@ -94,9 +113,11 @@ struct snapshot *snapshot_build(struct model *model, const struct snapshot_optio
     snapshot->generation = before ? before->generation + 1 : 1;
     snapshot->shard_count = options->shard_count;
     arena_init(&snapshot->arena, NULL, 0, SIZE_MAX);
-    if (build_parts(snapshot, options))
+    uint32_t errors = report->error_count;
+    if (build_parts(snapshot, options, report))
         return snapshot;
-    report_add(report, REPORT_ERROR, NULL, "", "out of memory");
+    if (report->error_count == errors)
+        report_add(report, REPORT_ERROR, NULL, "", "out of memory");
     snapshot_free(snapshot);
     return NULL;
 }

@@ -8,11 +8,13 @@
 #include "net/proxy/chain.h"
 #include "net/proxy/roster.h"
 #include "net/proxy/router.h"
+#include "net/proxy/tls_profiles.h"
 
 struct balancer;
 
 struct service_plan {
     const struct service *service;
+    const struct tls_upstream *tls; /* NULL: in the clear */
 };
 
 struct route_plan {
@@ -34,6 +36,7 @@ struct snapshot {
     struct service_plan *services; /* by entity index */
     struct route_plan *routes; /* by entity index */
     const struct chain *no_route; /* the global plugins */
+    struct tls_profiles tls;
     struct map upstreams; /* by id -> struct upstream */
     struct roster **rosters; /* by entity index of the upstream: where it is to begin with */
     struct balancer ***balancers; /* by shard, which fills it, and entity index; NULL: not used yet */
@@ -47,6 +50,7 @@ struct snapshot_options {
     const struct plugin *const *registry;
     unsigned shard_count;
     struct roster *const *rosters; /* by entity index of the upstream; the snapshot takes references */
+    struct tls_profile_options tls;
 };
 
 /* Takes the model, also when it fails (NULL; the report says why). `before`, the snapshot it will replace,

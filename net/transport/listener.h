@@ -14,6 +14,7 @@ struct listener {
     struct shard *shard;
     int fd;
     uint16_t port;
+    bool tls; /* the owner's: what it speaks there */
     bool stopped; /* for good: draining */
     bool paused; /* at a limit */
     struct op accept_op;

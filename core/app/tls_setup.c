@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/tls_setup.h"
+
+#include "core/crypto/base64.h"
+#include "tls/ktls.h"
+#include "tls/tls_crypto.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FILE_BYTES_MAX = 4 * 1024 * 1024 };
+
+/* Where distributions keep the certificates of public authorities. */
+static const char *const system_bundles[] = {
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+};
+
+/* --- texts ---------------------------------------------------------------------------------------------- */
+
+struct reading {
+    struct arena arena;
+    struct report *report;
+    const char *setting;
+};
+
+static struct slice complain(const struct reading *reading, const char *path, const char *reason)
+{
+    report_add(reading->report, REPORT_ERROR, NULL, reading->setting, "%s%s%s", path ? path : "",
+               path ? ": " : "", reason);
+    return (struct slice){ NULL, 0 };
+}
+
+/* Absent: *reason says why. */
+static struct slice read_file(struct arena *arena, const char *path, const char **reason)
+{
+    struct slice text = { NULL, 0 };
+    FILE *file = fopen(path, "re");
+    char *bytes = arena_alloc(arena, FILE_BYTES_MAX + 1);
+    *reason = file ? bytes ? NULL : "out of memory" : strerror(errno);
+    if (file && bytes) {
+        text = (struct slice){ bytes, fread(bytes, 1, FILE_BYTES_MAX + 1, file) };
+        *reason = ferror(file) ? strerror(errno) : text.size > FILE_BYTES_MAX ? "is larger than 4 MiB" : NULL;
+    }
+    if (file)
+        fclose(file);
+    return *reason ? (struct slice){ NULL, 0 } : text;
+}
+
+static bool is_pem(struct slice text)
+{
+    return memmem(text.data, text.size, "-----BEGIN ", 11) != NULL;
+}
+
+/* As with Kong: a path, or the text itself, in PEM or that in base64. */
+static struct slice read_text(struct reading *reading, struct slice value)
+{
+    const char *reason = NULL;
+    size_t size = 0;
+    if (is_pem(value))
+        return value;
+    unsigned char *decoded = arena_alloc(&reading->arena, value.size + 1);
+    if (decoded && base64_decode(BASE64_STANDARD, value, decoded, &size) &&
+        is_pem((struct slice){ (const char *)decoded, size }))
+        return (struct slice){ (const char *)decoded, size };
+    struct slice path = arena_copy(&reading->arena, value);
+    struct slice text = path.data ? read_file(&reading->arena, path.data, &reason) : path;
+    if (path.data == NULL)
+        return complain(reading, NULL, "out of memory");
+    if (reason)
+        return complain(reading, path.data, reason);
+    return text;
+}
+
+static struct slice read_system(struct reading *reading)
+{
+    const char *reason;
+    for (size_t i = 0; i < COUNT_OF(system_bundles); i++) {
+        struct slice text = read_file(&reading->arena, system_bundles[i], &reason);
+        if (text.size > 0)
+            return text;
+    }
+    return SLICE(""); /* nobody is believed */
+}
+
+/* All of them in one text; absent: reported. */
+static struct slice read_all(struct reading *reading, const struct slices *values)
+{
+    struct slice all = SLICE("");
+    for (uint32_t i = 0; i < values->count; i++) {
+        bool system = slice_equal(values->items[i], SLICE("system"));
+        struct slice one = system ? read_system(reading) : read_text(reading, values->items[i]);
+        if (one.data == NULL)
+            return one;
+        all = arena_format(&reading->arena, "%.*s%.*s\n", SLICE_FORMAT(all), SLICE_FORMAT(one));
+        if (all.data == NULL)
+            return complain(reading, NULL, "out of memory");
+    }
+    return all;
+}
+
+static void begin(struct reading *reading, struct report *report, const char *setting)
+{
+    *reading = (struct reading){ .report = report, .setting = setting };
+    arena_init(&reading->arena, NULL, 0, SIZE_MAX);
+}
+
+/* Private keys have been in it. */
+static void end(struct reading *reading)
+{
+    arena_deinit(&reading->arena);
+}
+
+/* --- keys and authorities ------------------------------------------------------------------------------- */
+
+struct pair_setting {
+    const char *name;
+    struct slice chain, key;
+};
+
+static struct tls_key *read_pair(const struct pair_setting *pair, struct report *report, char *digest)
+{
+    char reason[TLS_REASON_SIZE];
+    struct reading reading;
+    struct tls_key *key = NULL;
+    begin(&reading, report, pair->name);
+    struct slice chain = read_text(&reading, pair->chain);
+    struct slice own = chain.data ? read_text(&reading, pair->key) : chain;
+    if (own.data) {
+        key = tls_key_read(chain, own, reason);
+        if (key == NULL)
+            complain(&reading, is_pem(pair->chain) ? NULL : pair->chain.data, reason);
+        else if (digest && !digest_hex(DIGEST_SHA256, chain, digest))
+            digest[0] = '\0';
+    }
+    end(&reading);
+    return key;
+}
+
+struct trust_setting {
+    const char *name;
+    const struct slices *authorities, *revocations; /* the latter NULL: none are asked about */
+    int depth;
+};
+
+/* One made before, and the digest of its text; with `made` NULL there is none. The digest is then the new
+ * one's. */
+struct known_trust {
+    struct tls_trust *made;
+    char digest[DIGEST_HEX_MAX];
+};
+
+/* Reading hundreds of authorities again at each reload would take longer than all the rest. */
+static bool is_known(struct known_trust *known, struct slice pem)
+{
+    char digest[DIGEST_HEX_MAX] = "";
+    bool same = digest_hex(DIGEST_SHA256, pem, digest) && known->made && strcmp(digest, known->digest) == 0;
+    memcpy(known->digest, digest, sizeof(digest));
+    return same;
+}
+
+static struct tls_trust *read_trust(const struct trust_setting *from, struct report *report,
+                                    struct known_trust *known)
+{
+    char reason[TLS_REASON_SIZE];
+    struct reading reading;
+    struct tls_trust *trust = NULL;
+    begin(&reading, report, from->name);
+    struct slice pem = read_all(&reading, from->authorities);
+    struct slice lists = from->revocations && pem.data ? read_all(&reading, from->revocations) : SLICE("");
+    if (pem.data && known && is_known(known, pem)) {
+        tls_trust_take(trust = known->made);
+    } else if (pem.data && lists.data) {
+        struct tls_trust_options options = { .depth = from->depth };
+        if (pem.size > 0)
+            options.authorities_pem = pem;
+        if (lists.size > 0)
+            options.revocations_pem = lists;
+        trust = tls_trust_make(&options, reason);
+        if (trust == NULL)
+            complain(&reading, NULL, reason);
+    }
+    end(&reading);
+    return trust;
+}
+
+/* --- profiles ------------------------------------------------------------------------------------------- */
+
+static void drop(struct tls_profile_options *profiles)
+{
+    for (uint32_t i = 0; i < TLS_SITE_KEYS; i++)
+        tls_key_release(profiles->defaults[i]);
+    tls_trust_release(profiles->clients);
+    tls_trust_release(profiles->trusted);
+    tls_key_release(profiles->shown);
+    *profiles = (struct tls_profile_options){ 0 };
+}
+
+static bool make_default(struct tls_setup *setup, struct report *report)
+{
+    char reason[TLS_REASON_SIZE];
+    if (setup->made == NULL)
+        setup->made = tls_key_make("localhost", reason);
+    if (setup->made == NULL)
+        report_add(report, REPORT_ERROR, NULL, "ssl_cert", "%s", reason);
+    return setup->made != NULL;
+}
+
+static bool read_defaults(struct tls_setup *setup, struct tls_profile_options *profiles,
+                          struct report *report)
+{
+    const struct settings *settings = setup->settings;
+    if (settings->ssl_cert.count > TLS_SITE_KEYS) {
+        report_add(report, REPORT_ERROR, NULL, "ssl_cert", "more than one of each kind: ECDSA, Ed25519, RSA");
+        return false;
+    }
+    for (uint32_t i = 0; i < settings->ssl_cert.count; i++) {
+        struct pair_setting pair = { "ssl_cert", settings->ssl_cert.items[i],
+                                     settings->ssl_cert_key.items[i] };
+        profiles->defaults[i] = read_pair(&pair, report, NULL);
+        if (profiles->defaults[i] == NULL)
+            return false;
+    }
+    if (settings->ssl_cert.count > 0)
+        return true;
+    if (!make_default(setup, report))
+        return false;
+    tls_key_take(profiles->defaults[0] = setup->made);
+    return true;
+}
+
+static bool read_clients(const struct settings *settings, struct tls_profile_options *profiles,
+                         struct report *report)
+{
+    static const enum tls_client_policy policies[] = {
+        [SETTINGS_TLS_VERIFY_OFF] = TLS_CLIENT_NONE,
+        [SETTINGS_TLS_VERIFY_OPTIONAL] = TLS_CLIENT_OPTIONAL,
+        [SETTINGS_TLS_VERIFY_ON] = TLS_CLIENT_REQUIRED,
+    };
+    struct trust_setting trust = { "ssl_client_certificate", &settings->ssl_client_certificate,
+                                   &settings->ssl_crl, (int)settings->ssl_verify_depth };
+    profiles->policy = policies[settings->ssl_verify_client];
+    if (profiles->policy == TLS_CLIENT_NONE)
+        return true;
+    profiles->clients = read_trust(&trust, report, NULL);
+    return profiles->clients != NULL;
+}
+
+static bool read_upstreams(const struct tls_setup *setup, struct tls_profile_options *profiles,
+                           struct report *report)
+{
+    const struct settings *settings = setup->settings;
+    struct known_trust known = { .made = setup->profiles.trusted };
+    struct trust_setting trust = { "upstream_tls_trusted", &settings->upstream_tls_trusted, NULL,
+                                   (int)settings->upstream_tls_verify_depth };
+    struct pair_setting pair = { "client_ssl_cert", settings->client_ssl_cert,
+                                 settings->client_ssl_cert_key };
+    profiles->verifies = settings->upstream_tls_verify;
+    profiles->trusted_depth = trust.depth;
+    memcpy(known.digest, setup->profiles.trusted_digest, sizeof(known.digest));
+    profiles->trusted = read_trust(&trust, report, &known);
+    memcpy(profiles->trusted_digest, known.digest, sizeof(known.digest));
+    if (profiles->trusted && settings->client_ssl)
+        profiles->shown = read_pair(&pair, report, profiles->shown_digest);
+    return profiles->trusted && (profiles->shown || !settings->client_ssl);
+}
+
+static struct tls_suite_choice suites_of(const struct settings *settings)
+{
+    static const enum tls_preset presets[] = {
+        [SETTINGS_TLS_MODERN] = TLS_MODERN,
+        [SETTINGS_TLS_INTERMEDIATE] = TLS_INTERMEDIATE,
+        [SETTINGS_TLS_OLD] = TLS_OLD,
+        [SETTINGS_TLS_CUSTOM] = TLS_CUSTOM,
+    };
+    struct tls_suite_choice suites = { .preset = presets[settings->ssl_cipher_suite],
+                                       .version_min = settings->tls_1_2 ? STREAM_TLS_1_2 : STREAM_TLS_1_3,
+                                       .version_max = settings->tls_1_3 ? STREAM_TLS_1_3 : STREAM_TLS_1_2 };
+    if (suites.preset == TLS_CUSTOM)
+        suites.custom = settings->ssl_ciphers;
+    return suites;
+}
+
+bool tls_setup_read(struct tls_setup *setup, struct report *report)
+{
+    const struct settings *settings = setup->settings;
+    struct tls_profile_options profiles = {
+        .suites = suites_of(settings),
+        .ticket_lifetime_s =
+            settings->ssl_session_tickets ? (uint32_t)(settings->ssl_session_timeout_ms / 1000) : 0,
+        .listens = setup->listens,
+        .set_count = setup->shard_count + 1,
+    };
+    if (read_upstreams(setup, &profiles, report) &&
+        (!setup->listens ||
+         (read_defaults(setup, &profiles, report) && read_clients(settings, &profiles, report)))) {
+        drop(&setup->profiles);
+        setup->profiles = profiles;
+        return true;
+    }
+    drop(&profiles);
+    return false;
+}
+
+/* --- what the gateway itself asks for ------------------------------------------------------------------- */
+
+static bool open_own(struct tls_setup *setup, struct report *report)
+{
+    const struct settings *settings = setup->settings;
+    struct trust_setting trust = { "lua_ssl_trusted_certificate", &settings->lua_ssl_trusted_certificate,
+                                   NULL, (int)settings->lua_ssl_verify_depth };
+    struct slice protocols[] = { { "http/1.1", 8 } };
+    struct tls_client_options options = { .suites = { .preset = TLS_INTERMEDIATE,
+                                                      .version_min = STREAM_TLS_1_2,
+                                                      .version_max = STREAM_TLS_1_3 },
+                                          .protocols = { protocols, 0 },
+                                          .set_count = setup->shard_count + 1 };
+    char reason[TLS_REASON_SIZE];
+    options.trust = read_trust(&trust, report, NULL);
+    if (options.trust == NULL)
+        return false;
+    setup->own[TLS_OWN_VERIFIES] = tls_client_make(&options, reason);
+    tls_trust_release(options.trust);
+    options.trust = NULL;
+    setup->own[TLS_OWN_BELIEVES] = tls_client_make(&options, reason);
+    if (setup->own[TLS_OWN_VERIFIES] && setup->own[TLS_OWN_BELIEVES])
+        return true;
+    report_add(report, REPORT_ERROR, NULL, "", "TLS: %s", reason);
+    return false;
+}
+
+struct tls_loop_options tls_setup_loop(const struct tls_setup *setup, unsigned shard)
+{
+    struct tls_loop_options options = { .set = shard,
+                                        .budget_us = (uint32_t)setup->settings->tls_handshake_budget_us,
+                                        .uses_kernel = setup->settings->tls_kernel && ktls_is_available() };
+    memcpy(options.own, setup->own, sizeof(options.own));
+    return options;
+}
+
+/* --- tickets -------------------------------------------------------------------------------------------- */
+
+static void replace_tickets(struct tls_setup *setup, struct tls_tickets *tickets)
+{
+    if (setup->tickets)
+        tls_tickets_release(setup->tickets);
+    setup->tickets = tickets;
+}
+
+bool tls_setup_rotate(struct tls_setup *setup, uint64_t now_ms)
+{
+    if (setup->rotate_at_ms == 0 || now_ms < setup->rotate_at_ms)
+        return false;
+    struct tls_tickets *tickets = tls_tickets_rotate(setup->tickets);
+    if (tickets == NULL)
+        return false;
+    replace_tickets(setup, tickets);
+    setup->rotate_at_ms = now_ms + (uint64_t)setup->settings->tls_ticket_rotation_ms;
+    return true;
+}
+
+bool tls_setup_read_tickets(struct tls_setup *setup, struct report *report)
+{
+    struct slice path = setup->settings->tls_ticket_keys;
+    const char *reason;
+    struct reading reading;
+    if (path.size == 0 || !setup->listens || !setup->settings->ssl_session_tickets)
+        return true;
+    begin(&reading, report, "tls_ticket_keys");
+    struct slice text = read_file(&reading.arena, path.data, &reason);
+    struct tls_tickets *tickets = text.data ? tls_tickets_read(text, &reason) : NULL;
+    if (tickets)
+        replace_tickets(setup, tickets);
+    else
+        complain(&reading, path.data, reason);
+    end(&reading);
+    return tickets != NULL;
+}
+
+/* --- the process ---------------------------------------------------------------------------------------- */
+
+static bool listens(const struct settings *settings)
+{
+    for (uint32_t i = 0; i < settings->proxy_listeners.count; i++)
+        if (settings->proxy_listeners.items[i].ssl)
+            return true;
+    return false;
+}
+
+bool tls_setup_open(struct tls_setup *setup, const struct settings *settings, unsigned shard_count,
+                    struct report *report)
+{
+    *setup = (struct tls_setup){ .settings = settings, .shard_count = shard_count };
+    setup->listens = listens(settings);
+    if (tls_crypto_start() != ERROR_OK) {
+        report_add(report, REPORT_ERROR, NULL, "", "the TLS library does not start");
+        return false;
+    }
+    setup->started = true;
+    if (!open_own(setup, report) || !tls_setup_read_tickets(setup, report))
+        return false;
+    if (setup->tickets == NULL && setup->listens && settings->ssl_session_tickets)
+        setup->rotate_at_ms = 1; /* at once */
+    return true;
+}
+
+void tls_setup_close(struct tls_setup *setup)
+{
+    if (!setup->started)
+        return;
+    drop(&setup->profiles);
+    for (size_t i = 0; i < TLS_OWN_COUNT; i++)
+        tls_client_release(setup->own[i]);
+    replace_tickets(setup, NULL);
+    tls_key_release(setup->made);
+    tls_crypto_leave_thread();
+    tls_crypto_stop();
+    setup->started = false;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the settings say about TLS, made ready: pairs and authorities read from their files, the pair that
+ * stands in for them, keys of tickets, profiles for what the gateway itself asks for. Control thread. */
+#pragma once
+
+#include "config/settings.h"
+#include "net/proxy/tls_profiles.h"
+#include "tls/tls_loop.h"
+#include "tls/tls_tickets.h"
+
+struct tls_setup {
+    const struct settings *settings;
+    unsigned shard_count; /* the monitor's comes behind them */
+    bool started, listens;
+    struct tls_key *made; /* self-signed; NULL: not needed yet */
+    struct tls_client *own[TLS_OWN_COUNT];
+    struct tls_tickets *tickets; /* NULL: none are given */
+    uint64_t rotate_at_ms; /* 0: never */
+    struct tls_profile_options profiles; /* those read last */
+};
+
+/* Before other threads begin. False: reported. tls_setup_close also then, after they have ended. */
+bool tls_setup_open(struct tls_setup *setup, const struct settings *settings, unsigned shard_count,
+                    struct report *report) MUST_CHECK;
+void tls_setup_close(struct tls_setup *setup);
+
+/* Reads the files again, for the next snapshot; those of the one before are forgotten. False: reported, and
+ * nothing has changed. */
+bool tls_setup_read(struct tls_setup *setup, struct report *report) MUST_CHECK;
+
+struct tls_loop_options tls_setup_loop(const struct tls_setup *setup, unsigned shard);
+
+/* Is it time for other keys of tickets? Then setup->tickets has been replaced. */
+bool tls_setup_rotate(struct tls_setup *setup, uint64_t now_ms);
+
+/* The keys are read from their file again, if there is one. False: reported, the old ones stay. */
+bool tls_setup_read_tickets(struct tls_setup *setup, struct report *report) MUST_CHECK;

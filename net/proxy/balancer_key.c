@@ -5,6 +5,7 @@
 
 #include "core/base/query.h"
 #include "core/crypto/uuid.h"
+#include "net/http/cookie.h"
 
 #include <stdlib.h>
 
@@ -32,28 +33,6 @@ static struct slice header_value(struct exchange *exchange, struct slice name)
         else
             found = header->value;
     }
-    return found;
-}
-
-static struct slice find_in_cookies(struct slice cookies, struct slice name)
-{
-    while (cookies.data) {
-        struct slice rest, value, pair = slice_trim(slice_split(cookies, ';', &rest));
-        cookies = rest;
-        struct slice its_name = slice_split(pair, '=', &value);
-        if (value.data && slice_equal(slice_trim(its_name), name))
-            return slice_trim(value);
-    }
-    return absent;
-}
-
-static struct slice cookie_value(const struct exchange *exchange, struct slice name)
-{
-    const struct message *request = &exchange->request;
-    struct slice found = absent;
-    for (uint32_t i = 0; found.data == NULL && i < request->header_count; i++)
-        if (request->headers[i].id == HEADER_COOKIE)
-            found = find_in_cookies(request->headers[i].value, name);
     return found;
 }
 
@@ -114,7 +93,7 @@ static struct slice input_of(struct exchange *exchange, const struct hash_key *k
     case HASH_CONSUMER: return consumer_id(exchange);
     case HASH_IP: return exchange->client_ip;
     case HASH_HEADER: return header_value(exchange, key->name);
-    case HASH_COOKIE: return cookie_value(exchange, key->name);
+    case HASH_COOKIE: return cookie_find(&exchange->request, key->name);
     case HASH_PATH: return exchange->path;
     case HASH_QUERY_ARG: return query_value(exchange, key->name);
     case HASH_URI_CAPTURE: return capture_value(exchange, key->name);
@@ -140,7 +119,7 @@ static bool issue_cookie(struct exchange *exchange, struct slice value)
 
 static bool read_sticky(struct exchange *exchange)
 {
-    struct slice value = cookie_value(exchange, upstream_of(exchange)->hash_on.name);
+    struct slice value = cookie_find(&exchange->request, upstream_of(exchange)->hash_on.name);
     uint64_t id = 0;
     for (size_t i = 0; value.size == 16 && i < value.size; i++) {
         int digit = slice_hex_value(value.data[i]);

@@ -6,8 +6,6 @@
 
 #include "net/http/token.h"
 
-enum { SPARE_HEADERS = 16 }; /* room for what the gateway adds itself, so that the array need not move */
-
 struct reader {
     struct message *message;
     bool complete;
@@ -97,7 +95,7 @@ static enum http1_refusal refusal_of(llhttp_errno_t error)
 
 enum http1_refusal http1_fields_head(struct message *message, struct slice text, uint32_t lines)
 {
-    uint32_t capacity = lines + SPARE_HEADERS;
+    uint32_t capacity = lines + HTTP1_SPARE_HEADERS;
     message->headers = arena_alloc(message->arena, capacity * sizeof(struct header));
     if (message->headers == NULL)
         return HTTP1_REFUSED_MEMORY;

@@ -6,6 +6,10 @@
 
 #include "net/http/http1_parse.h"
 
+enum {
+    HTTP1_SPARE_HEADERS = 16
+}; /* room for what the gateway adds itself, so that the array need not move */
+
 /* Once per process or more often; before the first http1_fields_head. Any thread. */
 void http1_fields_start(void);
 

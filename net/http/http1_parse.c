@@ -2,6 +2,7 @@
 #include "net/http/http1_parse.h"
 
 #include "net/http/http1_fields.h"
+#include "net/http/http1_plain.h"
 #include "net/http/http1_rules.h"
 #include "net/http/start_line.h"
 
@@ -126,7 +127,7 @@ static bool keep_last(struct http1_parser *parser, const char *data, size_t size
 {
     if (parser->text_bytes)
         return keep(parser, data, size);
-    parser->text = arena_alloc(parser->arena, size);
+    parser->text = arena_alloc(parser->arena, size + HTTP1_PLAIN_PADDING);
     if (parser->text == NULL)
         return false;
     memcpy(parser->text, data, size);
@@ -195,8 +196,8 @@ static enum http1_event leave_head(struct http1_parser *parser, struct slice dat
     return refusal == HTTP1_REFUSED_NONE ? HTTP1_MORE : refuse(parser, refusal);
 }
 
-/* The head is in the text as a whole. */
-static enum http1_refusal judge_head(struct http1_parser *parser)
+/* The head is in the text as a whole; plain: NULL if it was not found to be. */
+static enum http1_refusal judge_head(struct http1_parser *parser, const struct http1_plain *plain)
 {
     struct slice authority;
     enum http1_refusal refusal = judge_first_line(parser, &authority);
@@ -204,8 +205,9 @@ static enum http1_refusal judge_head(struct http1_parser *parser)
         return refusal;
     struct slice text = { parser->text, parser->text_bytes };
     struct message *message = parser->message;
-    refusal =
-        http1_fields_head(message, slice_from(text, parser->first_line_bytes + 2), parser->scan.lines - 1);
+    if (plain == NULL || !http1_plain_fields(message, parser->text, plain))
+        refusal = http1_fields_head(message, slice_from(text, parser->first_line_bytes + 2),
+                                    parser->scan.lines - 1);
     if (refusal != HTTP1_REFUSED_NONE)
         return refusal;
     if (parser->role == HTTP1_REQUEST)
@@ -232,16 +234,26 @@ static void forget_text(struct http1_parser *parser)
 
 static enum http1_event parse_head(struct http1_parser *parser, struct slice data, size_t *at)
 {
-    size_t begin = *at;
-    struct slice rest = slice_from(data, begin);
+    struct slice rest = slice_from(data, *at);
+    struct http1_plain plain;
     size_t taken = 0;
-    enum http1_scan_result result = scan_lines(parser, rest, &taken);
-    *at = begin + taken;
-    if (result != HTTP1_SCAN_END)
-        return leave_head(parser, rest, taken, result);
+    bool is_plain = parser->scan.lines == 0 && parser->scan.line_bytes == 0 && parser->scan.state == 0 &&
+                    http1_plain_find(rest, parser->limits, &plain);
+    if (is_plain) {
+        taken = plain.size;
+        parser->scan.lines = plain.line_count;
+        parser->first_line_bytes = plain.ends[0];
+    } else {
+        enum http1_scan_result result = scan_lines(parser, rest, &taken);
+        if (result != HTTP1_SCAN_END) {
+            *at += taken;
+            return leave_head(parser, rest, taken, result);
+        }
+    }
+    *at += taken;
     if (!keep_last(parser, rest.data, taken))
         return refuse(parser, HTTP1_REFUSED_MEMORY);
-    enum http1_refusal refusal = judge_head(parser);
+    enum http1_refusal refusal = judge_head(parser, is_plain ? &plain : NULL);
     if (refusal != HTTP1_REFUSED_NONE)
         return refuse(parser, refusal);
     parser->phase = (uint8_t)phase_of_body(parser->message);

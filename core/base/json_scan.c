@@ -311,6 +311,35 @@ bool json_array_next(struct slice *rest, struct json_value *element)
     return found;
 }
 
+static bool end_object(struct scanner *scanner, struct json_object *object)
+{
+    bool good = skip(scanner, '}');
+    skip_space(scanner);
+    object->broken = !good || scanner->at != scanner->end;
+    return false;
+}
+
+bool json_object_next(struct json_object *object, struct json_value *name, struct json_value *value)
+{
+    struct scanner scanner;
+    scanner.at = object->rest.data;
+    scanner.end = object->rest.data + object->rest.size;
+    scanner.wanted_count = scanner.name_count = scanner.unescaped_size = 0;
+    if (!object->begun) {
+        skip_space(&scanner);
+        object->broken = !skip(&scanner, '{');
+        skip_space(&scanner);
+    }
+    if (object->broken)
+        return false;
+    if (object->begun ? !skip(&scanner, ',') : next_is(&scanner, '}'))
+        return end_object(&scanner, object);
+    object->begun = true;
+    object->broken = !scan_name(&scanner, name) || !scan_value(&scanner, 1, value);
+    object->rest = (struct slice){ scanner.at, (size_t)(scanner.end - scanner.at) };
+    return !object->broken;
+}
+
 static char *write_utf8(int32_t point, char *to)
 {
     if (point < 0x80) {
@@ -361,6 +390,31 @@ size_t json_unescape(struct slice text, char *out)
             to = write_utf8(read_point(&from, end), to);
         else
             *to++ = known ? to_bytes[known - from_letters] : letter;
+    }
+    return (size_t)(to - out);
+}
+
+size_t json_escape(struct slice text, char *out)
+{
+    static const char digits[] = "0123456789abcdef", letters[] = "btn\0fr"; /* of the bytes from 8 on */
+    char *to = out;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c >= 0x20 && c != '"' && c != '\\') {
+            *to++ = (char)c;
+            continue;
+        }
+        *to++ = '\\';
+        if (c >= 0x20) {
+            *to++ = (char)c;
+        } else if (c >= '\b' && c <= '\r' && c != '\v') {
+            *to++ = letters[c - '\b'];
+        } else {
+            memcpy(to, "u00", 3);
+            to[3] = digits[c >> 4];
+            to[4] = digits[c & 15];
+            to += 5;
+        }
     }
     return (size_t)(to - out);
 }

@@ -45,9 +45,26 @@ bool json_scan(struct slice text, struct json_member *wanted, size_t count, enum
  * end. */
 bool json_array_next(struct slice *rest, struct json_value *element);
 
+/* A walk over the members of an object that need not have been validated; `rest` begins as the whole text,
+ * all else as zero. Names may repeat, and there is no limit to their number. */
+struct json_object {
+    struct slice rest;
+    bool begun, broken;
+};
+
+/* One member after the other. False at the end of the object, or when the text turned out to be no JSON
+ * object, and `broken` is set then. */
+bool json_object_next(struct json_object *object, struct json_value *name,
+                      struct json_value *value) MUST_CHECK;
+
 /* The characters a string from json_scan stands for, as UTF-8, into `out` (room for text.size bytes; may be
  * the text's own memory). Returns their number. */
 size_t json_unescape(struct slice text, char *out);
+
+/* The text as it stands between the quotes of a string, into `out` (room for JSON_ESCAPED_MAX * text.size
+ * bytes): controls, quotes and backslashes are escaped. Returns the bytes written. */
+enum { JSON_ESCAPED_MAX = 6 };
+size_t json_escape(struct slice text, char *out);
 
 /* The value of a number from json_scan; infinite when it is beyond a double's range. */
 double json_number(struct slice text);

@@ -264,3 +264,51 @@ Test(json_scan, numbers)
     cr_assert(isinf(json_number(SLICE("-1e400"))));
     cr_assert(isinf(json_number(SLICE("11111111112222222222333333333344444444445555555555666666666677777"))));
 }
+
+/* Names and values one after the other; "!" at the end of what is no object. */
+static const struct {
+    const char *text, *members;
+} objects[] = {
+    { "{}", "" },
+    { " { } ", "" },
+    { "{\"a\":1}", "a=1;" },
+    { " {\"a\" : [1, {\"b\":2}] , \"a\":\"x\\n\" } ", "a=[1, {\"b\":2}];a=x\\n;" },
+    { "{\"a\":1,}", "a=1;!" },
+    { "{\"a\":1", "a=1;!" },
+    { "{\"a\":1}x", "a=1;!" },
+    { "{\"a\":1{\"b\":2}", "a=1;!" },
+    { "{\"a\":}", "!" },
+    { "{,", "!" },
+    { "}", "!" },
+    { ",\"a\":1}", "!" },
+    { "[1]", "!" },
+    { "", "!" },
+    { "{", "!" },
+};
+
+Test(json_scan, members_one_after_the_other)
+{
+    for (size_t i = 0; i < COUNT_OF(objects); i++) {
+        struct json_object object = { .rest = slice_of(objects[i].text) };
+        struct json_value name, value;
+        char members[128] = "";
+        while (json_object_next(&object, &name, &value))
+            snprintf(members + strlen(members), sizeof(members) - strlen(members), "%.*s=%.*s;",
+                     SLICE_FORMAT(name.text), SLICE_FORMAT(value.text));
+        cr_expect(!json_object_next(&object, &name, &value));
+        if (object.broken)
+            snprintf(members + strlen(members), sizeof(members) - strlen(members), "!");
+        cr_expect_str_eq(members, objects[i].members, "%s", objects[i].text);
+    }
+}
+
+Test(json_scan, escapes)
+{
+    static const char plain[] = "a\"\\/\b\t\n\v\f\r\x01\x1f\x7f\xc3\xa9";
+    char out[sizeof(plain) * JSON_ESCAPED_MAX], back[sizeof(out)];
+    size_t size = json_escape((struct slice){ plain, sizeof(plain) }, out);
+    cr_assert(slice_equal((struct slice){ out, size },
+                          SLICE("a\\\"\\\\/\\b\\t\\n\\u000b\\f\\r\\u0001\\u001f\x7f\xc3\xa9\\u0000")));
+    size = json_unescape((struct slice){ out, size }, back);
+    cr_assert(slice_equal((struct slice){ back, size }, (struct slice){ plain, sizeof(plain) }));
+}

@@ -17,5 +17,6 @@ const struct plugin *const plugin_registry[] = {
     &redirect_plugin,
     &request_size_limiting_plugin,
     &request_termination_plugin,
+    &request_transformer_plugin,
     NULL,
 };

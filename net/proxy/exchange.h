@@ -20,6 +20,9 @@ struct slice exchange_client_ip(const struct exchange *exchange); /* text, after
 struct slice exchange_request_id(const struct exchange *exchange);
 const struct route *exchange_route(const struct exchange *exchange); /* NULL: none matched */
 const struct service *exchange_service(const struct exchange *exchange); /* NULL: none */
+/* What a group of the route's path has caught, by its number (0: all of it) or name; absent: nothing. */
+struct slice exchange_uri_capture(const struct exchange *exchange, uint32_t number);
+struct slice exchange_uri_capture_named(const struct exchange *exchange, struct slice name);
 
 /* How the request came in: the address it was sent to, the number of its connection (of those open now in
  * this process), and which one on it this request is, from 1. Asks the kernel: not for every request. */

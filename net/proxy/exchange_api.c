@@ -48,6 +48,18 @@ const struct route *exchange_route(const struct exchange *exchange)
     return exchange->match.route;
 }
 
+struct slice exchange_uri_capture(const struct exchange *exchange, uint32_t number)
+{
+    const struct router_match *match = &exchange->match;
+    return match->captures && number < match->capture_count ? match->captures[number]
+                                                            : (struct slice){ NULL, 0 };
+}
+
+struct slice exchange_uri_capture_named(const struct exchange *exchange, struct slice name)
+{
+    return router_capture(&exchange->match, name);
+}
+
 const struct service *exchange_service(const struct exchange *exchange)
 {
     return exchange->service ? exchange->service->service : NULL;

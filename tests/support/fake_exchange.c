@@ -118,6 +118,16 @@ const struct route *exchange_route(const struct exchange *exchange)
     return exchange->route;
 }
 
+struct slice exchange_uri_capture(const struct exchange *exchange, uint32_t number)
+{
+    return number < COUNT_OF(exchange->captures) ? exchange->captures[number] : (struct slice){ NULL, 0 };
+}
+
+struct slice exchange_uri_capture_named(const struct exchange *exchange, struct slice name)
+{
+    return slice_equal(name, SLICE("name")) ? exchange->captures[2] : (struct slice){ NULL, 0 };
+}
+
 const struct service *exchange_service(const struct exchange *exchange)
 {
     return exchange->service;

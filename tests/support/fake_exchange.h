@@ -21,6 +21,7 @@ struct exchange {
     struct arrival arrival;
     const struct route *route;
     const struct service *service;
+    struct slice captures[3]; /* of the path; the last one is named "name" */
     uint64_t body_bytes; /* of the request, arrived so far */
     struct slice request_body; /* the whole of it ... */
     bool body_is_late; /* ... which has not come yet: exchange_read_body says BODY_LATER */

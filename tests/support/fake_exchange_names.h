@@ -46,3 +46,5 @@
 #define exchange_set_upstream_query faked_exchange_set_upstream_query
 #define exchange_shard faked_exchange_shard
 #define exchange_upstream_path faked_exchange_upstream_path
+#define exchange_uri_capture faked_exchange_uri_capture
+#define exchange_uri_capture_named faked_exchange_uri_capture_named

@@ -48,6 +48,22 @@ enum error connection_protect(struct connection *connection, struct tls_server *
     return ERROR_OK;
 }
 
+enum error connection_secure(struct connection *connection, const struct tls_target *target)
+{
+    struct stream *lower = &connection->tcp.stream;
+    void *owner = lower->owner;
+    CHECK(connection->tls == NULL);
+    struct tls_stream *tls = malloc(sizeof(*tls));
+    if (tls == NULL)
+        return ERROR_MEMORY;
+    tls_stream_connect(tls, lower->shard->tls, lower, lower->events, target);
+    tls->stream.owner = owner;
+    connection->tls = tls;
+    connection->stream = &tls->stream;
+    lower->events->opened(lower, ERROR_OK);
+    return ERROR_OK;
+}
+
 void connection_reset(struct connection *connection)
 {
     tcp_stream_close_resets(&connection->tcp);

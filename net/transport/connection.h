@@ -37,6 +37,10 @@ void connection_accepted(struct connection *connection, struct shard *shard,
 enum error connection_protect(struct connection *connection, struct tls_server *server,
                               struct chunk first) MUST_CHECK;
 
+/* TLS from here on, as its client, over what is open already: a tunnel of a proxy. Else like
+ * connection_protect. */
+enum error connection_secure(struct connection *connection, const struct tls_target *target) MUST_CHECK;
+
 /* Closes with a reset: the peer must not take what it has for the whole. */
 void connection_reset(struct connection *connection);
 

@@ -24,6 +24,8 @@ struct credential_kind {
     const char *const *aliases; /* other names of the collection when nested, ends with NULL; may be NULL */
 };
 
+enum { PLUGIN_HOSTS_MAX = 8 };
+
 /* What a front-end has to know of a plugin; the descriptor in net/proxy/plugin.h begins with it. */
 struct plugin_kind {
     const char *name;
@@ -31,5 +33,7 @@ struct plugin_kind {
     struct schema config;
     const struct credential_kind *credentials; /* NULL: none */
     bool forbids_consumer; /* an instance may not be attached to a consumer */
-    struct slice (*host_of)(const void *config); /* a host name its work needs resolved, or NULL */
+    /* Host names that its work needs resolved from the start, PLUGIN_HOSTS_MAX at most; empty ones and
+     * addresses are passed over. May be NULL. */
+    uint32_t (*hosts_of)(const void *config, struct slice *hosts);
 };

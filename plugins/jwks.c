@@ -5,10 +5,12 @@
 
 #include <stdlib.h>
 
-enum { RETRY_MIN_MS = 1000, RETRY_MAX_MS = 30000, DESCRIPTION_BYTES_MAX = 64 * 1024 };
+enum { RETRY_MIN_MS = 1000, RETRY_MAX_MS = 30000, UNUSED_MIN_MS = 60000, DESCRIPTION_BYTES_MAX = 64 * 1024 };
 
 struct jwks {
     struct jwks *next; /* of the pool */
+    struct jwks_pool *pool;
+    struct timer unused;
     struct shard *shard;
     struct jwks_source source; /* its texts are copies */
     struct slice description_url; /* absent with a jwks_url */
@@ -26,14 +28,17 @@ struct jwks {
 
 static void begin(struct jwks *jwks)
 {
+    static const struct header accept = { .name = { "Accept", 6 }, .value = { "application/json", 16 } };
     bool describe = jwks->description_url.data && jwks->found_url.data == NULL;
     struct fetch_request request = {
         .url = describe               ? jwks->description_url
                : jwks->found_url.data ? jwks->found_url
                                       : jwks->source.jwks_url,
-        .accept = SLICE("application/json"),
+        .headers = &accept,
+        .header_count = 1,
         .limit_bytes = describe ? DESCRIPTION_BYTES_MAX : JWK_SET_BYTES_MAX,
         .timeout_ms = (uint32_t)jwks->source.timeout_ms,
+        .options = jwks->source.unverified ? FETCH_UNVERIFIED : 0,
     };
     jwks->describing = describe;
     jwks->fetching = true;
@@ -148,13 +153,21 @@ enum jwks_answer jwks_ask_again(struct jwks *jwks, struct jwks_waiter *waiter)
     return jwks->fetching ? join_line(jwks, waiter) : JWKS_READY;
 }
 
+/* Moving a timer later is one store. */
+static void mark_used(struct jwks *jwks)
+{
+    uint64_t keep_ms = (uint64_t)(jwks->source.fresh_ms + jwks->source.stale_ms);
+    timer_arm(&jwks->shard->timers, &jwks->unused,
+              jwks->shard->now_ms + (keep_ms > UNUSED_MIN_MS ? keep_ms : UNUSED_MIN_MS));
+}
+
 /* --- the pool ------------------------------------------------------------------------------------------- */
 
 static bool source_equal(const struct jwks_source *a, const struct jwks_source *b)
 {
     return slice_equal(a->jwks_url, b->jwks_url) && slice_equal(a->issuer, b->issuer) &&
            a->timeout_ms == b->timeout_ms && a->fresh_ms == b->fresh_ms && a->stale_ms == b->stale_ms &&
-           a->unknown_kid_ms == b->unknown_kid_ms;
+           a->unknown_kid_ms == b->unknown_kid_ms && a->unverified == b->unverified;
 }
 
 /* One allocation: url, issuer, and the issuer's description (OpenID Connect Discovery 1.0 section 4). */
@@ -185,23 +198,54 @@ static bool copy_source(struct jwks *jwks, const struct jwks_source *source)
     return true;
 }
 
+static void jwks_free(struct jwks *jwks)
+{
+    timer_disarm(&jwks->shard->timers, &jwks->unused);
+    fetch_close(&jwks->fetch);
+    arena_deinit(&jwks->arenas[0]);
+    arena_deinit(&jwks->arenas[1]);
+    free((void *)(uintptr_t)jwks->source.jwks_url.data);
+    free((void *)(uintptr_t)jwks->found_url.data);
+    free(jwks);
+}
+
+/* It has left the configuration, or might as well have. */
+static void is_unused(struct timer *timer)
+{
+    struct jwks *jwks = CONTAINER_OF(timer, struct jwks, unused);
+    if (jwks->fetching || !list_is_empty(&jwks->waiters)) {
+        mark_used(jwks);
+        return;
+    }
+    struct jwks **at = &jwks->pool->first;
+    while (*at != jwks)
+        at = &(*at)->next;
+    *at = jwks->next;
+    jwks_free(jwks);
+}
+
 struct jwks *jwks_pool_find(struct jwks_pool *pool, struct shard *shard, const struct jwks_source *source)
 {
     for (struct jwks *jwks = pool->first; jwks; jwks = jwks->next)
-        if (source_equal(&jwks->source, source))
+        if (source_equal(&jwks->source, source)) {
+            mark_used(jwks);
             return jwks;
+        }
     struct jwks *jwks = calloc(1, sizeof(*jwks));
     if (jwks == NULL || !copy_source(jwks, source)) {
         free(jwks);
         return NULL;
     }
     jwks->shard = shard;
+    jwks->pool = pool;
+    timer_init(&jwks->unused, is_unused);
     list_init(&jwks->waiters);
     arena_init(&jwks->arenas[0], NULL, 0, 0);
     arena_init(&jwks->arenas[1], NULL, 0, 0);
-    fetch_init(&jwks->fetch, shard, fetch_ended);
+    fetch_init(&jwks->fetch, fetch_pool_of(shard), fetch_ended);
     jwks->next = pool->first;
     pool->first = jwks;
+    mark_used(jwks);
     return jwks;
 }
 
@@ -210,11 +254,6 @@ void jwks_pool_close(struct jwks_pool *pool)
     while (pool->first) {
         struct jwks *jwks = pool->first;
         pool->first = jwks->next;
-        fetch_abandon(&jwks->fetch);
-        arena_deinit(&jwks->arenas[0]);
-        arena_deinit(&jwks->arenas[1]);
-        free((void *)(uintptr_t)jwks->source.jwks_url.data);
-        free((void *)(uintptr_t)jwks->found_url.data);
-        free(jwks);
+        jwks_free(jwks);
     }
 }

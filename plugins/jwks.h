@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Key sets of identity providers, as one shard knows them: fetched when first asked for, kept, renewed
  * before they are too old, fetched again when a token names an unknown key, and served stale for a while
- * when the provider is away. Only the very first request of a set, and one with a new key, ever wait.
+ * when the provider is away. Only the very first request of a set, and one with a new key, ever wait. A
+ * source that nobody has asked for so long that its keys are of no use any more is freed.
  * Shared by the plugins that check tokens. One shard. */
 #pragma once
 
@@ -16,6 +17,7 @@ struct jwks_source {
     int64_t fresh_ms; /* a set younger than this is used as it is */
     int64_t stale_ms; /* an older one for so long while the provider does not answer */
     int64_t unknown_kid_ms; /* at most one fetch for unknown keys in this time */
+    bool unverified; /* any certificate is taken for the provider's */
 };
 
 struct jwks;
@@ -35,7 +37,8 @@ enum jwks_answer {
     JWKS_UNAVAILABLE /* the provider has not answered, or with no key set */
 };
 
-/* The set of that source, opened on first use; the texts are copied. NULL: out of memory. */
+/* The set of that source, opened on first use; the texts are copied. To be asked in the same turn; it stays
+ * as long as somebody waits. NULL: out of memory. */
 struct jwks *jwks_pool_find(struct jwks_pool *pool, struct shard *shard, const struct jwks_source *source);
 
 /* After the shard's last turn; who waits is told nothing. */

@@ -18,7 +18,7 @@ struct authorizer_config {
     int bearer, style; /* enum scheme, enum authorizer_style */
     uint64_t algorithms; /* bits of the choices below */
     struct jwt_demands demands;
-    bool require_kid;
+    bool require_kid, ssl_verify;
     int64_t timeout_ms, fresh_ms, stale_ms, unknown_kid_ms;
     struct jwks_source source; /* prepared from the above */
     struct slice scope_text; /* `scopes` with spaces between */
@@ -70,6 +70,8 @@ static const struct field fields[] = {
     { "style", FIELD_CHOICE, AT(style), .fallback = "kong", .choices = style_names,
       .help = "whose error bodies are sent" },
     { "realm", FIELD_STRING, AT(realm), .check = authentication_check_realm, .help = "in WWW-Authenticate" },
+    { "ssl_verify", FIELD_BOOLEAN, AT(ssl_verify), .fallback = "true",
+      .help = "false: any certificate is taken for the provider's" },
     { "timeout", FIELD_INTEGER, AT(timeout_ms), .min = 1, .max = 60000, .fallback = "1500",
       .help = "milliseconds for fetching keys; a description as well" },
     { "jwks_fresh", FIELD_DURATION, AT(fresh_ms), .min = 1000, .max = 86400000, .fallback = "5m",
@@ -98,10 +100,6 @@ static void check_url(struct slice text, const char *name, const struct node *no
     if (!fetch_url_parse(text, &url))
         schema_error(place, node, name,
                      "expected an http or https URL with a host, without user or fragment");
-    else if (url.tls)
-        report_add(place->report, REPORT_WARNING, node ? &node->position : place->position,
-                   schema_place(place, name).path,
-                   "keys over https are not fetched yet: requests that need them are refused");
 }
 
 static void check_config(void *value, const struct node *node, const struct config_place *place)
@@ -124,18 +122,22 @@ static void check_config(void *value, const struct node *node, const struct conf
         .fresh_ms = config->fresh_ms,
         .stale_ms = config->stale_ms,
         .unknown_kid_ms = config->unknown_kid_ms,
+        .unverified = !config->ssl_verify,
     };
     config->scope_text = join_scopes(&config->demands.scopes, place->arena);
     if (config->scope_text.data == NULL)
         schema_error(place, node, "scopes", "out of memory");
 }
 
-static struct slice host_of(const void *value)
+static uint32_t hosts_of(const void *value, struct slice *hosts)
 {
     const struct authorizer_config *config = value;
     struct fetch_url url;
     struct slice text = config->jwks_uri.data ? config->jwks_uri : config->demands.issuer;
-    return text.data && fetch_url_parse(text, &url) ? url.host : (struct slice){ NULL, 0 };
+    if (text.data == NULL || !fetch_url_parse(text, &url))
+        return 0;
+    hosts[0] = url.host;
+    return 1;
 }
 
 /* --- answers -------------------------------------------------------------------------------------------- */
@@ -359,7 +361,7 @@ const struct plugin jwt_authorizer_plugin = {
                           .struct_size = sizeof(struct authorizer_config),
                           .check = check_config },
               .forbids_consumer = true,
-              .host_of = host_of },
+              .hosts_of = hosts_of },
     .on = { [PHASE_ACCESS] = on_access },
     .shard_state_size = sizeof(struct authorizer_shard),
     .exchange_state_size = sizeof(struct authorizer_wait),

@@ -236,10 +236,11 @@ static void shard_state_close(void *shard_state)
     redis_pool_close(&state->redis);
 }
 
-static struct slice host_of(const void *config)
+static uint32_t hosts_of(const void *config, struct slice *hosts)
 {
     const struct rate_limiting_config *limits = config;
-    return limits->policy == LIMIT_POLICY_REDIS ? limits->redis.host : (struct slice){ NULL, 0 };
+    hosts[0] = limits->redis.host;
+    return limits->policy == LIMIT_POLICY_REDIS;
 }
 
 const struct plugin rate_limiting_plugin = {
@@ -250,7 +251,7 @@ const struct plugin rate_limiting_plugin = {
                           .field_count = RATE_LIMITING_FIELD_COUNT,
                           .struct_size = sizeof(struct rate_limiting_config),
                           .check = rate_limiting_check },
-              .host_of = host_of },
+              .hosts_of = hosts_of },
     .on = { [PHASE_ACCESS] = rate_limiting_access },
     .shard_state_size = sizeof(struct rate_limiting_shard),
     .process_open = process_open,

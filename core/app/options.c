@@ -41,7 +41,8 @@ static uint64_t descriptor_limit(void)
     return limit.rlim_cur;
 }
 
-/* Descriptors are shared out: half of what is there for clients, half for upstreams, some kept back. */
+/* Descriptors are shared out: most for clients, the rest for upstreams and for calls of the gateway itself;
+ * some are kept back. */
 static void share_descriptors(struct options *options, const struct settings *settings)
 {
     uint64_t all = descriptor_limit();
@@ -52,16 +53,23 @@ static void share_descriptors(struct options *options, const struct settings *se
     uint64_t upstreams = settings->upstream_max_connections > 0
                              ? (uint64_t)settings->upstream_max_connections * options->shard_count
                              : UINT32_MAX;
+    uint64_t fetches = (uint64_t)settings->fetch_max_connections * options->shard_count;
     if (clients > usable * 3 / 4)
         clients = usable * 3 / 4;
-    if (upstreams > usable - clients)
-        upstreams = usable - clients;
+    uint64_t room = usable - clients;
+    if (fetches > room / 4)
+        fetches = room / 4;
+    if (upstreams > room - fetches)
+        upstreams = room - fetches;
     options->proxy.connections_max = (uint32_t)(clients / options->shard_count);
     options->proxy.upstreams_max = (uint32_t)(upstreams / options->shard_count);
     if (options->proxy.connections_max == 0)
         options->proxy.connections_max = 1;
     if (options->proxy.upstreams_max == 0)
         options->proxy.upstreams_max = 1;
+    options->proxy.fetch.connections_max = (uint32_t)(fetches / options->shard_count);
+    if (options->proxy.fetch.connections_max == 0)
+        options->proxy.fetch.connections_max = 1;
 }
 
 static bool trust_ranges(struct options *options, struct settings *settings, struct report *report)
@@ -148,6 +156,8 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->exchange_bytes = (uint64_t)settings->exchange_bytes;
     proxy->replay_bytes = (uint64_t)settings->request_buffer_bytes;
     proxy->plugin_body_bytes = (uint64_t)settings->plugin_body_bytes;
+    proxy->fetch.idle_max = (uint32_t)settings->fetch_idle_connections;
+    proxy->fetch.idle_ms = (uint64_t)settings->fetch_idle_timeout_ms;
 }
 
 static void fill_paths(struct options *options, const struct settings *settings)

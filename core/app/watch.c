@@ -227,10 +227,19 @@ static const struct monitor_events monitor_events = {
 static void take_reports(struct shard *shard, const struct mail *mail)
 {
     struct watch *watch = CONTAINER_OF(shard, struct watch, shard);
-    struct report_batch *batch = mail->pointer;
-    for (uint32_t i = 0; i < batch->count; i++)
-        monitor_take_report(&watch->monitor, &batch->items[i]);
-    free(batch);
+    const struct report_batch *reports = mail->pointer;
+    const struct host_batch *hosts = mail->pointer;
+    switch ((enum report_mail)mail->kind) {
+    case REPORT_HEALTH:
+        for (uint32_t i = 0; i < reports->count; i++)
+            monitor_take_report(&watch->monitor, &reports->items[i]);
+        break;
+    case REPORT_HOSTS:
+        for (uint32_t i = 0; i < hosts->count; i++)
+            monitor_want(&watch->monitor, slice_of(hosts->names[i]));
+        break;
+    }
+    free(mail->pointer);
 }
 
 static void serve(struct watch *watch, struct serving *serving)

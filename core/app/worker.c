@@ -28,9 +28,11 @@ static void take_rosters(struct proxy *proxy, struct roster_batch *batch)
 static void mail_reports(struct shard_task *task)
 {
     struct worker *worker = CONTAINER_OF(task, struct worker, mail_reports);
-    if (worker->batch && mailbox_post(&worker->reports, 0, worker->batch) == ERROR_OK)
+    if (worker->batch && mailbox_post(&worker->reports, REPORT_HEALTH, worker->batch) == ERROR_OK)
         worker->batch = NULL;
-    else if (worker->batch)
+    if (worker->hosts && mailbox_post(&worker->reports, REPORT_HOSTS, worker->hosts) == ERROR_OK)
+        worker->hosts = NULL;
+    if (worker->batch || worker->hosts)
         timer_arm(&worker->shard.timers, &worker->retry_reports, worker->shard.now_ms + RETRY_MS);
 }
 
@@ -73,6 +75,20 @@ static void report_health(struct proxy *proxy, const struct health_report *repor
     shard_defer(&worker->shard, &worker->mail_reports);
 }
 
+/* Without room the shard asks again, as long as somebody waits. */
+static void ask_for_host(struct resolver *resolver, struct slice name)
+{
+    struct worker *worker = CONTAINER_OF(resolver, struct worker, proxy.resolver);
+    if (worker->hosts == NULL)
+        worker->hosts = calloc(1, sizeof(*worker->hosts));
+    if (worker->hosts == NULL || worker->hosts->count == HOSTS_MAX || name.size >= DNS_NAME_SIZE) {
+        metric_add(&worker->shard.metrics, METRIC_REPORTS_DROPPED, 1);
+        return;
+    }
+    memcpy(worker->hosts->names[worker->hosts->count++], name.data, name.size);
+    shard_defer(&worker->shard, &worker->mail_reports);
+}
+
 /* --- the thread ----------------------------------------------------------------------------------------- */
 
 static void deliver(struct shard *shard, const struct mail *mail)
@@ -110,6 +126,7 @@ static enum error open_parts(struct worker *worker)
     mailbox_listen(&worker->shard.mailbox, &worker->shard, deliver);
     error = proxy_open(&worker->proxy, &worker->shard, &worker->start);
     worker->proxy.report_health = report_health;
+    worker->proxy.resolver.ask = ask_for_host;
     return error;
 }
 
@@ -177,7 +194,9 @@ static void drop_mail(struct worker *worker)
     while (mailbox_take(&worker->reports, &mail))
         free(mail.pointer);
     free(worker->batch);
+    free(worker->hosts);
     worker->batch = NULL;
+    worker->hosts = NULL;
 }
 
 void worker_join(struct worker *worker)

@@ -18,12 +18,26 @@ enum worker_mail {
     MAIL_STOP
 };
 
-enum { REPORTS_MAX = 256 /* of one turn */ };
+enum {
+    REPORTS_MAX = 256, /* of one turn */
+    HOSTS_MAX = 16 /* the same */
+};
+
+/* From a worker to the monitor; the pointer is malloc'ed memory. */
+enum report_mail {
+    REPORT_HEALTH, /* struct report_batch */
+    REPORT_HOSTS /* struct host_batch: names that the shard wants to know */
+};
 
 /* On its way to the monitor, in malloc'ed memory. */
 struct report_batch {
     uint32_t count;
     struct health_report items[REPORTS_MAX];
+};
+
+struct host_batch {
+    uint32_t count;
+    char names[HOSTS_MAX][DNS_NAME_SIZE];
 };
 
 struct worker {
@@ -38,6 +52,7 @@ struct worker {
     pthread_mutex_t posting; /* the control thread and the monitor write to its mailbox */
     struct mailbox reports; /* from this shard to the monitor, which listens */
     struct report_batch *batch; /* not yet mailed; NULL: nothing */
+    struct host_batch *hosts; /* the same */
     struct shard_task mail_reports;
     struct timer retry_reports;
 };

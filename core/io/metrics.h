@@ -54,7 +54,16 @@
     M(PROBES_FAILED, "probes_failed", "active health checks that did not succeed")          \
     M(HEALTH_CHANGES, "health_changes", "addresses that became healthy or unhealthy")       \
     M(REPORTS_DROPPED, "reports_dropped", "health reports for want of room")                \
-    M(ROSTERS_PUBLISHED, "rosters_published", "changes of addresses or health sent out")
+    M(ROSTERS_PUBLISHED, "rosters_published", "changes of addresses or health sent out")    \
+    M(FETCHES, "fetches", "HTTP calls begun by the gateway itself")                         \
+    M(FETCH_FAILURES, "fetch_failures", "of them, those that had no answer")                \
+    M(FETCH_CONNECTS, "fetch_connects", "connections opened for them")                      \
+    M(FETCH_REUSES, "fetch_reuses", "of them, those sent over a kept connection")           \
+    M(FETCH_ACTIVE, "fetch_active", "connections for them open now")                        \
+    M(FETCH_IDLE, "fetch_idle", "kept connections for them")                                \
+    M(FETCH_WAITING, "fetch_waiting", "of them, those waiting for a connection now")        \
+    M(NAMES_ASKED, "names_asked", "names that shards asked the monitor for")                \
+    M(NAMES_REFUSED, "names_refused", "of them, those that found no room")
 
 enum metric {
 #define M(id, name, help) METRIC_##id,

@@ -2,7 +2,6 @@
 #include "net/proxy/monitor.h"
 
 #include "core/base/hash.h"
-#include "core/crypto/uuid.h"
 #include "net/proxy/monitor_state.h"
 
 #include <stdlib.h>
@@ -29,6 +28,13 @@ static void end_targets(struct watched_target *targets, uint32_t count)
     free(targets);
 }
 
+static void stop_wanting(struct watched *watched)
+{
+    if (timer_is_armed(&watched->unwant))
+        watched->monitor->wanted_count--;
+    timer_disarm(&watched->monitor->shard->timers, &watched->unwant);
+}
+
 static void watched_free(struct watched *watched)
 {
     struct watched **at = bucket_of(watched->monitor, slice_of(watched->key));
@@ -41,6 +47,7 @@ static void watched_free(struct watched *watched)
     list_remove(&watched->dirty_node);
     list_remove(&watched->published_node);
     timer_disarm(&watched->monitor->shard->timers, &watched->forget);
+    stop_wanting(watched);
     roster_release(watched->roster);
     free(watched);
 }
@@ -50,20 +57,17 @@ static void forget(struct timer *timer)
     watched_free(CONTAINER_OF(timer, struct watched, forget));
 }
 
+static void unwant(struct timer *timer);
+
 /* The keys of rosters have the size of an id; a host's is made from its name. */
 static bool write_id(struct watched *watched)
 {
-    static const unsigned char space[UUID_BYTES] = { 1 };
-    unsigned char id[UUID_BYTES];
     size_t size = strlen(watched->key);
     if (watched->what == ROSTER_OF_UPSTREAM) {
         memcpy(watched->id, watched->key, size < sizeof(watched->id) ? size : sizeof(watched->id) - 1);
         return true;
     }
-    if (!uuid_of_name(space, slice_of(watched->key), id))
-        return false;
-    uuid_write(id, watched->id);
-    return true;
+    return roster_host_id(slice_of(watched->key), watched->id);
 }
 
 static struct watched *watched_open(struct monitor *monitor, struct slice key, enum roster_of what)
@@ -84,6 +88,7 @@ static struct watched *watched_open(struct monitor *monitor, struct slice key, e
     list_init(&watched->members);
     list_init(&watched->probes_waiting);
     timer_init(&watched->forget, forget);
+    timer_init(&watched->unwant, unwant);
     watched->next = *bucket;
     *bucket = watched;
     return watched;
@@ -200,10 +205,21 @@ static void reschedule(struct watched *watched)
     watched_start_probes(watched);
 }
 
+static void publish(struct watched *watched, struct roster *roster)
+{
+    struct monitor *monitor = watched->monitor;
+    monitor->version++;
+    roster_release(watched->roster);
+    watched->roster = roster;
+    metric_add(&monitor->shard->metrics, METRIC_ROSTERS_PUBLISHED, 1);
+    list_remove(&watched->published_node);
+    list_append(&monitor->published, &watched->published_node);
+    monitor->events->published(monitor);
+}
+
 /* False: memory is exhausted; what is in force stays. */
 static bool make_roster(struct watched *watched)
 {
-    struct monitor *monitor = watched->monitor;
     struct making making = { .watched = watched };
     bool enough = true;
     list_init(&making.before);
@@ -216,17 +232,12 @@ static bool make_roster(struct watched *watched)
     while (!list_is_empty(&making.before))
         member_drop(CONTAINER_OF(making.before.next, struct member, node));
     reschedule(watched);
-    if (roster == NULL || is_same(watched->roster, roster)) {
+    bool early = making.pending && watched->what == ROSTER_OF_HOST && watched->roster == NULL;
+    if (roster == NULL || is_same(watched->roster, roster) || (early && roster->count == 0)) {
         roster_release(roster);
         return roster != NULL;
     }
-    monitor->version++;
-    roster_release(watched->roster);
-    watched->roster = roster;
-    metric_add(&monitor->shard->metrics, METRIC_ROSTERS_PUBLISHED, 1);
-    list_remove(&watched->published_node);
-    list_append(&monitor->published, &watched->published_node);
-    monitor->events->published(monitor);
+    publish(watched, roster);
     return true;
 }
 
@@ -310,21 +321,39 @@ static bool adopt(struct monitor *monitor, struct slice key, const struct upstre
     return true;
 }
 
+/* Absent: nothing to resolve. */
+static struct slice host_key(struct slice host, char lower[DNS_NAME_SIZE])
+{
+    struct address numeric;
+    if (host.size == 0 || host.size >= DNS_NAME_SIZE || address_parse(host, 0, &numeric))
+        return (struct slice){ NULL, 0 };
+    for (size_t i = 0; i < host.size; i++)
+        lower[i] = slice_lower(host.data[i]);
+    return (struct slice){ lower, host.size };
+}
+
 static bool adopt_host(struct monitor *monitor, struct slice host)
 {
     char lower[DNS_NAME_SIZE];
-    struct address numeric;
-    if (host.size == 0 || host.size >= sizeof(lower) || address_parse(host, 0, &numeric))
-        return true;
-    for (size_t i = 0; i < host.size; i++)
-        lower[i] = slice_lower(host.data[i]);
-    return adopt(monitor, (struct slice){ lower, host.size }, NULL);
+    struct slice key = host_key(host, lower);
+    return key.data == NULL || adopt(monitor, key, NULL);
+}
+
+static bool adopt_hosts_of(struct monitor *monitor, const struct plugin_instance *instance)
+{
+    struct slice hosts[PLUGIN_HOSTS_MAX];
+    bool enough = true;
+    uint32_t count = instance->kind->hosts_of ? instance->kind->hosts_of(instance->config, hosts) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        enough = adopt_host(monitor, hosts[i]) && enough;
+    return enough;
 }
 
 /* Its members stay, unprobed, for the case that it comes back; a host is told to be none any more. */
 static void retire(struct watched *watched)
 {
     struct shard *shard = watched->monitor->shard;
+    stop_wanting(watched);
     end_targets(watched->targets, watched->target_count);
     watched->targets = NULL;
     watched->target_count = 0;
@@ -341,13 +370,22 @@ static void retire(struct watched *watched)
     reschedule(watched);
 }
 
+static void unwant(struct timer *timer)
+{
+    struct watched *watched = CONTAINER_OF(timer, struct watched, unwant);
+    watched->monitor->wanted_count--;
+    if (watched->adoption != watched->monitor->adoptions)
+        retire(watched);
+}
+
 static void retire_others(struct monitor *monitor)
 {
     struct watched *next;
     for (unsigned i = 0; i < MONITOR_BUCKETS; i++)
         for (struct watched *watched = monitor->buckets[i]; watched; watched = next) {
             next = watched->next;
-            if (watched->adoption == monitor->adoptions || watched->targets == NULL)
+            if (watched->adoption == monitor->adoptions || watched->targets == NULL ||
+                timer_is_armed(&watched->unwant))
                 continue;
             if (watched->upstream && watched->upstream->implicit)
                 watched_free(watched); /* nothing is ever known of its health */
@@ -366,14 +404,43 @@ bool monitor_adopt(struct monitor *monitor, const struct model *model, const str
         enough = adopt(monitor, slice_of(upstream->entity.id), upstream) && enough;
     }
     for (uint32_t i = 0; i < model->plugins.count; i++) {
-        const struct plugin_instance *instance = model->plugins.items[i];
-        if (instance->kind->host_of)
-            enough = adopt_host(monitor, instance->kind->host_of(instance->config)) && enough;
+        enough = adopt_hosts_of(monitor, model->plugins.items[i]) && enough;
     }
     for (uint32_t i = 0; i < hosts->count; i++)
         enough = adopt_host(monitor, hosts->items[i]) && enough;
     retire_others(monitor);
     return make_rosters(monitor) && enough;
+}
+
+void monitor_want(struct monitor *monitor, struct slice host)
+{
+    char lower[DNS_NAME_SIZE];
+    struct slice key = host_key(host, lower);
+    if (key.data == NULL || monitor->closing)
+        return;
+    struct watched *watched = monitor_find(monitor, key, ROSTER_OF_HOST);
+    bool current = watched && watched->targets;
+    bool wanted = watched && timer_is_armed(&watched->unwant);
+    if (!wanted && monitor->wanted_count >= MONITOR_WANTED_MAX) {
+        metric_add(&monitor->shard->metrics, METRIC_NAMES_REFUSED, 1);
+        return;
+    }
+    if (!current) {
+        uint64_t adoption = watched ? watched->adoption : 0;
+        if (!adopt(monitor, key, NULL))
+            return;
+        watched = monitor_find(monitor, key, ROSTER_OF_HOST);
+        watched->adoption = adoption; /* not of the configuration */
+        roster_release(watched->roster); /* what was known before it was forgotten; a new one is published */
+        watched->roster = NULL;
+        list_remove(&watched->published_node);
+    } else if (watched->roster) {
+        struct roster *again = write_roster(watched, watched->roster->unresolved);
+        if (again)
+            publish(watched, again);
+    }
+    monitor->wanted_count += !wanted;
+    timer_arm(&monitor->shard->timers, &watched->unwant, monitor->shard->now_ms + ROSTER_HOST_KEPT_MS);
 }
 
 bool monitor_is_settled(const struct monitor *monitor)

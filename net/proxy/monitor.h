@@ -52,7 +52,10 @@ struct monitor_options {
     struct dns_resolver_options resolver;
 };
 
-enum { MONITOR_BUCKETS = 65536 };
+enum {
+    MONITOR_BUCKETS = 65536,
+    MONITOR_WANTED_MAX = 1024 /* hosts that shards have asked for */
+};
 
 struct monitor {
     struct shard *shard;
@@ -67,6 +70,7 @@ struct monitor {
     uint64_t adoptions;
     uint64_t version; /* of the newest roster */
     uint32_t probing; /* probes under way */
+    uint32_t wanted_count; /* hosts that are watched because a shard has asked */
     bool closing;
 };
 
@@ -93,6 +97,10 @@ struct roster *monitor_roster(const struct monitor *monitor, const struct upstre
 
 /* All rosters with a version above that, in malloc'ed memory; NULL: memory is exhausted. */
 struct roster_batch *monitor_batch_since(const struct monitor *monitor, uint64_t version);
+
+/* A shard asks for a host: its roster is published (again), with no entries when it has no address, and kept
+ * up to date for ROSTER_HOST_KEPT_MS. Nothing happens when there is no room. */
+void monitor_want(struct monitor *monitor, struct slice host);
 
 /* What a shard has seen. An address that has left in the meantime is ignored. */
 void monitor_take_report(struct monitor *monitor, const struct health_report *report);

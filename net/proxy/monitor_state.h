@@ -22,6 +22,7 @@ struct watched {
     struct list_node members; /* in the order of the roster */
     struct roster *roster; /* NULL: none yet */
     struct timer forget; /* when it has left the model */
+    struct timer unwant; /* of a host that shards have asked for: armed while it is watched for them */
     struct list_node probes_waiting; /* members */
     uint32_t probing;
     uint64_t adoption; /* the last that named it */

@@ -63,6 +63,8 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     shard->proxy = proxy;
     tls_loop_open(&proxy->tls, shard, &start->tls);
     shard->tls = &proxy->tls;
+    resolver_init(&proxy->resolver, shard);
+    fetch_pool_open(&proxy->fetches, shard, &proxy->resolver, &start->options->fetch);
     if (getrandom(proxy->request_id, sizeof(proxy->request_id), 0) != (ssize_t)sizeof(proxy->request_id))
         return ERROR_KERNEL;
     enum error error = access_log_open(&proxy->log, shard, start->log);
@@ -94,6 +96,7 @@ static void close_plugins(struct proxy *proxy)
 void proxy_close(struct proxy *proxy)
 {
     access_log_close(&proxy->log);
+    fetch_pool_close(&proxy->fetches);
     close_plugins(proxy);
     exchange_abandon_waiting(proxy);
     balancer_table_close(&proxy->balancers);
@@ -147,10 +150,11 @@ void proxy_abort(struct proxy *proxy)
         client_abort(client);
     }
     origin_close_all_idle(proxy);
+    fetch_pool_abort(&proxy->fetches);
 }
 
 bool proxy_is_empty(const struct proxy *proxy)
 {
-    return proxy->client_count == 0 && proxy->origin_count == 0 && !proxy->log.write_op.armed &&
-           (proxy->log.fd < 0 || proxy->log.filled[proxy->log.filling] == 0);
+    return proxy->client_count == 0 && proxy->origin_count == 0 && fetch_pool_is_empty(&proxy->fetches) &&
+           !proxy->log.write_op.armed && (proxy->log.fd < 0 || proxy->log.filled[proxy->log.filling] == 0);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/base/regex.h"
+#include "net/fetch/fetch_pool.h"
 #include "net/http/http1_parse.h"
 #include "net/proxy/access_log.h"
 #include "net/proxy/balancer.h"
@@ -58,6 +59,7 @@ struct proxy_options {
     uint64_t replay_bytes; /* of a request body kept for another try */
     uint64_t plugin_body_bytes; /* of a request body that a plugin may read as a whole */
     struct regex_limits regex;
+    struct fetch_options fetch;
 };
 
 struct proxy {
@@ -73,6 +75,7 @@ struct proxy {
     uint32_t handshake_count; /* of clients, in progress */
     struct balancer_table balancers;
     struct resolver resolver; /* of plugins' hosts */
+    struct fetch_pool fetches; /* HTTP calls of the gateway's own */
     uint32_t origin_count;
     struct list_node idle_origins; /* the longest idle first */
     struct list_node waiting; /* exchanges whose plugins wait: they may have no client any more */

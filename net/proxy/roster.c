@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/roster.h"
 
+#include "core/crypto/uuid.h"
+
 #include <stdlib.h>
 
 /* There is one per upstream, and most have one entry: no arena with its pages. */
@@ -43,6 +45,17 @@ bool roster_add(struct roster *roster, const struct roster_entry *entry)
     struct roster_entry *added = &roster->entries[roster->count++];
     *added = *entry;
     added->host = (struct slice){ host, entry->host.size };
+    return true;
+}
+
+bool roster_host_id(struct slice name, char id[MODEL_ID_SIZE])
+{
+    static const unsigned char space[UUID_BYTES] = { 1 };
+    unsigned char bytes[UUID_BYTES];
+    _Static_assert((int)MODEL_ID_SIZE >= (int)UUID_TEXT_SIZE, "an id is a UUID");
+    if (!uuid_of_name(space, name, bytes))
+        return false;
+    uuid_write(bytes, id);
     return true;
 }
 

@@ -8,6 +8,10 @@
 #include "config/upstream.h"
 #include "net/transport/address.h"
 
+enum {
+    ROSTER_HOST_KEPT_MS = 600 * 1000 /* the monitor looks after a host that a shard has asked for so long */
+};
+
 struct roster_entry {
     struct address address;
     struct slice host;     /* the target's name as configured: what Host defaults to */
@@ -39,6 +43,9 @@ static inline uint64_t roster_first_version(uint64_t generation)
 {
     return generation << 32;
 }
+
+/* The key of rosters of a host that is no upstream's; the name is in lower case. False: no memory. */
+bool roster_host_id(struct slice name, char id[MODEL_ID_SIZE]) MUST_CHECK;
 
 struct roster *roster_take(struct roster *roster);
 void roster_release(struct roster *roster); /* NULL is legal */

@@ -83,6 +83,8 @@ Test(rate_limiting_config, older_names_of_the_redis_fields)
     cr_assert_eq(config->redis.port, 7000);
     cr_assert_eq(config->redis.timeout_ms, 50);
     cr_assert_eq(config->redis.database, 2);
-    cr_assert(slice_equal(rate_limiting_plugin.kind.host_of(config), SLICE("a.test")));
+    struct slice hosts[PLUGIN_HOSTS_MAX];
+    cr_assert_eq(rate_limiting_plugin.kind.hosts_of(config, hosts), 1);
+    cr_assert(slice_equal(hosts[0], SLICE("a.test")));
     plugin_setup_deinit(&setup);
 }

@@ -411,3 +411,60 @@ Test(monitor, hosts_of_plugins)
     cr_expect_eq(batch->items[0].roster->count, 0, "to be forgotten");
     roster_batch_free(batch);
 }
+
+/* The address count of the newest roster of hosts behind a version; -1: none came. */
+static int hosts_since(uint64_t version)
+{
+    struct roster_batch *batch = monitor_batch_since(&monitor, version);
+    int count = -1;
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->items[i].what == ROSTER_OF_HOST)
+            count = (int)batch->items[i].roster->count;
+    roster_batch_free(batch);
+    return count;
+}
+
+Test(monitor, hosts_that_shards_ask_for)
+{
+    adopt(model);
+    monitor_want(&monitor, SLICE("Found.test"));
+    shard_setup_turn_for(&shard, 2);
+    cr_expect_eq(hosts_since(0), -1, "nothing is said before there is an answer");
+    answer("found.test", "10.0.0.5,10.0.0.6");
+    cr_expect_eq(hosts_since(0), 2);
+    uint64_t version = monitor.version;
+    adopt(model);
+    cr_expect_eq(hosts_since(version), -1, "it outlives reloads");
+    monitor_want(&monitor, SLICE("found.test"));
+    cr_expect_eq(hosts_since(version), 2, "another shard has asked");
+    cr_expect_eq(monitor.wanted_count, 1);
+    version = monitor.version;
+    shard.now_ms += ROSTER_HOST_KEPT_MS + 1;
+    timer_wheel_advance(&shard.timers, shard.now_ms);
+    shard_setup_turn_for(&shard, 2);
+    cr_expect_eq(monitor.wanted_count, 0);
+    cr_expect_eq(hosts_since(version), 0, "to be forgotten");
+    version = monitor.version;
+    monitor_want(&monitor, SLICE("127.0.0.1"));
+    monitor_want(&monitor, SLICE(""));
+    cr_expect_eq(monitor.wanted_count, 0);
+}
+
+Test(monitor, hosts_that_are_asked_for_in_vain)
+{
+    monitor_want(&monitor, SLICE("lost.test"));
+    answer("lost.test", NULL);
+    cr_expect_eq(hosts_since(0), 0, "there is no such name");
+}
+
+Test(monitor, not_too_many_hosts_are_asked_for)
+{
+    char name[32];
+    for (unsigned i = 0; i < MONITOR_WANTED_MAX + 10; i++) {
+        snprintf(name, sizeof(name), "n%u.test", i);
+        monitor_want(&monitor, slice_of(name));
+    }
+    cr_expect_eq(monitor.wanted_count, MONITOR_WANTED_MAX);
+    cr_expect_eq(metric_read(&shard.metrics, METRIC_NAMES_REFUSED), 10);
+    list_init(&asked);
+}

@@ -152,6 +152,7 @@ void exchange_close(struct exchange *exchange)
         exchange_close_filters(exchange);
     chunk_queue_clear(&exchange->body);
     chunk_queue_clear(&exchange->replay);
+    chunk_release(&exchange->replayed);
     chunk_queue_clear(&exchange->filtered);
     chunk_release(&exchange->read_body);
     arena_deinit(&exchange->arena);

@@ -282,8 +282,10 @@ void exchange_run_late_phase(struct exchange *exchange, enum phase phase)
 {
     exchange->chain_position = UINT32_MAX; /* from the first slot, whatever ran before */
     while (run_phase(exchange, phase) == VERDICT_RESPOND && phase == PHASE_RESPONSE_HEAD) {
-        if (exchange->origin)
+        if (exchange->origin && !exchange->replay_ends_later)
             origin_detach(exchange->origin, ORIGIN_DROP);
         exchange->chain_position++;
     }
+    if (exchange->origin && exchange->answer.status) /* it had replaced a stored response */
+        origin_detach(exchange->origin, ORIGIN_DROP);
 }

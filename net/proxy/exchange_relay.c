@@ -250,6 +250,49 @@ static bool client_must_close(const struct exchange *exchange)
            exchange->client->request_count >= proxy->options->keepalive_requests;
 }
 
+/* Filters and client are told that the body is complete. */
+static void finish_body(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count)
+{
+    if (exchange->filters && !exchange_end_filters(exchange))
+        exchange->truncated = true;
+    if (exchange->client_framing == BODY_CHUNKED && !exchange->truncated) {
+        bool wanted = message_list_has(message_find(&exchange->request, HEADER_TE), SLICE("trailers"));
+        struct chunk end = forward_last_chunk(exchange, trailers, wanted ? trailer_count : 0);
+        if (end.block)
+            client_send(exchange->client, end);
+        else
+            exchange->truncated = true;
+    }
+    exchange->response_complete = true;
+}
+
+static bool pass_body(struct exchange *exchange, struct chunk chunk)
+{
+    struct body_filter *filter = exchange->filters;
+    exchange->response_bytes += chunk.size;
+    if (exchange->client_framing == BODY_NONE || chunk.size == 0) {
+        chunk_release(&chunk);
+        return true;
+    }
+    return filter ? filter->ops->write(filter, chunk) : exchange_send_body(exchange, chunk);
+}
+
+/* The body of a stored response, behind its head. */
+static enum step_result play(struct exchange *exchange)
+{
+    struct chunk body = exchange->replayed;
+    exchange->replayed = (struct chunk){ 0 };
+    if (!pass_body(exchange, body)) {
+        if (exchange->origin)
+            origin_detach(exchange->origin, ORIGIN_DROP);
+        exchange->truncated = true;
+        exchange->response_complete = true;
+    } else if (exchange->origin == NULL) {
+        finish_body(exchange, NULL, 0);
+    }
+    return STEP_RESULT_NEXT;
+}
+
 enum step_result step_response_head(struct exchange *exchange)
 {
     if (exchange->answer.status == 0 && exchange->upstream_head_ns == 0)
@@ -265,7 +308,7 @@ enum step_result step_response_head(struct exchange *exchange)
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     exchange->status = exchange->response.status;
     client_send(exchange->client, head);
-    return STEP_RESULT_NEXT;
+    return exchange->replays ? play(exchange) : STEP_RESULT_NEXT;
 }
 
 bool exchange_send_body(struct exchange *exchange, struct chunk chunk)
@@ -291,13 +334,7 @@ bool exchange_send_body(struct exchange *exchange, struct chunk chunk)
 
 void exchange_response_body(struct exchange *exchange, struct chunk chunk)
 {
-    exchange->response_bytes += chunk.size;
-    if (exchange->client_framing == BODY_NONE) {
-        chunk_release(&chunk);
-        return;
-    }
-    struct body_filter *filter = exchange->filters;
-    if (filter ? !filter->ops->write(filter, chunk) : !exchange_send_body(exchange, chunk)) {
+    if (!pass_body(exchange, chunk)) {
         exchange_origin_failed(exchange, ERROR_MEMORY);
         return;
     }
@@ -321,17 +358,7 @@ void exchange_client_writable(struct exchange *exchange)
 void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count)
 {
     struct origin *origin = exchange->origin;
-    if (exchange->filters && !exchange_end_filters(exchange))
-        exchange->truncated = true;
-    if (exchange->client_framing == BODY_CHUNKED && !exchange->truncated) {
-        bool wanted = message_list_has(message_find(&exchange->request, HEADER_TE), SLICE("trailers"));
-        struct chunk end = forward_last_chunk(exchange, trailers, wanted ? trailer_count : 0);
-        if (end.block)
-            client_send(exchange->client, end);
-        else
-            exchange->truncated = true;
-    }
-    exchange->response_complete = true;
+    finish_body(exchange, trailers, trailer_count);
     bool reusable = exchange->upstream_done && origin->tcp.stream.queued_bytes == 0 && origin->open &&
                     exchange->response.keep_alive;
     origin_detach(origin, reusable ? ORIGIN_REUSE : ORIGIN_DROP);

@@ -120,6 +120,9 @@ struct exchange {
     uint32_t edit_count, edit_capacity;
     struct body_filter *filters; /* in the order of the body's way; NULL: none */
     struct chunk_queue filtered; /* what they make of the gateway's own answer */
+    bool replays; /* the response is a stored one ... */
+    bool replay_ends_later; /* ... and the upstream's own response has yet to end */
+    struct chunk replayed; /* its body, until it is sent */
     int status; /* sent to the client; 0: nothing yet */
     enum body_framing client_framing;
     bool client_closes; /* the connection ends with this response */

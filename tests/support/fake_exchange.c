@@ -345,6 +345,33 @@ void exchange_filter_response(struct exchange *exchange, struct body_filter *fil
     *last = filter;
 }
 
+/* --- net/proxy/exchange_replay.h ------------------------------------------------------------------------ */
+
+const struct message *exchange_upstream_response(const struct exchange *exchange)
+{
+    return exchange->received.status ? &exchange->received : NULL;
+}
+
+void exchange_watch_upstream(struct exchange *exchange, struct body_filter *filter)
+{
+    filter->exchange = exchange;
+    filter->next = exchange->filters;
+    exchange->filters = filter;
+}
+
+enum verdict exchange_replay(struct exchange *exchange, const struct replay *replay)
+{
+    exchange->replayed = *replay;
+    return respond(exchange, FAKE_BODY_REPLAYED, replay->status, arena_copy(&exchange->arena, replay->body));
+}
+
+enum verdict exchange_respond_unavailable(struct exchange *exchange, int status)
+{
+    return respond(exchange, FAKE_BODY_ERROR, status, SLICE(""));
+}
+
+/* --- passing on ----------------------------------------------------------------------------------------- */
+
 bool body_filter_pass(struct body_filter *filter, struct chunk chunk)
 {
     struct exchange *exchange = filter->exchange;

@@ -7,8 +7,16 @@
 
 #include "net/proxy/exchange_body.h"
 #include "net/proxy/exchange_edit.h"
+#include "net/proxy/exchange_replay.h"
 
-enum fake_body { FAKE_BODY_NONE, FAKE_BODY_ERROR, FAKE_BODY_JSON, FAKE_BODY_PLAIN, FAKE_BODY_FAILURE };
+enum fake_body {
+    FAKE_BODY_NONE,
+    FAKE_BODY_ERROR,
+    FAKE_BODY_JSON,
+    FAKE_BODY_PLAIN,
+    FAKE_BODY_FAILURE,
+    FAKE_BODY_REPLAYED
+};
 
 struct exchange {
     /* What the plugin is told; everything may be changed before a phase is run. */
@@ -45,6 +53,7 @@ struct exchange {
     int status;
     struct slice body; /* the text, or the error's message */
     struct slice content_type; /* of FAKE_BODY_PLAIN */
+    struct replay replayed; /* of FAKE_BODY_REPLAYED; its body is `body` */
     uint64_t body_limit_bytes;
     struct slice body_limit_message; /* absent: no limit was set */
     unsigned respond_count, resume_count;

@@ -234,6 +234,12 @@ static const struct field fields[] = {
     { "redis_port", FIELD_INTEGER, AT(redis_port), .min = 1, .max = 65535, .fallback = "6379" },
     { "rate_limit_entries", FIELD_INTEGER, AT(rate_limit_entries), .min = 1024, .max = 16777216,
       .fallback = "65536", .help = "identities counted at a time; the one unused longest makes room" },
+    { "mem_cache_size", FIELD_SIZE, AT(mem_cache_bytes), K, .min = 65536, .max = 1099511627776.0,
+      .fallback = "128m", .help = "memory for the responses that proxy-cache keeps" },
+    { "cache_entry_size", FIELD_SIZE, AT(cache_entry_bytes), .min = 1024, .max = 1073741824.0,
+      .fallback = "1m", .help = "of one such response, with its head; longer ones are not kept" },
+    { "cache_wait", FIELD_DURATION, AT(cache_wait_ms), .min = 0, .max = 60000, .fallback = "5",
+      .help = "for another request that fetches the same; 0: each for itself" },
 
     /* The process. */
     { "pid_file", FIELD_STRING, AT(pid_file), K, .alias = "nginx_pid", .help = "written at start" },

@@ -100,6 +100,7 @@ struct settings {
     struct slice redis_host;
     int64_t redis_port;
     int64_t rate_limit_entries;
+    int64_t mem_cache_bytes, cache_entry_bytes, cache_wait_ms;
 
     struct slice pid_file; /* absent: none */
     struct slice store;

@@ -43,7 +43,6 @@ static const struct row {
     { "lua_ssl_", "ssl_protocols says it for all", NULL },
     { "lua_", no_lua, NULL },
     { "max_queued_batches", "queues have limits of their own", NULL },
-    { "mem_cache_size", no_shared_memory, NULL },
     { "new_dns_client", "names are resolved otherwise here", NULL },
     { "nginx_", no_nginx, NULL },
     { "node_id", no_cluster, NULL },

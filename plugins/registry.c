@@ -13,6 +13,7 @@ const struct plugin *const plugin_registry[] = {
     &jwt_authorizer_plugin,
     &jwt_plugin,
     &key_auth_plugin,
+    &proxy_cache_plugin,
     &rate_limiting_plugin,
     &redirect_plugin,
     &request_size_limiting_plugin,

@@ -63,7 +63,12 @@
     M(FETCH_IDLE, "fetch_idle", "kept connections for them")                                \
     M(FETCH_WAITING, "fetch_waiting", "of them, those waiting for a connection now")        \
     M(NAMES_ASKED, "names_asked", "names that shards asked the monitor for")                \
-    M(NAMES_REFUSED, "names_refused", "of them, those that found no room")
+    M(NAMES_REFUSED, "names_refused", "of them, those that found no room")                  \
+    M(CACHE_HITS, "cache_hits", "requests answered by proxy-cache")                         \
+    M(CACHE_MISSES, "cache_misses", "requests that proxy-cache had to pass on")             \
+    M(CACHE_STORES, "cache_stores", "responses put into the store of proxy-cache")          \
+    M(CACHE_EVICTIONS, "cache_evictions", "stored responses that made room for others")     \
+    M(CACHE_BYTES, "cache_bytes", "memory of stored responses now")
 
 enum metric {
 #define M(id, name, help) METRIC_##id,

@@ -116,7 +116,6 @@ static const char *const known[] = {
     "cluster_listen",
     "cluster_mtls",
     "lmdb_map_size",
-    "mem_cache_size",
     "worker_events_max_payload",
     "ssl_dhparam",
     "ssl_prefer_server_ciphers",

@@ -386,7 +386,6 @@ static enum error authorize_at_proxy(struct fetch *fetch)
 static enum error prepare(struct fetch *fetch)
 {
     const struct fetch_request *request = &fetch->request;
-    const struct fetch_options *options = &fetch->pool->options;
     fetch->proxy = (struct fetch_url){ 0 };
     fetch->proxy_authorization = (struct slice){ NULL, 0 };
     if (!fetch_url_parse(request->url, &fetch->url) || fetch->url.host.size >= FETCH_HOST_SIZE ||
@@ -394,10 +393,7 @@ static enum error prepare(struct fetch *fetch)
         return ERROR_INVALID;
     if (request->proxy_url.data && !fetch_url_parse_proxy(request->proxy_url, &fetch->proxy))
         return ERROR_INVALID;
-    bool verified = (request->options & FETCH_UNVERIFIED) == 0;
-    bool has_tls =
-        fetch->pool->shard->tls && (request->tls || (verified ? options->verified : options->unverified));
-    if ((fetch->url.tls && !has_tls) || fetch->proxy.tls)
+    if ((fetch->url.tls && fetch_tls(fetch) == NULL) || fetch->proxy.tls)
         return ERROR_UNSUPPORTED;
     if (fetch->pool->closing)
         return ERROR_CANCELLED;

@@ -40,7 +40,8 @@ struct fetch_request {
     uint32_t timeout_ms; /* for everything together, waiting for a name or a connection included */
     uint32_t keep_ms; /* the connection is kept idle for so long at most; 0: fetch_idle_timeout */
     unsigned options; /* enum fetch_option */
-    struct tls_client *tls; /* other trust or a certificate of our own; NULL: the pool's */
+    struct tls_client *tls; /* other trust or a certificate of our own; NULL: what plugins
+                            * believe (lua_ssl_trusted_certificate) */
 };
 
 struct fetch;

@@ -13,21 +13,21 @@ static struct fetch_connection *connection_of(struct stream *stream)
 
 /* --- kept ones ------------------------------------------------------------------------------------------ */
 
-static struct tls_client *tls_of(const struct fetch *fetch)
+struct tls_client *fetch_tls(const struct fetch *fetch)
 {
-    const struct fetch_options *options = &fetch->pool->options;
-    if (!fetch->url.tls)
+    const struct tls_loop *loop = fetch->pool->shard->tls;
+    if (!fetch->url.tls || loop == NULL)
         return NULL;
     if (fetch->request.tls)
         return fetch->request.tls;
-    return fetch->request.options & FETCH_UNVERIFIED ? options->unverified : options->verified;
+    return loop->options.own[fetch->request.options & FETCH_UNVERIFIED ? TLS_OWN_BELIEVES : TLS_OWN_VERIFIES];
 }
 
 static bool fits(const struct fetch_connection *connection, const struct fetch *fetch)
 {
     bool tunnel = fetch->proxy.host.data && fetch->url.tls;
-    return address_equal(&connection->address, &fetch->address) && connection->tls_client == tls_of(fetch) &&
-           connection->tunnel == tunnel &&
+    return address_equal(&connection->address, &fetch->address) &&
+           connection->tls_client == fetch_tls(fetch) && connection->tunnel == tunnel &&
            (connection->tls_client == NULL ||
             (connection->port == fetch->url.port &&
              slice_equal_nocase(slice_of(connection->host), fetch->url.host)));
@@ -130,7 +130,7 @@ struct fetch_connection *fetch_connection_open(struct fetch *fetch)
     connection->pool = pool;
     connection->fetch = fetch;
     connection->address = fetch->address;
-    connection->tls_client = tls_of(fetch);
+    connection->tls_client = fetch_tls(fetch);
     connection->tunnel = fetch->proxy.host.data && fetch->url.tls;
     connection->port = fetch->url.port;
     memcpy(connection->host, fetch->url.host.data,

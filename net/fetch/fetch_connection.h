@@ -30,6 +30,9 @@ struct fetch_connection {
     bool closing, reused, answered; /* answered: a byte of the response has come */
 };
 
+/* The profile of TLS by which its host is called; NULL: none, or none is wanted. */
+struct tls_client *fetch_tls(const struct fetch *fetch);
+
 /* An idle one that would do for the fetch; NULL: none. */
 struct fetch_connection *fetch_connection_find(const struct fetch *fetch);
 

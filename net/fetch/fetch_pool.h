@@ -5,13 +5,10 @@
 #pragma once
 
 #include "net/fetch/fetch.h"
-#include "tls/tls_client.h"
 
 struct fetch_options {
     uint32_t connections_max, idle_max;
     uint64_t idle_ms;
-    struct tls_client *verified, *unverified; /* NULL: no https, as without shard->tls; they
-                                               * outlive the pool */
 };
 
 struct fetch_pool {

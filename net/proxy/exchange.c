@@ -96,15 +96,27 @@ static uint64_t mix(uint64_t value)
     return value ^ value >> 31;
 }
 
+/* The eight hexadecimal digits of a word, all at once: each nibble in a byte of its own, the lowest first,
+ * and 'a' - '0' - 10 more where it is above 9. */
+static void write_hex(char *out, uint32_t word)
+{
+    uint64_t nibbles = word;
+    nibbles = (nibbles | nibbles << 16) & 0x0000ffff0000ffffu;
+    nibbles = (nibbles | nibbles << 8) & 0x00ff00ff00ff00ffu;
+    nibbles = (nibbles | nibbles << 4) & 0x0f0f0f0f0f0f0f0fu;
+    uint64_t letters = (nibbles + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+    nibbles += 0x3030303030303030u + letters * ('a' - '0' - 10);
+    memcpy(out, &nibbles, sizeof(nibbles));
+}
+
 static void draw_request_id(struct exchange *exchange)
 {
-    static const char digits[] = "0123456789abcdef";
     struct proxy *proxy = exchange->proxy;
     proxy->request_id[1] += 0x9e3779b97f4a7c15u;
     uint64_t words[2] = { mix(proxy->request_id[0] ^ proxy->request_id[1]),
                           mix(proxy->request_id[0] + ~proxy->request_id[1]) };
-    for (unsigned i = 0; i < REQUEST_ID_SIZE; i++)
-        exchange->request_id[i] = digits[words[i / 16] >> (4 * (i % 16)) & 15];
+    for (unsigned i = 0; i < REQUEST_ID_SIZE / 8; i++)
+        write_hex(exchange->request_id + i * 8, (uint32_t)(words[i / 2] >> i % 2 * 32));
 }
 
 struct exchange *exchange_open(struct proxy *proxy, struct client *client)

@@ -50,11 +50,15 @@ static void see(struct seen *seen, const struct header *header)
     }
 }
 
+#define BIT(id) (UINT64_C(1) << HEADER_##id)
+
 static struct seen look(const struct message *message)
 {
+    static const uint64_t looked_at = BIT(HOST) | BIT(CONTENT_LENGTH) | BIT(TRANSFER_ENCODING) |
+                                      BIT(AUTHORIZATION) | BIT(CONNECTION) | BIT(EXPECT);
     struct seen seen = { 0 };
     for (uint32_t i = 0; i < message->header_count; i++)
-        if (message->headers[i].id != HEADER_OTHER)
+        if (looked_at >> message->headers[i].id & 1)
             see(&seen, &message->headers[i]);
     return seen;
 }

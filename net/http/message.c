@@ -69,8 +69,9 @@ enum header_id message_header_id(struct slice name)
 {
     if (name.size >= NAME_ROOM || name.size == 0)
         return HEADER_OTHER;
+    char first = (char)(name.data[0] | 0x20); /* all known ones begin with a letter */
     for (uint32_t id = last_of_size[name.size]; known_sizes[id] == name.size; id--)
-        if (same_name(known_names[id], name.data, name.size))
+        if (known_names[id][0] == first && same_name(known_names[id], name.data, name.size))
             return (enum header_id)id;
     return HEADER_OTHER;
 }

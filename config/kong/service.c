@@ -27,7 +27,7 @@ static const struct field fields[] = {
     { "name", FIELD_STRING, AT(service.entity.name), .check = kong_check_name, .help = "unique" },
     { "url", FIELD_STRING, AT(url), .help = "short for protocol, host, port and path" },
     { "protocol", FIELD_CHOICE, AT(service.protocol), .fallback = "http", .choices = kong_protocol_choices,
-      .help = "http, grpc and grpcs are supported so far" },
+      .help = "http, https, grpc and grpcs are supported so far" },
     { "host", FIELD_STRING, AT(service.host), .check = kong_check_host, .help = "required without url" },
     { "port", FIELD_INTEGER, AT(service.port), .max = 65535, .fallback = "80" },
     { "path", FIELD_STRING, AT(service.path), .check = kong_check_path,
@@ -231,7 +231,7 @@ static void check_protocol(const struct entry_point *point)
     service->protocol = (int)kong_protocol_of(choice);
     const char *field = point->wide->url.data ? "url" : "protocol";
     bool grpc = service->protocol == PROTOCOL_GRPC || service->protocol == PROTOCOL_GRPCS;
-    if (!grpc && service->protocol != PROTOCOL_HTTP)
+    if (!grpc && service->protocol != PROTOCOL_HTTP && service->protocol != PROTOCOL_HTTPS)
         schema_error(point->place, point->node, field, "'%s': not supported yet",
                      kong_protocol_choices[choice]);
     check_fields(point);

@@ -132,7 +132,7 @@ static void check_kind(const struct kong_entry *entry, const struct kong_upstrea
     const struct kong_active *active = &wide->health.active;
     int kind = probe_kind(active->type);
     bool probes = active->healthy.interval_s > 0 || active->unhealthy.interval_s > 0;
-    if (active->type < 0 || !probes || kind == PROBE_HTTP || kind == PROBE_TCP)
+    if (active->type < 0 || !probes || kind == PROBE_HTTP || kind == PROBE_HTTPS || kind == PROBE_TCP)
         return;
     const struct node *node = node_find(node_find(entry->node, "healthchecks"), "active");
     struct config_place deeper = schema_place(entry->place, "healthchecks");

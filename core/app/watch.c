@@ -238,6 +238,10 @@ static void take_reports(struct shard *shard, const struct mail *mail)
         for (uint32_t i = 0; i < hosts->count; i++)
             monitor_want(&watch->monitor, slice_of(hosts->names[i]));
         break;
+    case REPORT_LINE:
+        if (may_tell(watch))
+            journal(JOURNAL_WARN, "%s", (const char *)mail->pointer);
+        break;
     }
     free(mail->pointer);
 }

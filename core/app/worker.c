@@ -8,7 +8,8 @@
 
 enum {
     STOP_MS = 2000, /* for connections to be closed in order when the process ends */
-    RETRY_MS = 2 /* when the monitor's mailbox is full */
+    RETRY_MS = 2, /* when the monitor's mailbox is full */
+    LINES_PER_SECOND = 10 /* told to the journal */
 };
 
 /* --- rosters from the monitor, reports to it ------------------------------------------------------------ */
@@ -89,6 +90,21 @@ static void ask_for_host(struct resolver *resolver, struct slice name)
     shard_defer(&worker->shard, &worker->mail_reports);
 }
 
+/* The monitor writes it, for that may block. What is too much is left out. */
+static void tell(struct proxy *proxy, const char *line)
+{
+    struct worker *worker = CONTAINER_OF(proxy, struct worker, proxy);
+    uint64_t second = worker->shard.now_ms / 1000;
+    if (second != worker->line_second)
+        worker->line_count = 0;
+    worker->line_second = second;
+    if (worker->line_count++ >= LINES_PER_SECOND)
+        return;
+    char *copy = strdup(line);
+    if (copy && mailbox_post(&worker->reports, REPORT_LINE, copy) != ERROR_OK)
+        free(copy);
+}
+
 /* --- the thread ----------------------------------------------------------------------------------------- */
 
 static void deliver(struct shard *shard, const struct mail *mail)
@@ -127,6 +143,7 @@ static enum error open_parts(struct worker *worker)
     error = proxy_open(&worker->proxy, &worker->shard, &worker->start);
     worker->proxy.report_health = report_health;
     worker->proxy.resolver.ask = ask_for_host;
+    worker->proxy.tell = tell;
     return error;
 }
 

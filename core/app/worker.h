@@ -26,7 +26,8 @@ enum {
 /* From a worker to the monitor; the pointer is malloc'ed memory. */
 enum report_mail {
     REPORT_HEALTH, /* struct report_batch */
-    REPORT_HOSTS /* struct host_batch: names that the shard wants to know */
+    REPORT_HOSTS, /* struct host_batch: names that the shard wants to know */
+    REPORT_LINE /* a text for the journal */
 };
 
 /* On its way to the monitor, in malloc'ed memory. */
@@ -55,6 +56,8 @@ struct worker {
     struct host_batch *hosts; /* the same */
     struct shard_task mail_reports;
     struct timer retry_reports;
+    uint64_t line_second; /* of the lines told */
+    unsigned line_count;
 };
 
 /* Starts the thread and waits until it serves; its error when it does not. */

@@ -19,7 +19,7 @@ static void limit_origin_time(struct exchange *exchange)
     uint64_t timeout_ms = (uint64_t)service->read_timeout_ms;
     if (origin->paused)
         timeout_ms = 0;
-    else if (origin->tcp.stream.queued_bytes > 0)
+    else if (origin->connection.stream->queued_bytes > 0)
         timeout_ms = (uint64_t)service->write_timeout_ms;
     else if (!exchange->upstream_done && exchange->upstream_head_ns == 0)
         timeout_ms = 0;
@@ -359,7 +359,7 @@ void exchange_response_end(struct exchange *exchange, const struct header *trail
 {
     struct origin *origin = exchange->origin;
     finish_body(exchange, trailers, trailer_count);
-    bool reusable = exchange->upstream_done && origin->tcp.stream.queued_bytes == 0 && origin->open &&
+    bool reusable = exchange->upstream_done && origin->connection.stream->queued_bytes == 0 && origin->open &&
                     exchange->response.keep_alive;
     origin_detach(origin, reusable ? ORIGIN_REUSE : ORIGIN_DROP);
     exchange_run(exchange);

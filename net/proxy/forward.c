@@ -210,36 +210,36 @@ static void write_request_headers(struct exchange *exchange, struct writer *out)
 
 /* Kong's rules: the client's own, the upstream's, or the name of the target, with a port that its scheme does
  * not imply - also behind the upstream's. Each try has its own. */
-static void write_host(const struct exchange *exchange, struct writer *out)
+struct forward_host forward_upstream_host(const struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
     const struct service *service = exchange->service->service;
     const struct endpoint *endpoint = exchange->endpoint;
     const struct action *action = exchange->match.route->action;
-    if (exchange->upstream_host.data) {
-        writer_header(out, SLICE("Host"), exchange->upstream_host);
-        return;
-    }
+    if (exchange->upstream_host.data)
+        return (struct forward_host){ .host = exchange->upstream_host };
     bool keep = action ? action->host.kind == HOST_EDIT_KEEP : exchange->match.route->preserve_host;
-    if (keep && message_has(request, HEADER_HOST)) {
-        writer_header(out, SLICE("Host"), message_find(request, HEADER_HOST));
-        return;
-    }
-    if (action && action->host.kind == HOST_EDIT_TEXT) {
-        writer_header(out, SLICE("Host"), action->host.text);
-        return;
-    }
+    if (keep && message_has(request, HEADER_HOST))
+        return (struct forward_host){ .host = message_find(request, HEADER_HOST) };
+    if (action && action->host.kind == HOST_EDIT_TEXT)
+        return (struct forward_host){ .host = action->host.text };
     struct slice port = { endpoint->authority + endpoint->host_size,
                           (size_t)endpoint->authority_size - endpoint->host_size }; /* ":80" */
     bool tls = service->protocol == PROTOCOL_HTTPS || service->protocol == PROTOCOL_GRPCS;
     if (slice_equal(port, tls ? SLICE(":443") : SLICE(":80")))
-        port.size = 0;
+        port = (struct slice){ NULL, 0 };
     struct slice host = service->upstream->host_header;
     if (host.data == NULL)
         host = (struct slice){ endpoint->authority, endpoint->host_size };
+    return (struct forward_host){ host, port };
+}
+
+static void write_host(const struct exchange *exchange, struct writer *out)
+{
+    struct forward_host host = forward_upstream_host(exchange);
     writer_text(out, "Host: ");
-    writer_slice(out, host);
-    writer_slice(out, port);
+    writer_slice(out, host.host);
+    writer_slice(out, host.port);
     writer_text(out, "\r\n");
 }
 

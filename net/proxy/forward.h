@@ -9,6 +9,13 @@
 /* What goes into the request line before the query. False: out of memory. */
 bool forward_path(struct exchange *exchange, struct slice *path);
 
+/* The Host field of this try's request: the host, and behind it the port with its colon, absent when the
+ * scheme implies it. `host` may hold a port itself. */
+struct forward_host {
+    struct slice host, port;
+};
+struct forward_host forward_upstream_host(const struct exchange *exchange);
+
 /* Uses upstream_chunked, body_bytes and the decisions of the exchange. */
 struct chunk forward_request_head(struct exchange *exchange);
 

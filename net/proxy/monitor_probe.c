@@ -51,7 +51,8 @@ static uint64_t interval_ms(const struct member *member)
     if (watched == NULL || watched->upstream == NULL || member->entry.weight == 0 || member->monitor->closing)
         return 0;
     const struct health_rules *rules = &watched->upstream->health;
-    if (rules->active_kind != PROBE_HTTP && rules->active_kind != PROBE_TCP)
+    if (rules->active_kind != PROBE_HTTP && rules->active_kind != PROBE_HTTPS &&
+        rules->active_kind != PROBE_TCP)
         return 0;
     return (uint64_t)(health_is_good(&member->health) ? rules->healthy_interval_ms
                                                       : rules->unhealthy_interval_ms);
@@ -115,18 +116,37 @@ static char *write_request(const struct member *member, size_t *size)
 
 static void probe_done(struct probe *probe);
 
+/* By the name that was given for it, or the target's own; believed as by everything that the gateway itself
+ * asks. The name is NUL-terminated: the model's and the member's are. */
+static struct tls_target tls_of(const struct member *member)
+{
+    const struct health_rules *rules = &member->watched->upstream->health;
+    const struct tls_loop *loop = member->monitor->shard->tls;
+    enum tls_own own = rules->verify_certificate ? TLS_OWN_VERIFIES : TLS_OWN_BELIEVES;
+    const char *name = rules->sni.data ? rules->sni.data : member->host;
+    struct address numeric;
+    bool asked = !address_parse(slice_of(name), 0, &numeric);
+    return (struct tls_target){ loop->options.own[own], asked ? name : NULL, name };
+}
+
 static bool begin_probe(struct member *member)
 {
     const struct health_rules *rules = &member->watched->upstream->health;
+    bool http = rules->active_kind == PROBE_HTTP || rules->active_kind == PROBE_HTTPS;
+    struct tls_target tls;
     struct probe_target target = { .address = member->entry.address,
                                    .timeout_ms = rules->active_timeout_ms ? (uint64_t)rules->active_timeout_ms
                                                                           : LONGEST_PROBE_MS };
-    char *request = rules->active_kind == PROBE_HTTP ? write_request(member, &target.request.size) : NULL;
+    char *request = http ? write_request(member, &target.request.size) : NULL;
     target.request.data = request;
+    if (rules->active_kind == PROBE_HTTPS) {
+        tls = tls_of(member);
+        target.tls = &tls;
+    }
     if (member->probe == NULL)
         member->probe = calloc(1, sizeof(*member->probe));
     bool begun = false;
-    if (member->probe && (request || rules->active_kind != PROBE_HTTP)) {
+    if (member->probe && (request || !http)) {
         member->probe->member = member;
         member->probe->probe.done = probe_done;
         begun = probe_begin(&member->probe->probe, member->monitor->shard, &target);

@@ -4,14 +4,19 @@
 #include "net/proxy/action.h"
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/exchange_events.h"
+#include "net/proxy/forward.h"
+#include "net/proxy/tls_profiles.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct stream_events origin_events;
 
+enum { LOOKED_AT = 64 /* idle connections, for one that fits */, LINE_BYTES = 512 };
+
 static struct origin *origin_of(struct stream *stream)
 {
-    return CONTAINER_OF(stream, struct origin, tcp.stream);
+    return stream->owner;
 }
 
 /* --- idle ones ------------------------------------------------------------------------------------------ */
@@ -34,7 +39,7 @@ static void close_now(struct origin *origin)
         return;
     origin->closing = true;
     timer_disarm(&origin->proxy->shard->timers, &origin->timer);
-    stream_close(&origin->tcp.stream);
+    stream_close(origin->connection.stream);
 }
 
 static void close_idle(struct origin *origin)
@@ -76,7 +81,31 @@ static void on_timer(struct timer *timer)
     exchange_origin_failed(exchange, ERROR_TIMEOUT);
 }
 
-static struct origin *open_new(struct exchange *exchange)
+static enum error connect_to(struct origin *origin, const struct endpoint *endpoint,
+                             const struct tls_upstream *tls)
+{
+    const struct connection_owner owner = { &origin_events, origin };
+    struct shard *shard = origin->proxy->shard;
+    struct address numeric;
+    if (tls == NULL)
+        return connection_connect(&origin->connection, shard, &owner, &endpoint->address, NULL);
+    const char *name = origin->rules->name;
+    bool asked = !address_parse(slice_of(name), 0, &numeric); /* RFC 6066: addresses are not */
+    struct tls_target target = { tls->client, asked ? name : NULL, name };
+    return connection_connect(&origin->connection, shard, &owner, &endpoint->address, &target);
+}
+
+static bool keep_rules(struct origin *origin, const struct origin_rules *rules)
+{
+    if (rules == NULL)
+        return true;
+    origin->rules = malloc(sizeof(*rules));
+    if (origin->rules)
+        *origin->rules = *rules;
+    return origin->rules != NULL;
+}
+
+static struct origin *open_new(struct exchange *exchange, const struct origin_rules *rules)
 {
     struct proxy *proxy = exchange->proxy;
     struct endpoint *endpoint = exchange->endpoint;
@@ -84,6 +113,11 @@ static struct origin *open_new(struct exchange *exchange)
     if (origin == NULL)
         return NULL;
     *origin = (struct origin){ .proxy = proxy, .endpoint = endpoint };
+    if (!keep_rules(origin, rules) || connect_to(origin, endpoint, exchange->service->tls) != ERROR_OK) {
+        free(origin->rules);
+        free(origin);
+        return NULL;
+    }
     list_init(&origin->node);
     list_init(&origin->age_node);
     timer_init(&origin->timer, on_timer);
@@ -94,8 +128,6 @@ static struct origin *open_new(struct exchange *exchange)
     proxy->origin_count++;
     metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_CONNECTS, 1);
     metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_ACTIVE, 1);
-    tcp_stream_connect(&origin->tcp, proxy->shard, &origin_events, &endpoint->address.any,
-                       endpoint->address.size);
     return origin;
 }
 
@@ -107,12 +139,57 @@ static void join_exchange(struct origin *origin, struct exchange *exchange)
     exchange->origin = origin;
 }
 
+/* The server is asked for by the Host that it will be sent, without the port; so does Kong. */
+static bool find_rules(const struct exchange *exchange, struct origin_rules *rules)
+{
+    struct slice host = forward_upstream_host(exchange).host;
+    bool bracketed = host.size > 0 && host.data[0] == '[';
+    const char *end = host.size ? memrchr(host.data, bracketed ? ']' : ':', host.size) : NULL;
+    if (end && (bracketed || memchr(host.data, ':', host.size) == end)) /* more than one: a bare address */
+        host.size = (size_t)(end - host.data);
+    if (bracketed)
+        host = slice_from(host, 1);
+    if (host.size == 0 || host.size >= ORIGIN_NAME_SIZE)
+        return false;
+    memcpy(rules->id, exchange->service->tls->id, sizeof(rules->id));
+    for (size_t i = 0; i < host.size; i++) {
+        char c = rules->name[i] = slice_lower(host.data[i]);
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (c == '\0' || !strchr(".-_:", c)))
+            return false; /* it may have come from a client */
+    }
+    rules->name[host.size] = '\0';
+    return true;
+}
+
+static bool follows(const struct origin *origin, const struct origin_rules *rules)
+{
+    if (origin->rules == NULL || rules == NULL)
+        return origin->rules == NULL && rules == NULL;
+    return memcmp(origin->rules->id, rules->id, sizeof(rules->id)) == 0 &&
+           strcmp(origin->rules->name, rules->name) == 0;
+}
+
+/* Mostly the first one fits: services that connect to one address by different rules are few. */
+static struct origin *find_kept(struct endpoint *endpoint, const struct origin_rules *rules)
+{
+    struct list_node *node = endpoint->idle.next;
+    for (uint32_t i = 0; i < LOOKED_AT && node != &endpoint->idle; i++, node = node->next) {
+        struct origin *kept = CONTAINER_OF(node, struct origin, node);
+        if (follows(kept, rules))
+            return kept;
+    }
+    return NULL;
+}
+
 enum error origin_take(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
     struct endpoint *endpoint = exchange->endpoint;
-    if (!list_is_empty(&endpoint->idle)) {
-        struct origin *kept = CONTAINER_OF(endpoint->idle.next, struct origin, node);
+    struct origin_rules wanted, *rules = exchange->service->tls ? &wanted : NULL;
+    if (rules && !find_rules(exchange, rules))
+        return ERROR_TLS;
+    struct origin *kept = find_kept(endpoint, rules);
+    if (kept) {
         leave_pool(kept);
         kept->reused = true;
         metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_REUSES, 1);
@@ -125,7 +202,7 @@ enum error origin_take(struct exchange *exchange)
         metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_REFUSED, 1);
         return ERROR_LIMIT;
     }
-    struct origin *origin = open_new(exchange);
+    struct origin *origin = open_new(exchange, rules);
     if (origin == NULL)
         return ERROR_MEMORY;
     join_exchange(origin, exchange);
@@ -176,12 +253,12 @@ void origin_limit_time(struct origin *origin, uint64_t timeout_ms)
 
 void origin_send(struct origin *origin, struct chunk chunk)
 {
-    stream_send(&origin->tcp.stream, chunk);
+    stream_send(origin->connection.stream, chunk);
 }
 
 bool origin_is_congested(const struct origin *origin)
 {
-    const struct stream *stream = &origin->tcp.stream;
+    const struct stream *stream = origin->connection.stream;
     return stream->queued_bytes > origin->proxy->options->stream_bytes ||
            stream->queued_chunks > STREAM_CHUNKS_MAX;
 }
@@ -189,23 +266,50 @@ bool origin_is_congested(const struct origin *origin)
 void origin_pause(struct origin *origin)
 {
     if (!origin->paused)
-        stream_pause(&origin->tcp.stream);
+        stream_pause(origin->connection.stream);
     origin->paused = true;
 }
 
 void origin_resume(struct origin *origin)
 {
     if (origin->paused)
-        stream_resume(&origin->tcp.stream);
+        stream_resume(origin->connection.stream);
     origin->paused = false;
 }
 
 /* --- events --------------------------------------------------------------------------------------------- */
 
+/* Whose certificate is refused, or who refuses us, is to be seen by whoever runs this. */
+static void tell_failure(struct origin *origin, const struct tls_stream *tls)
+{
+    struct tls_failure failure = tls_stream_failure(tls);
+    char line[LINE_BYTES], address[ADDRESS_TEXT_SIZE];
+    address_text(&origin->endpoint->address, address);
+    snprintf(line, sizeof(line),
+             "TLS to an upstream failed server_name=%s address=%s port=%u reason=\"%s\" alert=%s",
+             origin->rules->name, address, address_port(&origin->endpoint->address),
+             failure.reason ? failure.reason : "unknown",
+             failure.alert_received != TLS_ALERT_NONE ? tls_alert_text(failure.alert_received) : "none");
+    if (origin->proxy->tell)
+        origin->proxy->tell(origin->proxy, line);
+}
+
+static void note_handshake(struct origin *origin, enum error error)
+{
+    struct metrics *metrics = &origin->proxy->shard->metrics;
+    const struct tls_stream *tls = origin->connection.tls;
+    if (tls == NULL || (error != ERROR_OK && error != ERROR_TLS && error != ERROR_TRUNCATED))
+        return;
+    metric_add(metrics, error == ERROR_OK ? METRIC_UPSTREAM_TLS : METRIC_UPSTREAM_TLS_FAILED, 1);
+    if (error != ERROR_OK)
+        tell_failure(origin, tls);
+}
+
 static void on_opened(struct stream *stream, enum error error)
 {
     struct origin *origin = origin_of(stream);
     origin->open = error == ERROR_OK;
+    note_handshake(origin, error);
     if (origin->exchange)
         exchange_origin_opened(origin->exchange, error);
     else
@@ -247,7 +351,7 @@ static void on_received(struct stream *stream, struct chunk chunk)
 {
     struct origin *origin = origin_of(stream);
     bool unasked = origin->exchange == NULL || !origin->exchange->upstream_sent ||
-                   (!origin->head_seen && tcp_stream_is_unsent(&origin->tcp));
+                   (!origin->head_seen && connection_is_unsent(&origin->connection));
     if (unasked) {
         /* Nothing was asked: a close, or bytes that must not become somebody's answer. */
         chunk_release(&chunk);
@@ -314,6 +418,8 @@ static void on_closed(struct stream *stream)
     }
     origin->proxy->origin_count--;
     metric_add(&origin->proxy->shard->metrics, METRIC_UPSTREAM_ACTIVE, -1);
+    connection_deinit(&origin->connection);
+    free(origin->rules);
     free(origin);
 }
 

@@ -4,13 +4,22 @@
 #pragma once
 
 #include "net/proxy/exchange_state.h"
-#include "net/transport/tcp_stream.h"
+#include "net/transport/connection.h"
+
+enum { ORIGIN_NAME_SIZE = 256 };
+
+/* By what rules a connection was opened with TLS: one that was opened by others is never used. */
+struct origin_rules {
+    unsigned char id[32]; /* struct tls_upstream */
+    char name[ORIGIN_NAME_SIZE]; /* of the server, lower case: asked for, and checked if that is asked for */
+};
 
 struct origin {
-    struct tcp_stream tcp;
+    struct connection connection;
+    struct origin_rules *rules; /* NULL: in the clear */
     struct proxy *proxy;
     struct endpoint *endpoint;
-    struct list_node node;     /* endpoint->idle */
+    struct list_node node; /* endpoint->idle */
     struct list_node age_node; /* proxy->idle_origins, longest idle first */
     struct http1_parser parser;
     struct exchange *exchange; /* NULL: idle or closing */
@@ -30,7 +39,8 @@ void origin_close_idle(struct endpoint *endpoint);
 bool origin_close_oldest(struct endpoint *endpoint);
 
 /* A connection to the exchange's endpoint, kept or new: exchange->origin is set, and when it is new
- * exchange_origin_opened follows. ERROR_LIMIT at upstream_max_connections, ERROR_MEMORY. */
+ * exchange_origin_opened follows. ERROR_LIMIT at upstream_max_connections, ERROR_MEMORY,
+ * ERROR_TLS for a name that TLS cannot ask for. */
 enum error origin_take(struct exchange *exchange) MUST_CHECK;
 
 /* Before the head is sent: the response will be parsed into exchange->response. */

@@ -3,7 +3,7 @@
 
 static struct probe *probe_of(struct stream *stream)
 {
-    return CONTAINER_OF(stream, struct probe, tcp.stream);
+    return stream->owner;
 }
 
 static void finish(struct probe *probe, enum probe_outcome outcome)
@@ -11,8 +11,8 @@ static void finish(struct probe *probe, enum probe_outcome outcome)
     if (probe->outcome != PROBE_NONE)
         return;
     probe->outcome = outcome;
-    timer_disarm(&probe->tcp.stream.shard->timers, &probe->timer);
-    stream_close(&probe->tcp.stream);
+    timer_disarm(&probe->connection.stream->shard->timers, &probe->timer);
+    stream_close(probe->connection.stream);
 }
 
 int probe_read_status(const char *line, size_t size)
@@ -80,6 +80,7 @@ static void failed(struct stream *stream, enum error error)
 static void closed(struct stream *stream)
 {
     struct probe *probe = probe_of(stream);
+    connection_deinit(&probe->connection);
     chunk_release(&probe->request);
     probe->running = false;
     probe->done(probe);
@@ -117,10 +118,14 @@ bool probe_begin(struct probe *probe, struct shard *shard, const struct probe_ta
     probe->line_size = 0;
     probe->outcome = PROBE_NONE;
     probe->status = 0;
+    const struct connection_owner owner = { &probe_events, probe };
+    if (connection_connect(&probe->connection, shard, &owner, &probe->address, target->tls) != ERROR_OK) {
+        chunk_release(&probe->request);
+        return false;
+    }
     probe->running = true;
     timer_init(&probe->timer, time_passed);
     timer_arm(&shard->timers, &probe->timer, shard->now_ms + target->timeout_ms);
-    tcp_stream_connect(&probe->tcp, shard, &probe_events, &probe->address.any, probe->address.size);
     return true;
 }
 

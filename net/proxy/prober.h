@@ -3,8 +3,7 @@
  * of it. Embedded in whoever wants to know, which may free it or probe again from `done`. One shard. */
 #pragma once
 
-#include "net/transport/address.h"
-#include "net/transport/tcp_stream.h"
+#include "net/transport/connection.h"
 
 enum probe_outcome {
     PROBE_NONE,
@@ -18,7 +17,7 @@ enum probe_outcome {
 enum { PROBE_LINE_BYTES = 13 /* "HTTP/1.1 200" and what follows it */ };
 
 struct probe {
-    struct tcp_stream tcp;
+    struct connection connection;
     struct timer timer;
     struct address address;
     struct chunk request; /* empty: none */
@@ -34,6 +33,7 @@ struct probe_target {
     struct address address;
     struct slice request; /* a whole HTTP/1 request; absent: connecting is enough */
     uint64_t timeout_ms;
+    const struct tls_target *tls; /* NULL: in the clear; needed only by the call */
 };
 
 /* probe->done is set. False: no memory, nothing was begun. */

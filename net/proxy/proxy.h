@@ -92,6 +92,8 @@ struct proxy {
     uint64_t request_id[2]; /* a random prefix and a counter, see exchange.c */
     /* Tells the monitor what requests saw of an address; NULL: nobody listens. Copies what it keeps. */
     void (*report_health)(struct proxy *proxy, const struct health_report *report);
+    /* A line for the operational log, which may be left out when there are many; NULL: nobody listens. */
+    void (*tell)(struct proxy *proxy, const char *line);
 };
 
 static inline struct proxy *proxy_of(const struct shard *shard)

@@ -31,17 +31,18 @@ class Peer:
     """Listens on an address of this process and runs `script(peer_connection)` in a thread per connection.
 
     `received` is every byte that ever arrived, over all connections; `connections` counts the accepted ones.
+    With `tls` (an ssl.SSLContext) it speaks TLS; failed handshakes are in `failures`.
     """
 
-    def __init__(self, script=None, port=0, host=None):
-        self.script, self.lock = script, threading.Lock()
+    def __init__(self, script=None, port=0, host=None, tls=None):
+        self.script, self.lock, self.tls, self.failures = script, threading.Lock(), tls, []
         self.connections, self.received, self.errors, self.open = 0, bytearray(), [], set()
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((host or net.own_host(), port))
         self.listener.listen(1024)
         self.host, self.port = self.address = self.listener.getsockname()
-        self.url = "http://%s:%d" % self.address
+        self.url = "%s://%s:%d" % ("https" if tls else "http", *self.address)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
@@ -68,6 +69,8 @@ class Peer:
 
     def _run(self, connection):
         try:
+            if self.tls and not connection.shake_hands(self.tls):
+                return
             self.serve(connection)
         except wire.EndOfStream:
             pass
@@ -109,6 +112,20 @@ class PeerConnection:
     def __init__(self, peer, sock, number):
         self.peer, self.sock, self.number = peer, sock, number
         self.reader = wire.Reader(sock, self._tap)
+
+    def shake_hands(self, context):
+        """False: it failed."""
+        plain = self.sock
+        try:
+            self.sock = context.wrap_socket(plain, server_side=True)
+        except OSError as e:
+            self.peer.failures.append(str(e))
+            return False
+        with self.peer.lock:
+            self.peer.open.discard(plain)
+            self.peer.open.add(self.sock)
+        self.reader = wire.Reader(self.sock, self._tap)
+        return True
 
     def _tap(self, data):
         self.peer.keep(data)

@@ -10,12 +10,12 @@ enum { BLOCK_MAX = 128 };
 
 static size_t block_size(enum hmac_kind kind)
 {
-    return kind == HMAC_SHA256 ? SHA256_CBLOCK : SHA512_CBLOCK;
+    return kind <= HMAC_SHA256 ? SHA256_CBLOCK /* SHA-1's too */ : SHA512_CBLOCK;
 }
 
 size_t hmac_size(enum hmac_kind kind)
 {
-    static const size_t sizes[] = { 32, 48, 64 };
+    static const size_t sizes[] = { 20, 32, 48, 64 };
     return sizes[kind];
 }
 
@@ -26,7 +26,9 @@ static void key_block(enum hmac_kind kind, struct slice secret, unsigned char bl
     memset(block, 0, BLOCK_MAX);
     if (secret.size > block_size(kind)) {
         const unsigned char *bytes = (const unsigned char *)secret.data;
-        if (kind == HMAC_SHA256)
+        if (kind == HMAC_SHA1)
+            SHA1(bytes, secret.size, block);
+        else if (kind == HMAC_SHA256)
             SHA256(bytes, secret.size, block);
         else if (kind == HMAC_SHA384)
             SHA384(bytes, secret.size, block);
@@ -44,6 +46,12 @@ static void mask(unsigned char block[BLOCK_MAX], unsigned char with)
 
 static void start(struct hmac_key *key, bool inner, const unsigned char *block)
 {
+    if (key->kind == HMAC_SHA1) {
+        SHA_CTX *state = inner ? &key->state.sha1.inner : &key->state.sha1.outer;
+        SHA1_Init(state);
+        SHA1_Update(state, block, SHA_CBLOCK);
+        return;
+    }
     if (key->kind == HMAC_SHA256) {
         SHA256_CTX *state = inner ? &key->state.sha256.inner : &key->state.sha256.outer;
         SHA256_Init(state);
@@ -71,9 +79,24 @@ void hmac_key_init(struct hmac_key *key, enum hmac_kind kind, struct slice secre
     explicit_bzero(block, sizeof(block));
 }
 
+static void sign_sha1(const struct hmac_key *key, struct slice message, unsigned char *out)
+{
+    unsigned char digest[SHA_DIGEST_LENGTH];
+    SHA_CTX state = key->state.sha1.inner;
+    SHA1_Update(&state, message.data, message.size);
+    SHA1_Final(digest, &state);
+    state = key->state.sha1.outer;
+    SHA1_Update(&state, digest, sizeof(digest));
+    SHA1_Final(out, &state);
+}
+
 void hmac_sign(const struct hmac_key *key, struct slice message, unsigned char *out)
 {
     unsigned char digest[HMAC_MAX];
+    if (key->kind == HMAC_SHA1) {
+        sign_sha1(key, message, out);
+        return;
+    }
     if (key->kind == HMAC_SHA256) {
         SHA256_CTX state = key->state.sha256.inner;
         SHA256_Update(&state, message.data, message.size);

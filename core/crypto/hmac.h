@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HMAC (RFC 2104) with SHA-256, -384 or -512 and a key that is prepared once: signing copies the two
+/* HMAC (RFC 2104) with SHA-1, SHA-256, -384 or -512 and a key that is prepared once: signing copies the two
  * prepared states and allocates nothing. A struct hmac_key holds secret material; it is read-only after
  * hmac_key_init and then shared by any threads. */
 #pragma once
@@ -8,13 +8,16 @@
 
 #include <openssl/sha.h>
 
-enum hmac_kind { HMAC_SHA256, HMAC_SHA384, HMAC_SHA512 };
+enum hmac_kind { HMAC_SHA1, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512 };
 
 enum { HMAC_MAX = 64 };
 
 struct hmac_key {
     enum hmac_kind kind;
     union {
+        struct {
+            SHA_CTX inner, outer;
+        } sha1;
         struct {
             SHA256_CTX inner, outer;
         } sha256;
@@ -27,7 +30,7 @@ struct hmac_key {
 /* Any secret, the empty one included. */
 void hmac_key_init(struct hmac_key *key, enum hmac_kind kind, struct slice secret);
 
-/* Bytes of a result: 32, 48 or 64. */
+/* Bytes of a result: 20, 32, 48 or 64. */
 size_t hmac_size(enum hmac_kind kind);
 
 /* Writes hmac_size bytes. */

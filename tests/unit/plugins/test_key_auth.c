@@ -52,7 +52,7 @@ static enum verdict run(struct exchange *exchange, const void *read)
 static const struct {
     const char *text, *field, *reason;
 } wrong_configs[] = {
-    { "{key_in_body: true}", "key_in_body", "not supported yet" },
+    { "{key_in_body: 1}", "key_in_body", "expected a boolean" },
     { "{key_names: [a b]}", "key_names[0]", "bad header name 'a b'" },
     { "{key_names: apikey}", "key_names", "expected an array" },
     { "{realm: \"a\\nb\"}", "realm", "control characters" },
@@ -153,6 +153,59 @@ Test(key_auth, preflight)
         cr_assert_eq(run(exchange, config(texts[i])), i == 0 ? VERDICT_CONTINUE : VERDICT_RESPOND);
         cr_assert_null(exchange->consumer);
         fake_exchange_close(exchange);
+    }
+}
+
+/* --- bodies --------------------------------------------------------------------------------------------- */
+
+#define FORM "application/x-www-form-urlencoded"
+#define JSON "application/json"
+
+/* message NULL: passes; left: what is sent upstream, NULL: the body as it came. */
+static const struct {
+    const char *config, *target, *type, *body, *message, *left;
+} bodies[] = {
+    { "{key_in_body: true}", "/", FORM, "a=1&api%6bey=k%61", NULL, NULL },
+    { "{key_in_body: true}", "/", FORM, "apikey=zz", UNKNOWN, NULL },
+    { "{key_in_body: true}", "/", FORM, "apikey=ka&apikey=ka", TWICE, NULL },
+    { "{key_in_body: true}", "/", FORM, "apikey", MISSING, NULL },
+    { "{key_in_body: true}", "/?apikey=zz", FORM, "apikey=ka", UNKNOWN, NULL },
+    { "{key_in_body: true}", "/", "text/plain", "apikey=ka", MISSING, NULL },
+    { "{key_in_body: true}", "/", JSON, "{\"apikey\":\"ka\"}", NULL, NULL },
+    { "{key_in_body: true}", "/", JSON, "{\"apikey\":[\"ka\"]}", TWICE, NULL },
+    { "{key_in_body: true}", "/", JSON, "{\"apikey\":12}", MISSING, NULL },
+    { "{key_in_body: true}", "/", JSON, "{\"apikey\":\"ka\"", MISSING, NULL },
+    { "{}", "/", FORM, "apikey=ka", MISSING, NULL },
+    { "{key_in_body: true, hide_credentials: true}", "/", FORM, "a=1&apikey=ka&b", NULL, "a=1&b" },
+    { "{key_in_body: true, hide_credentials: true}", "/?apikey=ka", FORM, "apikey=x", NULL, "" },
+    { "{key_in_body: true, hide_credentials: true}", "/", JSON, "{\"apikey\":\"ka\", \"b\": [1]}", NULL,
+      "{\"b\": [1]}" },
+};
+
+static void try_body(size_t i, bool late)
+{
+    struct exchange *exchange = request(bodies[i].target, "Content-Type", bodies[i].type);
+    const void *read = config(bodies[i].config);
+    exchange->request_body = slice_of(bodies[i].body);
+    exchange->body_is_late = late;
+    enum verdict verdict = run(exchange, read);
+    if (late && verdict == VERDICT_READ_BODY) {
+        exchange->body_is_late = false;
+        verdict = run(exchange, read);
+    }
+    cr_assert_eq(verdict, bodies[i].message ? VERDICT_RESPOND : VERDICT_CONTINUE, "%zu", i);
+    if (bodies[i].message)
+        cr_assert(slice_equal(exchange->body, slice_of(bodies[i].message)), "%zu", i);
+    cr_assert(slice_equal(exchange->sent_body, slice_of(bodies[i].left)), "%zu", i);
+    cr_assert_eq(exchange->sent_body.data != NULL, bodies[i].left != NULL, "%zu", i);
+    fake_exchange_close(exchange);
+}
+
+Test(key_auth, keys_in_bodies)
+{
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        try_body(i, false);
+        try_body(i, true);
     }
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugins/authentication.h"
 
+#include "core/crypto/random.h"
+
 const char *authentication_check_realm(struct slice text)
 {
     for (size_t i = 0; i < text.size; i++)
@@ -26,6 +28,17 @@ struct slice authentication_challenge(struct arena *arena, const char *scheme, s
     }
     quoted[size] = '\0';
     return arena_format(arena, "%s realm=\"%s\"", scheme, quoted);
+}
+
+bool authentication_draw_secret(struct arena *arena, struct slice *secret)
+{
+    enum { GENERATED_SIZE = 32 };
+    char generated[GENERATED_SIZE + 1];
+    if (secret->data == NULL) {
+        random_alphanumeric(generated, GENERATED_SIZE);
+        *secret = arena_copy(arena, slice_of(generated));
+    }
+    return secret->data != NULL;
 }
 
 bool authentication_is_done(const struct exchange *exchange, struct slice anonymous)

@@ -13,6 +13,9 @@ const char *authentication_check_realm(struct slice text);
  * exhausted. */
 struct slice authentication_challenge(struct arena *arena, const char *scheme, struct slice realm) MUST_CHECK;
 
+/* A secret of a credential that is absent is drawn at random. False when memory is exhausted. */
+bool authentication_draw_secret(struct arena *arena, struct slice *secret) MUST_CHECK;
+
 /* With `anonymous` (absent: not configured), whoever an earlier plugin has authenticated stays so. */
 bool authentication_is_done(const struct exchange *exchange, struct slice anonymous);
 

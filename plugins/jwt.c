@@ -4,7 +4,6 @@
 #include "core/base/error.h"
 #include "core/crypto/base64.h"
 #include "core/crypto/hmac.h"
-#include "core/crypto/random.h"
 #include "core/crypto/signature.h"
 #include "plugins/authentication.h"
 #include "plugins/jwt_find.h"
@@ -95,14 +94,8 @@ static struct hmac_key *new_hmac(struct arena *arena, int algorithm, struct slic
 
 static bool prepare_secret(struct jwt_secret *secret, struct arena *arena)
 {
-    enum { GENERATED_SIZE = 32 };
     struct slice decoded;
-    if (secret->secret.data == NULL) {
-        char generated[GENERATED_SIZE + 1];
-        random_alphanumeric(generated, GENERATED_SIZE);
-        secret->secret = arena_copy(arena, slice_of(generated));
-    }
-    if (secret->secret.data == NULL)
+    if (!authentication_draw_secret(arena, &secret->secret))
         return false;
     secret->hmac = new_hmac(arena, secret->algorithm, secret->secret);
     if (decode_secret(arena, secret->secret, &decoded))

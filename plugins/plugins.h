@@ -10,6 +10,7 @@ extern const struct plugin aws_throttle_plugin;
 extern const struct plugin basic_auth_plugin;
 extern const struct plugin bot_detection_plugin;
 extern const struct plugin correlation_id_plugin;
+extern const struct plugin hmac_auth_plugin;
 extern const struct plugin ip_restriction_plugin;
 extern const struct plugin jwt_authorizer_plugin;
 extern const struct plugin jwt_plugin;

@@ -9,6 +9,7 @@ const struct plugin *const plugin_registry[] = {
     &basic_auth_plugin,
     &bot_detection_plugin,
     &correlation_id_plugin,
+    &hmac_auth_plugin,
     &ip_restriction_plugin,
     &jwt_authorizer_plugin,
     &jwt_plugin,

@@ -350,15 +350,20 @@ static void lower_record(struct stream *lower, uint8_t type, struct slice bytes)
         tls_stream_fail(tls, ERROR_TLS, TLS_UNEXPECTED_MESSAGE, "unexpected record");
 }
 
-static void lower_closed(struct stream *lower)
+static void forget_session(struct tls_stream *tls)
 {
-    struct tls_stream *tls = lower->owner;
     tls_half_close(&tls->sending);
     tls_half_close(&tls->receiving);
     tls_peer_free(tls->peer);
     tls->peer = NULL;
     free(tls->name);
     tls->name = NULL;
+}
+
+static void lower_closed(struct stream *lower)
+{
+    struct tls_stream *tls = lower->owner;
+    forget_session(tls);
     tls->stream.events->closed(&tls->stream);
 }
 
@@ -372,17 +377,29 @@ static const struct stream_events lower_events = {
     .record = lower_record,
 };
 
-static void tls_close(struct stream *stream)
+static void stop(struct tls_stream *tls)
 {
-    struct tls_stream *tls = tls_of(stream);
-    CHECK(!tls->closing);
     tls->closing = true;
     list_remove(&tls->job.node);
     list_remove(&tls->task.node);
     tls_stream_end_shake(tls);
     chunk_queue_clear(&tls->incoming);
     chunk_queue_clear(&tls->outgoing);
+}
+
+static void tls_close(struct stream *stream)
+{
+    struct tls_stream *tls = tls_of(stream);
+    CHECK(!tls->closing);
+    stop(tls);
     stream_close(tls->lower);
+}
+
+void tls_stream_abandon(struct tls_stream *tls)
+{
+    if (!tls->closing)
+        stop(tls);
+    forget_session(tls);
 }
 
 /* --- beginning ------------------------------------------------------------------------------------------ */

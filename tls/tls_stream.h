@@ -84,6 +84,9 @@ void tls_stream_accept(struct tls_stream *tls, struct tls_loop *loop, struct str
 void tls_stream_connect(struct tls_stream *tls, struct tls_loop *loop, struct stream *lower,
                         const struct stream_events *events, const struct tls_target *target);
 
+/* After the shard's last turn: gives back what it holds, and tells nothing. */
+void tls_stream_abandon(struct tls_stream *tls);
+
 struct tls_info tls_stream_info(const struct tls_stream *tls);
 
 /* After `opened` or `failed` with ERROR_TLS or ERROR_TRUNCATED; for logs and metrics. */

@@ -78,6 +78,13 @@ bool connection_is_unsent(const struct connection *connection)
     return tcp_stream_is_unsent(&connection->tcp);
 }
 
+void connection_abandon(struct connection *connection)
+{
+    if (connection->tls)
+        tls_stream_abandon(connection->tls);
+    connection_deinit(connection);
+}
+
 void connection_deinit(struct connection *connection)
 {
     free(connection->tls);

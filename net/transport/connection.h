@@ -47,5 +47,8 @@ void connection_reset(struct connection *connection);
 /* Nothing of what is queued has been given to the kernel yet. */
 bool connection_is_unsent(const struct connection *connection);
 
+/* After the shard's last turn, when `closed` has not come: gives back what it holds, and tells nothing. */
+void connection_abandon(struct connection *connection);
+
 /* In the `closed` event. */
 void connection_deinit(struct connection *connection);

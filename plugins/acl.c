@@ -64,12 +64,12 @@ static const struct field config_fields[] = {
       .type = FIELD_BOOLEAN,
       .offset = offsetof(struct acl_config, hide_groups_header),
       .fallback = "false",
-      .help = "do not send X-Consumer-Groups upstream" },
+      .help = "do not send X-Consumer-Groups or X-Authenticated-Groups upstream" },
     { .name = "always_use_authenticated_groups",
       .type = FIELD_BOOLEAN,
       .offset = offsetof(struct acl_config, always_use_authenticated_groups),
       .fallback = "false",
-      .help = "prefer the groups that a plugin found outside (ldap-auth ...); no plugin of this build does" },
+      .help = "groups that another plugin found elsewhere go before the consumer's" },
     { .name = "include_consumer_groups",
       .type = FIELD_BOOLEAN,
       .offset = offsetof(struct acl_config, include_consumer_groups),
@@ -98,8 +98,10 @@ static bool holds(const struct slices *groups, struct slice group)
     return false;
 }
 
-/* All groups of a consumer, one after the other: its memberships, then its consumer groups if they count. */
+/* All groups, one after the other: those found elsewhere, or a consumer's memberships and then its consumer
+ * groups if they count. */
 struct group_walk {
+    struct slices outside; /* the rest of them */
     const struct acl_membership *membership; /* the next one */
     const struct consumer *consumer;
     uint32_t next; /* of consumer->groups */
@@ -115,6 +117,11 @@ static struct group_walk walk_groups(const struct acl_config *config, const stru
 
 static bool next_group(struct group_walk *walk, struct slice *group)
 {
+    if (walk->outside.count > 0) {
+        *group = *walk->outside.items++;
+        walk->outside.count--;
+        return true;
+    }
     if (walk->membership) {
         *group = walk->membership->group;
         walk->membership = membership_from(walk->membership->credential.next);
@@ -151,7 +158,8 @@ static struct slice join_groups(struct arena *arena, const struct group_walk *gr
             text[size++] = ',';
             text[size++] = ' ';
         }
-        memcpy(text + size, group.data, group.size);
+        if (group.size > 0)
+            memcpy(text + size, group.data, group.size);
         size += group.size;
     }
     return (struct slice){ text, size };
@@ -160,13 +168,30 @@ static struct slice join_groups(struct arena *arena, const struct group_walk *gr
 static enum verdict pass(const struct acl_config *config, struct exchange *exchange,
                          const struct group_walk *walk)
 {
+    struct slice name =
+        walk->outside.count > 0 ? SLICE("X-Authenticated-Groups") : SLICE("X-Consumer-Groups");
     if (config->hide_groups_header)
         return VERDICT_CONTINUE;
     /* Kong sends the header to say that there are no groups, too. */
     struct slice groups = join_groups(exchange_arena(exchange), walk);
-    if (groups.data == NULL || !exchange_set_upstream_header(exchange, SLICE("X-Consumer-Groups"), groups))
+    if (groups.data == NULL || !exchange_set_upstream_header(exchange, name, groups))
         return exchange_respond_failure(exchange);
     return VERDICT_CONTINUE;
+}
+
+static enum verdict refuse(struct exchange *exchange, bool is_known)
+{
+    if (!is_known)
+        return exchange_respond_error(exchange, 401, SLICE("Unauthorized"));
+    return exchange_respond_error(exchange, 403, SLICE("You cannot consume this service"));
+}
+
+/* Groups from elsewhere stand for a client without a consumer, and go before those of the anonymous one. */
+static bool counts_outside(const struct acl_config *config, const struct exchange *exchange)
+{
+    return exchange_groups(exchange).count > 0 &&
+           (config->always_use_authenticated_groups || exchange_consumer(exchange) == NULL ||
+            exchange_credential(exchange) == NULL);
 }
 
 static enum verdict acl_access(const struct plugin_call *call)
@@ -174,17 +199,19 @@ static enum verdict acl_access(const struct plugin_call *call)
     const struct acl_config *config = call->config;
     struct exchange *exchange = call->exchange;
     const struct consumer *consumer = exchange_consumer(exchange);
-    if (consumer == NULL)
-        return exchange_respond_error(exchange, 401, SLICE("Unauthorized"));
-    const struct group_walk groups = walk_groups(config, consumer);
-    bool has_groups = groups.membership != NULL || groups.count > 0;
+    struct group_walk groups = { .outside = { NULL, 0 } };
+    if (counts_outside(config, exchange))
+        groups.outside = exchange_groups(exchange);
+    else if (consumer == NULL)
+        return refuse(exchange, exchange_credential(exchange) != NULL);
+    else
+        groups = walk_groups(config, consumer);
+    bool has_groups = groups.outside.count > 0 || groups.membership != NULL || groups.count > 0;
     bool passes =
         config->deny.count > 0 ? !is_in_any(groups, &config->deny) : is_in_any(groups, &config->allow);
     if (passes)
         return pass(config, exchange, &groups);
-    if (!has_groups && exchange_credential(exchange) == NULL)
-        return exchange_respond_error(exchange, 401, SLICE("Unauthorized"));
-    return exchange_respond_error(exchange, 403, SLICE("You cannot consume this service"));
+    return refuse(exchange, has_groups || exchange_credential(exchange) != NULL);
 }
 
 const struct plugin acl_plugin = {

@@ -43,6 +43,11 @@ const struct credential *exchange_credential(const struct exchange *exchange); /
 bool exchange_authenticate(struct exchange *exchange, const struct consumer *consumer,
                            const struct credential *credential, struct slice identifier) MUST_CHECK;
 
+/* Groups that a plugin knows of the client from elsewhere (a directory, a token, a session) and not from the
+ * configuration; count 0: none. */
+struct slices exchange_groups(const struct exchange *exchange);
+void exchange_set_groups(struct exchange *exchange, struct slices groups);
+
 /* --- what goes upstream (before PHASE_UPSTREAM_REQUEST ends) -------------------------------------------- */
 bool exchange_set_upstream_header(struct exchange *exchange, struct slice name,
                                   struct slice value) MUST_CHECK;

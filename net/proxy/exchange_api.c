@@ -119,6 +119,16 @@ static bool set_or_remove(struct exchange *exchange, struct slice name, struct s
     return true;
 }
 
+struct slices exchange_groups(const struct exchange *exchange)
+{
+    return exchange->groups;
+}
+
+void exchange_set_groups(struct exchange *exchange, struct slices groups)
+{
+    exchange->groups = groups;
+}
+
 bool exchange_authenticate(struct exchange *exchange, const struct consumer *consumer,
                            const struct credential *credential, struct slice identifier)
 {

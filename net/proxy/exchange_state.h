@@ -91,6 +91,7 @@ struct exchange {
     enum phase chain_phase;
     void **plugin_states; /* by slot */
     const struct consumer *consumer;
+    struct slices groups; /* from elsewhere */
     const struct credential *credential;
 
     /* upstream */

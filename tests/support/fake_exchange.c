@@ -138,6 +138,16 @@ struct arrival exchange_arrival(const struct exchange *exchange)
     return exchange->arrival;
 }
 
+struct slices exchange_groups(const struct exchange *exchange)
+{
+    return exchange->groups;
+}
+
+void exchange_set_groups(struct exchange *exchange, struct slices groups)
+{
+    exchange->groups = groups;
+}
+
 const struct consumer *exchange_consumer(const struct exchange *exchange)
 {
     return exchange->consumer;

@@ -38,6 +38,7 @@ struct exchange {
 
     /* What it did. */
     const struct consumer *consumer;
+    struct slices groups; /* from elsewhere */
     const struct credential *credential;
     struct slice identifier;
     unsigned authenticate_count;

@@ -14,6 +14,7 @@
 #define exchange_consumer faked_exchange_consumer
 #define exchange_credential faked_exchange_credential
 #define exchange_filter_response faked_exchange_filter_response
+#define exchange_groups faked_exchange_groups
 #define exchange_limit_body faked_exchange_limit_body
 #define exchange_model faked_exchange_model
 #define exchange_next_response_header faked_exchange_next_response_header
@@ -38,6 +39,7 @@
 #define exchange_route faked_exchange_route
 #define exchange_service faked_exchange_service
 #define exchange_set_body faked_exchange_set_body
+#define exchange_set_groups faked_exchange_set_groups
 #define exchange_set_response_header faked_exchange_set_response_header
 #define exchange_set_response_status faked_exchange_set_response_status
 #define exchange_set_service faked_exchange_set_service

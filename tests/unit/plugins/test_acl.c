@@ -179,6 +179,59 @@ Test(acl, who_passes)
     }
 }
 
+/* --- groups from elsewhere ------------------------------------------------------------------------------ */
+
+enum { CONSUMER = 1, CREDENTIAL = 2, GROUPS = 4 };
+
+static const struct {
+    const char *config;
+    unsigned with;
+    int status;
+    const char *outside, *own; /* what the upstream is told */
+} outsiders[] = {
+    { "{allow: [red]}", GROUPS, 200, "red, blue", NULL },
+    { "{allow: [gold]}", GROUPS, 403, NULL, NULL },
+    { "{deny: [red]}", GROUPS, 403, NULL, NULL },
+    { "{deny: [gold]}", GROUPS, 200, "red, blue", NULL },
+    { "{allow: [red], hide_groups_header: true}", GROUPS, 200, NULL, NULL },
+    { "{allow: [red]}", 0, 401, NULL, NULL },
+    { "{allow: [red]}", CREDENTIAL, 403, NULL, NULL },
+    { "{deny: [red]}", CREDENTIAL, 403, NULL, NULL },
+    { "{allow: [red]}", CREDENTIAL | GROUPS, 200, "red, blue", NULL },
+    { "{allow: [red]}", CONSUMER | GROUPS, 200, "red, blue", NULL },
+    { "{allow: [red]}", CONSUMER | CREDENTIAL | GROUPS, 403, NULL, NULL },
+    { "{allow: [gold]}", CONSUMER | CREDENTIAL | GROUPS, 200, NULL, "gold, staff" },
+    { "{allow: [red], always_use_authenticated_groups: true}", CONSUMER | CREDENTIAL | GROUPS, 200,
+      "red, blue", NULL },
+    { "{allow: [gold], always_use_authenticated_groups: true}", CONSUMER | CREDENTIAL | GROUPS, 403, NULL,
+      NULL },
+    { "{allow: [gold], always_use_authenticated_groups: true}", CONSUMER | CREDENTIAL, 200, NULL,
+      "gold, staff" },
+};
+
+static bool is_told(const struct exchange *exchange, const char *name, const char *groups)
+{
+    struct slice told = fake_exchange_upstream_header(exchange, name);
+    return groups ? told.data && slice_equal(told, slice_of(groups)) : told.data == NULL;
+}
+
+Test(acl, groups_from_elsewhere)
+{
+    struct slice groups[] = { SLICE("red"), SLICE("blue") };
+    const struct credential some = { .consumer = alice };
+    for (size_t i = 0; i < COUNT_OF(outsiders); i++) {
+        unsigned with = outsiders[i].with;
+        struct exchange *exchange = request(with & CONSUMER ? alice : NULL, with & CREDENTIAL ? &some : NULL);
+        if (with & GROUPS)
+            exchange->groups = (struct slices){ groups, COUNT_OF(groups) };
+        enum verdict verdict = run(exchange, config(outsiders[i].config));
+        cr_expect_eq(verdict == VERDICT_CONTINUE ? 200 : exchange->status, outsiders[i].status, "%zu", i);
+        cr_expect(is_told(exchange, "X-Authenticated-Groups", outsiders[i].outside), "%zu", i);
+        cr_expect(is_told(exchange, "X-Consumer-Groups", outsiders[i].own), "%zu", i);
+        fake_exchange_close(exchange);
+    }
+}
+
 Test(acl, never_lets_pass_without_memory)
 {
     struct exchange *exchange = request(alice, NULL);

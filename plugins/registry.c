@@ -14,6 +14,7 @@ const struct plugin *const plugin_registry[] = {
     &jwt_authorizer_plugin,
     &jwt_plugin,
     &key_auth_plugin,
+    &ldap_auth_plugin,
     &proxy_cache_plugin,
     &rate_limiting_plugin,
     &redirect_plugin,

@@ -166,8 +166,6 @@ static const struct field fields[] = {
               "resume on other nodes; read at each reload" },
     { "tls_ticket_rotation", FIELD_DURATION, AT(tls_ticket_rotation_ms), .min = 60000, .max = 604800000,
       .fallback = "12h", .help = "after which a new key is made; the two before it still open" },
-    { "tls_kernel", FIELD_BOOLEAN, AT(tls_kernel), .fallback = "on",
-      .help = "hand records over to the kernel where it can (kTLS)" },
 
     /* TLS to others. */
     { "upstream_tls_verify", FIELD_BOOLEAN, AT(upstream_tls_verify), .fallback = "on",

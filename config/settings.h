@@ -62,7 +62,6 @@ struct settings {
     int64_t tls_handshake_timeout_ms, tls_handshakes, tls_handshake_budget_us;
     struct slice tls_ticket_keys; /* absent: made here */
     int64_t tls_ticket_rotation_ms;
-    bool tls_kernel;
 
     /* TLS to upstreams, and to what the gateway itself asks. */
     bool upstream_tls_verify;

@@ -7,6 +7,8 @@
 #include "config/settings.h"
 #include "core/io/metrics.h"
 
+#include <stdio.h>
+
 struct admin;
 
 enum { ADMIN_LISTENERS_MAX = 16 };
@@ -19,6 +21,7 @@ struct admin_source {
     void *owner;                          /* the argument of the functions */
     bool (*ready)(void *owner);           /* a configuration is in force and the process is not draining */
     void (*configuration_hash)(void *owner, char hash[33]); /* writes the model's hash with its NUL */
+    void (*write_metrics)(void *owner, FILE *out); /* those of the configuration, in Prometheus' format */
 };
 
 /* Binds and starts the thread; both listeners off: *admin is NULL and nothing runs. False: nothing is left

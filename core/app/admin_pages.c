@@ -218,6 +218,7 @@ static const char *metric_type(enum metric metric)
     switch (metric) {
     case METRIC_CONNECTIONS_ACTIVE:
     case METRIC_REQUESTS_ACTIVE:
+    case METRIC_TLS_SHAKING:
     case METRIC_UPSTREAM_ACTIVE:
     case METRIC_UPSTREAM_IDLE:
     case METRIC_RECEIVE_BLOCKS_HELD: return "gauge";
@@ -245,6 +246,7 @@ static void page_metrics(const struct admin_node *node, struct admin_answer *ans
             fprintf(out, "sluice_shard_%s{shard=\"%u\"} %llu\n", name, i,
                     (unsigned long long)metric_read(source->metrics[i], metric));
     }
+    source->write_metrics(source->owner, out);
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
         free(answer->body);

@@ -2,6 +2,8 @@
 #include "core/app/commands.h"
 #include "core/base/slice.h"
 #include "core/io/ring.h"
+#include "tls/ktls.h"
+#include "tls/tls_crypto.h"
 
 #include <ares.h>
 #include <jansson.h>
@@ -25,31 +27,11 @@ static void print_libraries(void)
 #endif
     printf("  llhttp     %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
     printf("  libcrypto  %s\n", OpenSSL_version(OPENSSL_VERSION));
+    printf("  TLS        %s\n", tls_crypto_text());
     printf("  PCRE2      %s\n", pcre2);
     printf("  libyaml    %s\n", yaml_get_version_string());
     printf("  jansson    %s\n", JANSSON_VERSION);
     printf("  c-ares     %s\n", ares_version(NULL));
-}
-
-/* What kernel TLS needs: the "tls" upper layer protocol. It shows up once its module is loaded. */
-static const char *kernel_tls(void)
-{
-    char line[256] = "";
-    FILE *file = fopen("/proc/sys/net/ipv4/tcp_available_ulp", "re");
-    if (file) {
-        if (fgets(line, sizeof(line), file) == NULL)
-            line[0] = '\0';
-        fclose(file);
-    }
-    struct slice rest = slice_of(line);
-    while (rest.size > 0) {
-        struct slice word = slice_split(rest, ' ', &rest);
-        if (word.size > 0 && word.data[word.size - 1] == '\n')
-            word.size--;
-        if (slice_equal(word, SLICE("tls")))
-            return "available";
-    }
-    return "not available (module tls is not loaded)";
 }
 
 static void print_feature(const char *name, bool there, const char *what)
@@ -72,7 +54,8 @@ static void print_kernel(void)
     print_feature("receive_bundle", ring.receive_bundle, "one completion for several receive blocks (6.10)");
     print_feature("incremental_blocks", ring.incremental_blocks,
                   "receive blocks are filled piece by piece (6.12)");
-    printf("  kernel TLS is %s\n", kernel_tls());
+    print_feature("kernel_tls", ktls_is_available(),
+                  "TLS records in the kernel; not used yet: in user space");
 }
 
 int command_version(const struct command_options *options)

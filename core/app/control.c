@@ -7,8 +7,10 @@
 #include "core/app/handover.h"
 #include "core/app/journal.h"
 #include "core/app/sockets.h"
+#include "core/app/tls_expiry.h"
 #include "core/app/tls_setup.h"
 #include "core/app/watch.h"
+#include "tls/tls_crypto.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -17,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_MS = 20, IDLE_TICK_MS = 1000 };
+enum { TICK_MS = 20, IDLE_TICK_MS = 1000, DAY_S = 24 * 3600 };
 
 struct control {
     const struct config_sources *sources;
@@ -37,7 +39,9 @@ struct control {
     char hash[33];        /* of the configuration in force; read by the admin thread under its lock */
     bool draining;
     bool empty;           /* no entity is configured: not ready, as Kong says */
-    pthread_mutex_t lock; /* of these three */
+    struct tls_expiry expiry;
+    pthread_mutex_t lock; /* of these four */
+    int64_t warned_s; /* when it was last told which certificates end soon */
     bool pid_written;
 };
 
@@ -77,14 +81,23 @@ static void post_all(struct control *control, enum worker_mail mail, void *point
             pause_ms(1); /* a full box empties with the shard's next turn */
 }
 
+/* At each change, and once a day. */
+static void warn_of_expiry(struct control *control)
+{
+    control->warned_s = (int64_t)time(NULL);
+    tls_expiry_warn(&control->expiry, control->warned_s);
+}
+
 /* For the admin thread. */
 static void tell_configuration(struct control *control)
 {
     const struct model *model = control->snapshot->model;
     pthread_mutex_lock(&control->lock);
+    control->expiry = (struct tls_expiry){ model, tls_setup_not_after(&control->tls) };
     memcpy(control->hash, model->hash, sizeof(control->hash));
     control->empty = model->services.count + model->routes.count + model->plugins.count == 0;
     pthread_mutex_unlock(&control->lock);
+    warn_of_expiry(control);
 }
 
 /* Each shard gets a reference of its own. */
@@ -254,6 +267,15 @@ static void copy_hash(void *owner, char hash[33])
     pthread_mutex_unlock(&control->lock);
 }
 
+/* Under the lock the model stays: a snapshot is freed only after another has taken its place here. */
+static void write_metrics(void *owner, FILE *out)
+{
+    struct control *control = owner;
+    pthread_mutex_lock(&control->lock);
+    tls_expiry_write(&control->expiry, out);
+    pthread_mutex_unlock(&control->lock);
+}
+
 static bool start_admin(struct control *control)
 {
     const char *reason = "";
@@ -262,7 +284,8 @@ static bool start_admin(struct control *control)
                                                    .monitor_metrics = watch_metrics(control->watch),
                                                    .owner = control,
                                                    .ready = is_ready,
-                                                   .configuration_hash = copy_hash };
+                                                   .configuration_hash = copy_hash,
+                                                   .write_metrics = write_metrics };
     if (admin_start(&control->admin, control->settings, &control->admin_source, &reason))
         return true;
     journal(JOURNAL_ERROR, "cannot listen for admin or status: %s", reason);
@@ -384,6 +407,8 @@ static void serve(struct control *control, const sigset_t *signals)
         free_released(control);
         if (tls_setup_rotate(&control->tls, now_ms()))
             post_tickets(control);
+        if ((int64_t)time(NULL) - control->warned_s >= DAY_S)
+            warn_of_expiry(control);
         running = running && !is_handed_over(control, signals);
     }
 }
@@ -457,6 +482,8 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
     pthread_mutex_init(&control.lock, NULL);
     tell_configuration(&control);
     bool started = start(&control);
+    if (started && control.tls.listens)
+        journal(JOURNAL_NOTICE, "TLS listens library=\"%s\" records=\"in user space\"", tls_crypto_text());
     if (started) {
         fprintf(stderr, "ready shards=%u routes=%u services=%u\n", control.options.shard_count,
                 control.snapshot->model->routes.count, control.snapshot->model->services.count);

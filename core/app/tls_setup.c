@@ -2,7 +2,6 @@
 #include "core/app/tls_setup.h"
 
 #include "core/crypto/base64.h"
-#include "tls/ktls.h"
 #include "tls/tls_crypto.h"
 
 #include <errno.h>
@@ -305,6 +304,17 @@ bool tls_setup_read(struct tls_setup *setup, struct report *report)
     return false;
 }
 
+int64_t tls_setup_not_after(const struct tls_setup *setup)
+{
+    int64_t first_s = 0;
+    for (uint32_t i = 0; i < TLS_SITE_KEYS && setup->profiles.defaults[i]; i++) {
+        int64_t end_s = tls_key_not_after_s(setup->profiles.defaults[i]);
+        if (first_s == 0 || end_s < first_s)
+            first_s = end_s;
+    }
+    return first_s;
+}
+
 /* --- what the gateway itself asks for ------------------------------------------------------------------- */
 
 static bool open_own(struct tls_setup *setup, struct report *report)
@@ -335,8 +345,7 @@ static bool open_own(struct tls_setup *setup, struct report *report)
 struct tls_loop_options tls_setup_loop(const struct tls_setup *setup, unsigned shard)
 {
     struct tls_loop_options options = { .set = shard,
-                                        .budget_us = (uint32_t)setup->settings->tls_handshake_budget_us,
-                                        .uses_kernel = setup->settings->tls_kernel && ktls_is_available() };
+                                        .budget_us = (uint32_t)setup->settings->tls_handshake_budget_us };
     memcpy(options.own, setup->own, sizeof(options.own));
     return options;
 }

@@ -28,6 +28,9 @@ void tls_setup_close(struct tls_setup *setup);
  * nothing has changed. */
 bool tls_setup_read(struct tls_setup *setup, struct report *report) MUST_CHECK;
 
+/* When the first of the settings' pairs ends, since 1970; 0: none is used. */
+int64_t tls_setup_not_after(const struct tls_setup *setup);
+
 struct tls_loop_options tls_setup_loop(const struct tls_setup *setup, unsigned shard);
 
 /* Is it time for other keys of tickets? Then setup->tickets has been replaced. */

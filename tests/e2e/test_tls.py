@@ -5,6 +5,7 @@ TEST_TLS_BYTES sets how much is sent each way (default 100 MB).
 """
 import base64
 import os
+import re
 import signal
 import socket
 import ssl
@@ -440,6 +441,61 @@ def answers(gateway, context):
             return c.exchange(client.encode("GET", "/")).status == 200
     except (ssl.SSLError, ConnectionResetError, client.wire.EndOfStream):
         return False
+
+
+def test_expiry(t):
+    ca = certs.Authority()
+    soon, gone = ca.issue("soon.test"), ca.issue("gone.test", days="-1")
+    status = (net.own_host(), net.free_port())
+    with origin.Origin() as o:
+        config = with_certificates(simple_config(o.url), (["soon.test", "*.soon.test"], soon))
+        with Site(config, {"status_listen": "%s:%d" % status}) as g:
+            with t.case("metrics"):
+                text = client.get(status, "/metrics").body.decode()
+                row = re.search(r'^sluice_tls_certificate_not_after_seconds{certificate="[^"]*",'
+                                r'names="soon.test,\*.soon.test"} (\d+)$', text, re.M)
+                assert row and 0 < int(row[1]) - time.time() < 2 * 24 * 3600 + 60, text[-2000:]
+                assert 'certificate="default",names=""' in text
+            with t.case("the log"):
+                assert re.search("a certificate expires soon certificate=.* names=soon.test.* days=1", g.stderr())
+            with t.case("one that has expired is served, with a word about it"):
+                g.reload(with_certificates(simple_config(o.url), (["gone.test"], gone)))
+                net.wait_until(lambda: "a certificate has expired" in g.stderr(), what="the line")
+                assert same(g.shown("gone.test"), gone)
+            with t.case("handshakes are counted"):
+                text = client.get(status, "/metrics").body.decode()
+                assert re.search("^sluice_tls_handshakes 1$", text, re.M), text
+
+
+def test_flood(t):
+    """Thousands of half-open handshakes leave established connections alone."""
+    count = 1000 if net.SLOW_FACTOR > 1 else 5000
+    with origin.Origin() as o, Site(simple_config(o.url)) as g:
+        def times(connection):
+            taken = []
+            for _ in range(200):
+                began = time.monotonic()
+                assert connection.exchange(client.encode("GET", "/")).status == 200
+                taken.append(time.monotonic() - began)
+            return sorted(taken)[195]
+        half = []
+        with g.connect_tls() as c, client.Connection(g.plain) as plain:
+            before = times(plain), times(c)
+            try:
+                for _ in range(count):
+                    sock = socket.create_connection(g.tls)
+                    half.append(sock)
+                    sock.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(100))
+                during = times(plain), times(c)
+            finally:
+                for sock in half:
+                    sock.close()
+            assert all(d < max(10 * b, 0.1) for b, d in zip(before, during)), (before, during)
+            with t.case("it serves on"):
+                assert c.exchange(client.encode("GET", "/")).status == 200
+
+
+test_flood.seconds = 90
 
 
 def test_curl(t):

@@ -19,6 +19,7 @@ struct model *model_open(void)
     map_init(&model->credentials, &model->arena);
     map_init(&model->consumers_by_id, &model->arena);
     map_init(&model->consumers_by_name, &model->arena);
+    map_init(&model->consumers_by_custom_id, &model->arena);
     memset(model->hash, '0', sizeof(model->hash) - 1);
     return model;
 }
@@ -53,9 +54,15 @@ void *model_reserve(struct model *model, void *items, uint32_t count, uint32_t *
 
 bool model_index_consumer(struct model *model, struct consumer *consumer)
 {
-    struct slice name = consumer->entity.name;
+    struct slice name = consumer->entity.name, custom_id = consumer->custom_id;
     return map_add(&model->consumers_by_id, slice_of(consumer->entity.id), consumer, NULL) &&
-           (name.data == NULL || map_add(&model->consumers_by_name, name, consumer, NULL));
+           (name.data == NULL || map_add(&model->consumers_by_name, name, consumer, NULL)) &&
+           (custom_id.data == NULL || map_add(&model->consumers_by_custom_id, custom_id, consumer, NULL));
+}
+
+struct consumer *model_consumer_of_custom_id(const struct model *model, struct slice custom_id)
+{
+    return map_find(&model->consumers_by_custom_id, custom_id);
 }
 
 struct consumer *model_consumer(const struct model *model, struct slice id_or_username)

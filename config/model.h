@@ -104,7 +104,7 @@ struct model {
     MODEL_VECTOR(signing_key, keys);
     struct vaults vaults;
     struct map credentials; /* "<kind name>:<key>" -> struct credential, see model_credential */
-    struct map consumers_by_id, consumers_by_name; /* see model_consumer */
+    struct map consumers_by_id, consumers_by_name, consumers_by_custom_id; /* see model_consumer */
     char hash[33]; /* lower-case hex MD5 of the text, 32 zeros when empty */
 };
 
@@ -127,12 +127,13 @@ struct match_rule *match_rule_add(struct model *model) MUST_CHECK;
  * of the same host and port. False when memory is exhausted. */
 bool model_link_upstreams(struct model *model) MUST_CHECK;
 
-/* Makes a consumer that has its id and name known to model_consumer. False when memory is exhausted. */
+/* Makes a consumer that has its id and names known to model_consumer. False when memory is exhausted. */
 bool model_index_consumer(struct model *model, struct consumer *consumer) MUST_CHECK;
 
 /* The consumer of that id, in any case, else of that username, or NULL. Any thread once the model is
  * built. */
 struct consumer *model_consumer(const struct model *model, struct slice id_or_username);
+struct consumer *model_consumer_of_custom_id(const struct model *model, struct slice custom_id);
 
 /* Puts a credential into the list of its consumer. */
 void model_attach_credential(struct credential *credential);

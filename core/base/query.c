@@ -65,3 +65,28 @@ struct slice query_find(struct arena *arena, struct slice query, struct slice na
     }
     return (struct slice){ NULL, 0 };
 }
+
+static bool is_unreserved(char c)
+{
+    char lower = slice_lower(c);
+    return (lower >= 'a' && lower <= 'z') || slice_is_digit(c) || c == '-' || c == '.' || c == '_' ||
+           c == '~';
+}
+
+struct slice query_escape(struct arena *arena, struct slice text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char *out = text.size <= SIZE_MAX / 4 ? arena_alloc(arena, text.size * 3 + 1) : NULL;
+    size_t size = 0;
+    for (size_t i = 0; out && i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (is_unreserved(text.data[i])) {
+            out[size++] = text.data[i];
+            continue;
+        }
+        out[size++] = '%';
+        out[size++] = digits[c >> 4];
+        out[size++] = digits[c & 15];
+    }
+    return (struct slice){ out, size };
+}

@@ -18,3 +18,7 @@ struct slice query_find(struct arena *arena, struct slice query, struct slice na
 /* The query without the parameters whose name is spelled exactly so, escapes not read; present even when
  * nothing is left. Absent when memory is exhausted. */
 struct slice query_without(struct arena *arena, struct slice query, struct slice name) MUST_CHECK;
+
+/* The text as it is written into a query or a form: everything but letters, digits and -._~ as %XX. Absent when
+ * memory is exhausted. */
+struct slice query_escape(struct arena *arena, struct slice text) MUST_CHECK;

@@ -18,6 +18,8 @@ struct slice exchange_query(
     const struct exchange *exchange); /* raw, without the '?'; absent when there is none */
 struct slice exchange_client_ip(const struct exchange *exchange); /* text, after trusted proxies */
 struct slice exchange_request_id(const struct exchange *exchange);
+bool exchange_is_https(
+    const struct exchange *exchange); /* as the client sees it: a trusted proxy may say so */
 const struct route *exchange_route(const struct exchange *exchange); /* NULL: none matched */
 const struct service *exchange_service(const struct exchange *exchange); /* NULL: none */
 /* What a group of the route's path has caught, by its number (0: all of it) or name; absent: nothing. */

@@ -38,6 +38,13 @@ struct slice exchange_client_ip(const struct exchange *exchange)
     return exchange->client_ip;
 }
 
+bool exchange_is_https(const struct exchange *exchange)
+{
+    if (exchange->trust == PEER_TRUSTED && message_has(&exchange->request, HEADER_X_FORWARDED_PROTO))
+        return slice_equal_nocase(message_find(&exchange->request, HEADER_X_FORWARDED_PROTO), SLICE("https"));
+    return exchange->tls;
+}
+
 struct slice exchange_request_id(const struct exchange *exchange)
 {
     return (struct slice){ exchange->request_id, REQUEST_ID_SIZE };

@@ -45,13 +45,6 @@ static bool set_host(struct exchange *exchange)
     return true;
 }
 
-static bool is_https(const struct exchange *exchange)
-{
-    if (exchange->trust == PEER_TRUSTED && message_has(&exchange->request, HEADER_X_FORWARDED_PROTO))
-        return slice_equal_nocase(message_find(&exchange->request, HEADER_X_FORWARDED_PROTO), SLICE("https"));
-    return exchange->tls;
-}
-
 /* A route for https only: the client is told to come back that way. */
 static enum step_result require_https(struct exchange *exchange)
 {
@@ -186,7 +179,7 @@ enum step_result step_route(struct exchange *exchange)
         show_decision(exchange);
     uint64_t protocols = exchange->match.route->protocols;
     if (!(protocols & PROTOCOL_BIT(PROTOCOL_HTTP)) && (protocols & PROTOCOL_BIT(PROTOCOL_HTTPS)) &&
-        !is_https(exchange))
+        !exchange_is_https(exchange))
         return require_https(exchange);
     if (protocols & (PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS)))
         return refuse_grpc(exchange);

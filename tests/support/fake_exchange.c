@@ -113,6 +113,11 @@ struct slice exchange_request_id(const struct exchange *exchange)
     return exchange->request_id;
 }
 
+bool exchange_is_https(const struct exchange *exchange)
+{
+    return exchange->arrival.tls;
+}
+
 const struct route *exchange_route(const struct exchange *exchange)
 {
     return exchange->route;

@@ -15,6 +15,7 @@
 #define exchange_credential faked_exchange_credential
 #define exchange_filter_response faked_exchange_filter_response
 #define exchange_groups faked_exchange_groups
+#define exchange_is_https faked_exchange_is_https
 #define exchange_limit_body faked_exchange_limit_body
 #define exchange_model faked_exchange_model
 #define exchange_next_response_header faked_exchange_next_response_header

@@ -6,6 +6,7 @@
 #include "plugins/authentication.h"
 #include "plugins/jwks.h"
 #include "plugins/jwt_claims.h"
+#include "plugins/jwt_proof.h"
 #include "plugins/plugins.h"
 
 #include <time.h>
@@ -28,14 +29,6 @@ struct authorizer_config {
 
 static const char *const style_names[] = { "kong", "envoy", "aws", NULL };
 static const char *const scheme_names[] = { "required", "optional", NULL };
-static const char *const algorithm_names[] = { "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
-                                               "ES256", "ES384", "ES512", "EdDSA", NULL };
-static const enum jwt_algorithm algorithm_of[] = { JWT_RS256, JWT_RS384, JWT_RS512, JWT_PS256, JWT_PS384,
-                                                   JWT_PS512, JWT_ES256, JWT_ES384, JWT_ES512, JWT_EDDSA };
-
-_Static_assert(COUNT_OF(algorithm_names) == COUNT_OF(algorithm_of) + 1, "an algorithm per name");
-_Static_assert((int)SIGNATURE_EDDSA + 1 == (int)COUNT_OF(algorithm_of), "in the order of the signatures");
-
 #define AT(member) offsetof(struct authorizer_config, member)
 
 static const struct field fields[] = {
@@ -47,7 +40,7 @@ static const struct field fields[] = {
     { "every_scope", FIELD_BOOLEAN, AT(demands.every_scope), .fallback = "true",
       .help = "false: one is enough" },
     { "algorithms", FIELD_CHOICES, AT(algorithms), .min = 1, .max = 10, .fallback = "RS256,RS384,RS512",
-      .choices = algorithm_names },
+      .choices = jwt_proof_algorithms },
     { "header_name", FIELD_STRING, AT(header_name), .flags = FIELD_EMPTY, .fallback = "Authorization",
       .help = "where the token stands; empty: nowhere in the headers" },
     { "bearer", FIELD_CHOICE, AT(bearer), .fallback = "required", .choices = scheme_names,
@@ -256,42 +249,16 @@ static struct slice find_token(const struct authorizer_config *config, struct ex
     return token;
 }
 
-static bool is_accepted(const struct authorizer_config *config, enum jwt_algorithm algorithm, int *signature)
-{
-    for (size_t i = 0; i < COUNT_OF(algorithm_of); i++) {
-        *signature = (int)i;
-        if (algorithm_of[i] == algorithm)
-            return config->algorithms >> i & 1;
-    }
-    return false;
-}
-
-enum signature_check { SIGNATURE_GOOD, SIGNATURE_BAD, SIGNATURE_NO_KEY };
-
-static enum signature_check check_signature(const struct jwk_set *set, const struct jwt_token *token,
-                                            struct slice kid, enum signature_algorithm algorithm)
-{
-    enum signature_check result = SIGNATURE_NO_KEY;
-    const struct public_key *key;
-    uint32_t from = 0;
-    while ((key = jwk_set_next(set, kid, algorithm, &from)) != NULL) {
-        if (public_key_verify(key, token->signed_text, token->signature))
-            return SIGNATURE_GOOD;
-        result = SIGNATURE_BAD;
-    }
-    return result;
-}
-
 static enum verdict judge(struct authorizer_wait *wait)
 {
     const struct authorizer_config *config = wait->config;
     struct exchange *exchange = wait->exchange;
     const struct jwk_set *set;
     struct jwt_token token; /* not cleared: jwt_token_read fills what is used */
-    int signature;
+    enum signature_algorithm signature;
     if (jwt_token_read(wait->text, (struct slice){ NULL, 0 }, &token) != JWT_GOOD)
         return refuse(config, exchange, &malformed);
-    if (!is_accepted(config, token.algorithm, &signature))
+    if (!jwt_proof_accepts(config->algorithms, token.algorithm, &signature))
         return refuse(config, exchange, &algorithm_refused);
     struct slice kid = jwt_claims_kid(&token);
     if (kid.data == NULL && config->require_kid)
@@ -302,14 +269,14 @@ static enum verdict judge(struct authorizer_wait *wait)
     if (keys == JWKS_UNAVAILABLE)
         return answer(config, exchange, config->style == STYLE_KONG ? 503 : 500,
                       "identity provider unavailable");
-    enum signature_check check = check_signature(set, &token, kid, (enum signature_algorithm)signature);
-    if (check == SIGNATURE_NO_KEY && !wait->asked_again) {
+    enum jwt_proof proof = jwt_prove(set, &token, kid, signature);
+    if (proof == JWT_KEY_UNKNOWN && !wait->asked_again) {
         wait->asked_again = true;
         if (jwks_ask_again(wait->jwks, &wait->waiter) == JWKS_WAIT)
             return VERDICT_WAIT;
     }
-    if (check != SIGNATURE_GOOD)
-        return refuse(config, exchange, check == SIGNATURE_BAD ? &bad_signature : &unknown_key);
+    if (proof != JWT_PROVEN)
+        return refuse(config, exchange, proof == JWT_DISPROVEN ? &bad_signature : &unknown_key);
     enum jwt_claim_flaw flaw = jwt_claims_check(&token, &config->demands, (int64_t)time(NULL));
     return flaw == JWT_CLAIMS_GOOD ? VERDICT_CONTINUE : refuse(config, exchange, &flaws[flaw]);
 }

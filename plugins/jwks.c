@@ -14,7 +14,8 @@ struct jwks {
     struct shard *shard;
     struct jwks_source source; /* its texts are copies */
     struct slice description_url; /* absent with a jwks_url */
-    struct slice found_url;       /* what the description says; malloc'ed */
+    struct jwks_description description; /* what it said last; one allocation, issuer first */
+    bool described; /* and that is to be believed */
     struct fetch fetch;
     struct arena arenas[2]; /* of the set in use and of the next one */
     unsigned current;
@@ -29,11 +30,11 @@ struct jwks {
 static void begin(struct jwks *jwks)
 {
     static const struct header accept = { .name = { "Accept", 6 }, .value = { "application/json", 16 } };
-    bool describe = jwks->description_url.data && jwks->found_url.data == NULL;
+    bool describe = jwks->description_url.data && !jwks->described;
     struct fetch_request request = {
-        .url = describe               ? jwks->description_url
-               : jwks->found_url.data ? jwks->found_url
-                                      : jwks->source.jwks_url,
+        .url = describe          ? jwks->description_url
+               : jwks->described ? jwks->description.jwks_uri
+                                 : jwks->source.jwks_url,
         .headers = &accept,
         .header_count = 1,
         .limit_bytes = describe ? DESCRIPTION_BYTES_MAX : JWK_SET_BYTES_MAX,
@@ -58,23 +59,56 @@ static void tell_all(struct jwks *jwks)
     }
 }
 
+static bool is_issuer(const struct jwks_source *source, struct slice said)
+{
+    struct slice asked = source->issuer;
+    if (source->loose_issuer && slice_ends_with(said, SLICE("/")))
+        said.size--;
+    if (source->loose_issuer && slice_ends_with(asked, SLICE("/")))
+        asked.size--;
+    return slice_equal(said, asked);
+}
+
 /* {"jwks_uri": ...}; the issuer it names must be the one that was asked (OpenID Connect Discovery 4.3). */
 static bool take_description(struct jwks *jwks, struct slice text)
 {
-    struct json_member members[] = { { .name = SLICE("jwks_uri") }, { .name = SLICE("issuer") } };
+    enum { ISSUER, JWKS_URI, MEMBERS = 6 };
+    struct json_member members[MEMBERS] = {
+        { .name = SLICE("issuer") },
+        { .name = SLICE("jwks_uri") },
+        { .name = SLICE("authorization_endpoint") },
+        { .name = SLICE("token_endpoint") },
+        { .name = SLICE("introspection_endpoint") },
+        { .name = SLICE("end_session_endpoint") },
+    };
+    struct jwks_description found = { { NULL, 0 } };
+    struct slice *texts[MEMBERS] = { &found.issuer,
+                                     &found.jwks_uri,
+                                     &found.authorization_endpoint,
+                                     &found.token_endpoint,
+                                     &found.introspection_endpoint,
+                                     &found.end_session_endpoint };
     enum json_kind root;
-    char issuer[1024];
-    if (!json_scan(text, members, COUNT_OF(members), &root) || members[0].value.kind != JSON_STRING ||
-        members[1].value.kind != JSON_STRING || members[1].value.text.size > sizeof(issuer))
+    size_t size = 1;
+    if (!json_scan(text, members, MEMBERS, &root) || members[ISSUER].value.kind != JSON_STRING ||
+        members[JWKS_URI].value.kind != JSON_STRING)
         return false;
-    size_t size = json_unescape(members[1].value.text, issuer);
-    if (!slice_equal((struct slice){ issuer, size }, jwks->source.issuer))
+    for (int i = 0; i < MEMBERS; i++)
+        size += members[i].value.text.size;
+    char *memory = malloc(size), *next = memory;
+    for (int i = 0; memory && i < MEMBERS; i++) {
+        if (members[i].value.kind != JSON_STRING)
+            continue;
+        *texts[i] = (struct slice){ next, json_unescape(members[i].value.text, next) };
+        next += texts[i]->size;
+    }
+    if (memory == NULL || !is_issuer(&jwks->source, found.issuer)) {
+        free(memory);
         return false;
-    char *copy = malloc(members[0].value.text.size + 1);
-    if (copy == NULL)
-        return false;
-    jwks->found_url = (struct slice){ copy, json_unescape(members[0].value.text, copy) };
-    return true;
+    }
+    free((void *)(uintptr_t)jwks->description.issuer.data);
+    jwks->description = found;
+    return jwks->described = true;
 }
 
 static bool take_set(struct jwks *jwks, struct slice text)
@@ -109,8 +143,7 @@ static void fetch_ended(struct fetch *fetch, enum error error)
         jwks->retry_ms = jwks->retry_ms ? jwks->retry_ms * 2 : RETRY_MIN_MS;
         if (jwks->retry_ms > RETRY_MAX_MS)
             jwks->retry_ms = RETRY_MAX_MS;
-        free((void *)(uintptr_t)jwks->found_url.data); /* it may have moved */
-        jwks->found_url = (struct slice){ NULL, 0 };
+        jwks->described = false; /* the keys may have moved */
     }
     tell_all(jwks);
 }
@@ -161,13 +194,19 @@ static void mark_used(struct jwks *jwks)
               jwks->shard->now_ms + (keep_ms > UNUSED_MIN_MS ? keep_ms : UNUSED_MIN_MS));
 }
 
+const struct jwks_description *jwks_describe(const struct jwks *jwks)
+{
+    return &jwks->description;
+}
+
 /* --- the pool ------------------------------------------------------------------------------------------- */
 
 static bool source_equal(const struct jwks_source *a, const struct jwks_source *b)
 {
     return slice_equal(a->jwks_url, b->jwks_url) && slice_equal(a->issuer, b->issuer) &&
            a->timeout_ms == b->timeout_ms && a->fresh_ms == b->fresh_ms && a->stale_ms == b->stale_ms &&
-           a->unknown_kid_ms == b->unknown_kid_ms && a->unverified == b->unverified;
+           a->unknown_kid_ms == b->unknown_kid_ms && a->unverified == b->unverified &&
+           a->loose_issuer == b->loose_issuer;
 }
 
 /* One allocation: url, issuer, and the issuer's description (OpenID Connect Discovery 1.0 section 4). */
@@ -205,7 +244,7 @@ static void jwks_free(struct jwks *jwks)
     arena_deinit(&jwks->arenas[0]);
     arena_deinit(&jwks->arenas[1]);
     free((void *)(uintptr_t)jwks->source.jwks_url.data);
-    free((void *)(uintptr_t)jwks->found_url.data);
+    free((void *)(uintptr_t)jwks->description.issuer.data);
     free(jwks);
 }
 

@@ -17,6 +17,7 @@ struct jwks_source {
     int64_t fresh_ms; /* a set younger than this is used as it is */
     int64_t stale_ms; /* an older one for so long while the provider does not answer */
     int64_t unknown_kid_ms; /* at most one fetch for unknown keys in this time */
+    bool loose_issuer; /* a slash at its end makes no difference: it may come from the description's URL */
     bool unverified; /* any certificate is taken for the provider's */
 };
 
@@ -46,6 +47,15 @@ void jwks_pool_close(struct jwks_pool *pool);
 
 /* The keys as they are. */
 enum jwks_answer jwks_ask(struct jwks *jwks, struct jwks_waiter *waiter, const struct jwk_set **set);
+
+/* What the issuer's description says (OpenID Connect Discovery 1.0 section 3), each absent when it does not. */
+struct jwks_description {
+    struct slice issuer, jwks_uri, authorization_endpoint, token_endpoint, introspection_endpoint,
+        end_session_endpoint;
+};
+
+/* Of a source with an issuer, when jwks_ask has said JWKS_READY; it lives until the loop turns. */
+const struct jwks_description *jwks_describe(const struct jwks *jwks);
 
 /* The set has no key of that name: JWKS_WAIT when that is worth a fetch, else JWKS_READY (there is none). */
 enum jwks_answer jwks_ask_again(struct jwks *jwks, struct jwks_waiter *waiter);

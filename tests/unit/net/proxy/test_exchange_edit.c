@@ -99,7 +99,7 @@ Test(exchange_edit, an_answer_of_the_gateways_own)
 Test(exchange_edit, many_edits)
 {
     enum { COUNT = 40 };
-    static char names[COUNT][8];
+    static char names[COUNT][16];
     for (int i = 0; i < COUNT; i++) {
         snprintf(names[i], sizeof(names[i]), "X-%d", i);
         cr_assert(exchange_set_response_header(exchange, slice_of(names[i]), SLICE("v")));

@@ -21,85 +21,85 @@ struct cookie_session_config {
     struct seal_key key; /* prepared */
 };
 
-/* The rows of a table of fields, for a struct that holds the configuration as `member`; each name begins with
- * `prefix`. */
-#define COOKIE_SESSION_AT(type, member, part) \
-    (offsetof(type, member) + offsetof(struct cookie_session_config, part))
-#define COOKIE_SESSION_FIELDS(prefix, type, member, same_site_default)                              \
+/* The rows of a table of fields, for a struct `owner` that holds the configuration at `place`; each name
+ * begins with `prefix`. */
+#define COOKIE_SESSION_AT(owner, place, part) \
+    (offsetof(owner, place) + offsetof(struct cookie_session_config, part))
+#define COOKIE_SESSION_FIELDS(prefix, owner, place, same_site_default)                              \
     { .name = prefix "secret",                                                                      \
       .type = FIELD_STRING,                                                                         \
-      .offset = COOKIE_SESSION_AT(type, member, secret),                                            \
+      .offset = COOKIE_SESSION_AT(owner, place, secret),                                            \
       .flags = FIELD_SECRET | FIELD_VAULT,                                                          \
       .help = "what cookies are sealed with; the same on all nodes; absent: drawn at each start" }, \
         { .name = prefix "audience",                                                                \
           .type = FIELD_STRING,                                                                     \
-          .offset = COOKIE_SESSION_AT(type, member, audience),                                      \
+          .offset = COOKIE_SESSION_AT(owner, place, audience),                                      \
           .fallback = "default",                                                                    \
           .help = "sessions of another audience are not taken" },                                   \
         { .name = prefix "cookie_name",                                                             \
           .type = FIELD_STRING,                                                                     \
-          .offset = COOKIE_SESSION_AT(type, member, cookie_name),                                   \
+          .offset = COOKIE_SESSION_AT(owner, place, cookie_name),                                   \
           .fallback = "session",                                                                    \
           .check = cookie_session_check_name },                                                     \
         { .name = prefix "cookie_path",                                                             \
           .type = FIELD_STRING,                                                                     \
-          .offset = COOKIE_SESSION_AT(type, member, cookie_path),                                   \
+          .offset = COOKIE_SESSION_AT(owner, place, cookie_path),                                   \
           .fallback = "/",                                                                          \
           .check = cookie_session_check_attribute },                                                \
         { .name = prefix "cookie_domain",                                                           \
           .type = FIELD_STRING,                                                                     \
-          .offset = COOKIE_SESSION_AT(type, member, cookie_domain),                                 \
+          .offset = COOKIE_SESSION_AT(owner, place, cookie_domain),                                 \
           .check = cookie_session_check_attribute },                                                \
         { .name = prefix "cookie_same_site",                                                        \
           .type = FIELD_CHOICE,                                                                     \
-          .offset = COOKIE_SESSION_AT(type, member, same_site),                                     \
+          .offset = COOKIE_SESSION_AT(owner, place, same_site),                                     \
           .fallback = same_site_default,                                                            \
           .choices = cookie_session_same_sites },                                                   \
         { .name = prefix "cookie_http_only",                                                        \
           .type = FIELD_BOOLEAN,                                                                    \
-          .offset = COOKIE_SESSION_AT(type, member, http_only),                                     \
+          .offset = COOKIE_SESSION_AT(owner, place, http_only),                                     \
           .fallback = "true" },                                                                     \
         { .name = prefix "cookie_secure",                                                           \
           .type = FIELD_BOOLEAN,                                                                    \
-          .offset = COOKIE_SESSION_AT(type, member, secure),                                        \
+          .offset = COOKIE_SESSION_AT(owner, place, secure),                                        \
           .fallback = "true",                                                                       \
           .help = "browsers send it over https only" },                                             \
         { .name = prefix "idling_timeout",                                                          \
           .type = FIELD_INTEGER,                                                                    \
-          .offset = COOKIE_SESSION_AT(type, member, idling_s),                                      \
+          .offset = COOKIE_SESSION_AT(owner, place, idling_s),                                      \
           .max = 315360000,                                                                         \
           .fallback = "900",                                                                        \
           .help = "seconds without a request; 0: any" },                                            \
         { .name = prefix "rolling_timeout",                                                         \
           .type = FIELD_INTEGER,                                                                    \
-          .offset = COOKIE_SESSION_AT(type, member, rolling_s),                                     \
+          .offset = COOKIE_SESSION_AT(owner, place, rolling_s),                                     \
           .max = 315360000,                                                                         \
           .fallback = "3600",                                                                       \
           .help = "seconds until it must have been renewed, which happens by itself; 0: any" },     \
         { .name = prefix "absolute_timeout",                                                        \
           .type = FIELD_INTEGER,                                                                    \
-          .offset = COOKIE_SESSION_AT(type, member, absolute_s),                                    \
+          .offset = COOKIE_SESSION_AT(owner, place, absolute_s),                                    \
           .max = 315360000,                                                                         \
           .fallback = "86400",                                                                      \
           .help = "seconds in all; 0: any" },                                                       \
         { .name = prefix "remember",                                                                \
           .type = FIELD_BOOLEAN,                                                                    \
-          .offset = COOKIE_SESSION_AT(type, member, remember),                                      \
+          .offset = COOKIE_SESSION_AT(owner, place, remember),                                      \
           .fallback = "false",                                                                      \
           .help = "a second cookie outlives the browser and brings the session back" },             \
         { .name = prefix "remember_cookie_name",                                                    \
           .type = FIELD_STRING,                                                                     \
-          .offset = COOKIE_SESSION_AT(type, member, remember_cookie_name),                          \
+          .offset = COOKIE_SESSION_AT(owner, place, remember_cookie_name),                          \
           .fallback = "remember",                                                                   \
           .check = cookie_session_check_name },                                                     \
         { .name = prefix "remember_rolling_timeout",                                                \
           .type = FIELD_INTEGER,                                                                    \
-          .offset = COOKIE_SESSION_AT(type, member, remember_rolling_s),                            \
+          .offset = COOKIE_SESSION_AT(owner, place, remember_rolling_s),                            \
           .max = 315360000,                                                                         \
           .fallback = "604800" },                                                                   \
         { .name = prefix "remember_absolute_timeout",                                               \
           .type = FIELD_INTEGER,                                                                    \
-          .offset = COOKIE_SESSION_AT(type, member, remember_absolute_s),                           \
+          .offset = COOKIE_SESSION_AT(owner, place, remember_absolute_s),                           \
           .max = 315360000,                                                                         \
           .fallback = "2592000" }
 

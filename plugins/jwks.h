@@ -48,7 +48,7 @@ void jwks_pool_close(struct jwks_pool *pool);
 /* The keys as they are. */
 enum jwks_answer jwks_ask(struct jwks *jwks, struct jwks_waiter *waiter, const struct jwk_set **set);
 
-/* What the issuer's description says (OpenID Connect Discovery 1.0 section 3), each absent when it does not. */
+/* What the issuer's description says (OpenID Connect Discovery 1.0 section 3); absent: it does not. */
 struct jwks_description {
     struct slice issuer, jwks_uri, authorization_endpoint, token_endpoint, introspection_endpoint,
         end_session_endpoint;

@@ -19,6 +19,6 @@ struct slice query_find(struct arena *arena, struct slice query, struct slice na
  * nothing is left. Absent when memory is exhausted. */
 struct slice query_without(struct arena *arena, struct slice query, struct slice name) MUST_CHECK;
 
-/* The text as it is written into a query or a form: everything but letters, digits and -._~ as %XX. Absent when
- * memory is exhausted. */
+/* The text as it is written into a query or a form: everything but letters, digits and -._~ as %XX. Absent
+ * when memory is exhausted. */
 struct slice query_escape(struct arena *arena, struct slice text) MUST_CHECK;

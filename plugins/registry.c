@@ -22,5 +22,6 @@ const struct plugin *const plugin_registry[] = {
     &request_size_limiting_plugin,
     &request_termination_plugin,
     &request_transformer_plugin,
+    &session_plugin,
     NULL,
 };

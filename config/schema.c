@@ -81,6 +81,7 @@ static bool refuse_type(const struct reading *reading, const struct node *node)
         [FIELD_NUMBER] = "a number",   [FIELD_CHOICE] = "a string",   [FIELD_CHOICES] = "an array",
         [FIELD_STRINGS] = "an array",  [FIELD_RECORD] = "a record",   [FIELD_MAP] = "a map",
         [FIELD_DURATION] = "a number", [FIELD_SIZE] = "a number",     [FIELD_INTEGERS] = "an array",
+        [FIELD_RECORDS] = "an array",  [FIELD_RECORD_MAP] = "a map",
     };
     char reason[64];
     snprintf(reason, sizeof(reason), "expected %s", names[reading->field->type]);
@@ -282,6 +283,60 @@ static bool read_record(const struct reading *reading, const struct node *node)
     return schema_read(reading->field->record, node, &deeper, reading->target);
 }
 
+static bool read_records(const struct reading *reading, const struct node *node)
+{
+    const struct schema *record = reading->field->record;
+    struct schema_records *list = reading->target;
+    bool good = true;
+    if (node->kind != NODE_SEQUENCE)
+        return refuse_type(reading, node);
+    list->items = arena_array(reading->place->arena, node->count, record->struct_size);
+    if (list->items == NULL)
+        return refuse(reading, node, "out of memory");
+    struct config_place list_place = schema_place(reading->place, reading->name);
+    for (uint32_t i = 0; i < node->count; i++) {
+        struct config_place deeper = schema_element(&list_place, i);
+        void *item = list->items + i * record->struct_size;
+        memset(item, 0, record->struct_size);
+        good = schema_read(record, node->entries[i].value, &deeper, item) && good;
+    }
+    list->count = node->count;
+    return check_count(reading, node, node->count) && good;
+}
+
+static bool read_record_entry(const struct reading *reading, const struct node_entry *entry,
+                              struct schema_record_entry *out)
+{
+    const struct schema *record = reading->field->record;
+    struct config_place place = schema_place(reading->place, reading->name);
+    const char *reason = value_check_text(reading->field, entry->key);
+    if (reason) {
+        struct node key = { .kind = NODE_STRING, .position = entry->key_position, .text = entry->key };
+        return refuse_text(reading, &key, reason);
+    }
+    out->name = arena_copy(place.arena, entry->key);
+    out->record = arena_alloc_zero(place.arena, record->struct_size);
+    if (out->name.data == NULL || out->record == NULL)
+        return refuse(reading, entry->value, "out of memory");
+    return schema_read(record, entry->value, &place, out->record);
+}
+
+/* What is wrong with a record is an error of the map, as in Kong. */
+static bool read_record_map(const struct reading *reading, const struct node *node)
+{
+    struct schema_record_map *map = reading->target;
+    bool good = true;
+    if (node->kind != NODE_MAPPING)
+        return refuse_type(reading, node);
+    map->entries = arena_array(reading->place->arena, node->count, sizeof(*map->entries));
+    if (map->entries == NULL)
+        return refuse(reading, node, "out of memory");
+    for (uint32_t i = 0; i < node->count; i++)
+        good = read_record_entry(reading, &node->entries[i], &map->entries[i]) && good;
+    map->count = node->count;
+    return check_count(reading, node, node->count) && good;
+}
+
 static bool read_value(const struct reading *reading, const struct node *node)
 {
     const struct field *field = reading->field;
@@ -304,6 +359,8 @@ static bool read_value(const struct reading *reading, const struct node *node)
             return refuse_type(reading, node);
         return read_record(reading, node);
     case FIELD_MAP: return read_map(reading, node);
+    case FIELD_RECORDS: return read_records(reading, node);
+    case FIELD_RECORD_MAP: return read_record_map(reading, node);
     case FIELD_DURATION:
     case FIELD_SIZE: return read_unit(reading, node);
     }

@@ -26,6 +26,7 @@ struct config_place {
  * CHOICES  uint64_t, a bit per choice           STRINGS  struct slices
  * INTEGERS struct schema_integers
  * RECORD   a struct of `record`, in place       MAP      struct schema_map: name -> strings
+ * RECORDS  struct schema_records                RECORD_MAP  struct schema_record_map: name -> record
  * DURATION int64_t, milliseconds, written as seconds or with ms, s, m, h, d
  * SIZE     int64_t, bytes, written with k, m, g or without */
 enum field_type {
@@ -40,13 +41,30 @@ enum field_type {
     FIELD_MAP,
     FIELD_DURATION,
     FIELD_SIZE,
-    FIELD_INTEGERS
+    FIELD_INTEGERS,
+    FIELD_RECORDS,
+    FIELD_RECORD_MAP
 };
 
 #define INTEGER_NULL INT64_MIN
 
 struct schema_integers {
     int64_t *items;
+    uint32_t count;
+};
+
+struct schema_records {
+    char *items; /* structs of `record`, one behind the other */
+    uint32_t count;
+};
+
+struct schema_record_entry {
+    struct slice name;
+    void *record;
+};
+
+struct schema_record_map {
+    struct schema_record_entry *entries;
     uint32_t count;
 };
 
@@ -81,11 +99,11 @@ struct field {
     enum field_type type;
     size_t offset;
     unsigned flags;
-    double min, max; /* numbers, each of INTEGERS: both 0 = no range; STRINGS, CHOICES: of the count */
+    double min, max; /* numbers, each of INTEGERS: both 0 = no range; other lists: of the count */
     const char *fallback; /* the default as text, e.g. "60000", "true", "local", "a,b"; NULL = null */
     const char *const *choices; /* ends with NULL */
     const struct schema *record;
-    field_check_fn *check; /* each string of STRING, STRINGS; each name of MAP */
+    field_check_fn *check; /* each string of STRING, STRINGS; each name of MAP, RECORD_MAP */
     const char *help;
     const char *alias; /* an older name that is accepted too, or NULL */
 };

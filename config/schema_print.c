@@ -5,10 +5,20 @@
 #include <stdio.h>
 
 static const char *const type_names[] = {
-    [FIELD_STRING] = "string",     [FIELD_BOOLEAN] = "boolean",    [FIELD_INTEGER] = "integer",
-    [FIELD_NUMBER] = "number",     [FIELD_CHOICE] = "one of",      [FIELD_CHOICES] = "array of",
-    [FIELD_STRINGS] = "array",     [FIELD_RECORD] = "record",      [FIELD_MAP] = "map of arrays",
-    [FIELD_DURATION] = "duration", [FIELD_SIZE] = "size in bytes", [FIELD_INTEGERS] = "array of integers",
+    [FIELD_STRING] = "string",
+    [FIELD_BOOLEAN] = "boolean",
+    [FIELD_INTEGER] = "integer",
+    [FIELD_NUMBER] = "number",
+    [FIELD_CHOICE] = "one of",
+    [FIELD_CHOICES] = "array of",
+    [FIELD_STRINGS] = "array",
+    [FIELD_RECORD] = "record",
+    [FIELD_MAP] = "map of arrays",
+    [FIELD_DURATION] = "duration",
+    [FIELD_SIZE] = "size in bytes",
+    [FIELD_INTEGERS] = "array of integers",
+    [FIELD_RECORDS] = "array of records",
+    [FIELD_RECORD_MAP] = "map of records",
 };
 
 static void print_range(const struct field *field, FILE *out)

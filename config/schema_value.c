@@ -238,6 +238,8 @@ const char *schema_set_text(const struct field *field, struct slice text, struct
     case FIELD_DURATION:
     case FIELD_SIZE: return set_united(field, text, arena, value);
     case FIELD_RECORD:
+    case FIELD_RECORDS:
+    case FIELD_RECORD_MAP:
     case FIELD_MAP: break;
     }
     return "cannot be given as text";
@@ -257,6 +259,8 @@ static void set_null(const struct field *field, void *value)
     case FIELD_STRINGS: *(struct slices *)value = (struct slices){ NULL, 0 }; break;
     case FIELD_MAP: *(struct schema_map *)value = (struct schema_map){ NULL, 0 }; break;
     case FIELD_INTEGERS: *(struct schema_integers *)value = (struct schema_integers){ NULL, 0 }; break;
+    case FIELD_RECORDS: *(struct schema_records *)value = (struct schema_records){ NULL, 0 }; break;
+    case FIELD_RECORD_MAP: *(struct schema_record_map *)value = (struct schema_record_map){ NULL, 0 }; break;
     case FIELD_RECORD: break;
     }
 }

@@ -141,6 +141,8 @@ static json_t *setting_json(const struct field *field, const void *value)
     case FIELD_STRINGS: return texts_json(value);
     case FIELD_INTEGERS:
     case FIELD_RECORD:
+    case FIELD_RECORDS:
+    case FIELD_RECORD_MAP:
     case FIELD_MAP: break; /* no setting is one */
     }
     return json_null();

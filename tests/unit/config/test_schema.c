@@ -21,6 +21,8 @@ struct all {
     struct part part;
     struct slice secret;
     struct schema_integers integers;
+    struct schema_records parts;
+    struct schema_record_map named;
 };
 
 static const char *check_x(struct slice text)
@@ -55,6 +57,8 @@ static const struct field fields[] = {
     { "integers", FIELD_INTEGERS, AT(integers), .min = 1, .max = 99, .fallback = "3,4" },
     { "map", FIELD_MAP, AT(map), .check = check_x },
     { "part", FIELD_RECORD, AT(part), .record = &part_schema },
+    { "parts", FIELD_RECORDS, AT(parts), .record = &part_schema, .min = 1, .max = 2 },
+    { "named", FIELD_RECORD_MAP, AT(named), .record = &part_schema, .check = check_x },
     { "later", FIELD_STRING, 0, FIELD_UNSUPPORTED },
     { "secret", FIELD_STRING, AT(secret), FIELD_SECRET | FIELD_VAULT, .check = check_x },
 };
@@ -101,6 +105,7 @@ static void check_defaults(void)
     cr_assert_eq(value.integers.count, 2);
     cr_assert_eq(value.integers.items[1], 4);
     cr_assert_eq(value.map.count, 0);
+    cr_assert(value.parts.count == 0 && value.named.count == 0);
     cr_assert_null(value.part.name.data);
     cr_assert_eq(value.part.size, 5);
 }
@@ -136,6 +141,19 @@ Test(schema, values)
     cr_assert_str_eq(value.map.entries[0].name.data, "x-a");
     cr_assert_str_eq(value.map.entries[0].values.items[1].data, "c");
     cr_assert_eq(value.part.size, 7);
+}
+
+Test(schema, lists_and_maps_of_records)
+{
+    cr_assert(read_value(
+        "{parts: [{name: a, size: 1}, {name: b}], named: {x: {name: c}, xy: {name: d, size: 2}}}"));
+    const struct part *parts = (const struct part *)(const void *)value.parts.items;
+    cr_assert_eq(value.parts.count, 2);
+    cr_assert(parts[0].size == 1 && parts[1].size == 5);
+    cr_assert_str_eq(parts[1].name.data, "b");
+    cr_assert_eq(value.named.count, 2);
+    cr_assert_str_eq(value.named.entries[1].name.data, "xy");
+    cr_assert_eq(((const struct part *)value.named.entries[1].record)->size, 2);
 }
 
 static const struct {
@@ -181,6 +199,15 @@ static const struct {
     { "{strnig: 1}", "at.strnig", "unknown field (did you mean 'string'?)" },
     { "{childen: 1}", "at.childen", "unknown field (did you mean 'children'?)" },
     { "{secret: abc}", "at.secret", "'***' does not begin with x" },
+    { "{parts: {}}", "at.parts", "expected an array" },
+    { "{parts: []}", "at.parts", "length must be at least 1" },
+    { "{parts: [{name: a}, {name: b}, {name: c}]}", "at.parts", "length must be at most 2" },
+    { "{parts: [{name: a}, {}]}", "at.parts[1].name", "required field missing" },
+    { "{parts: [x]}", "at.parts[0]", "expected a record" },
+    { "{named: []}", "at.named", "expected a map" },
+    { "{named: {x: 1}}", "at.named", "expected a record" },
+    { "{named: {x: {size: 1}}}", "at.named.name", "required field missing" },
+    { "{named: {a: {name: b}}}", "at.named", "'a' does not begin with x" },
     { "{integers: x}", "at.integers", "expected an array" },
     { "{integers: [1, x]}", "at.integers[1]", "expected an integer" },
     { "{integers: [1.5]}", "at.integers[0]", "expected an integer" },

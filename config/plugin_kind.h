@@ -24,7 +24,7 @@ struct credential_kind {
     const char *const *aliases; /* other names of the collection when nested, ends with NULL; may be NULL */
 };
 
-enum { PLUGIN_HOSTS_MAX = 8 };
+enum { PLUGIN_HOSTS_MAX = 32 };
 
 /* What a front-end has to know of a plugin; the descriptor in net/proxy/plugin.h begins with it. */
 struct plugin_kind {

@@ -3,31 +3,7 @@
  * state on a shard, and the ways of counting. */
 #pragma once
 
-#include "core/base/quota.h"
-#include "core/io/shard.h"
-#include "net/proxy/exchange.h"
-#include "net/redis/redis_client.h"
-#include "plugins/rate_limiting_window.h"
-
-enum limit_by {
-    LIMIT_BY_CONSUMER,
-    LIMIT_BY_CREDENTIAL,
-    LIMIT_BY_IP,
-    LIMIT_BY_SERVICE,
-    LIMIT_BY_HEADER,
-    LIMIT_BY_PATH
-};
-enum limit_policy { LIMIT_POLICY_LOCAL, LIMIT_POLICY_REDIS, LIMIT_POLICY_CLUSTER };
-
-struct rate_limiting_redis {
-    struct slice host; /* absent: the settings' redis_host */
-    int64_t port; /* INTEGER_NULL: the settings' redis_port */
-    int64_t timeout_ms;
-    struct slice username, password;
-    int64_t database;
-    bool ssl, ssl_verify;
-    struct slice server_name;
-};
+#include "plugins/limit_counter.h"
 
 struct rate_limiting_config {
     double limits[PERIOD_COUNT]; /* NAN: none */
@@ -37,8 +13,8 @@ struct rate_limiting_config {
     int64_t error_code;
     struct slice error_message;
     double sync_rate_s; /* -1: every request asks Redis */
-    struct rate_limiting_redis redis;
-    struct rate_limiting_redis old; /* from the flat names of older versions */
+    struct redis_config redis;
+    struct redis_config_flat old;
     /* Worked out when the configuration is read. */
     struct slice limit_texts[PERIOD_COUNT];
     uint32_t whole_limits[PERIOD_COUNT]; /* rounded up: so many requests pass; local policy */
@@ -53,12 +29,7 @@ void rate_limiting_check(void *value, const struct node *node, const struct conf
 struct rate_limiting_sync;
 
 struct rate_limiting_shard {
-    struct shard *shard;
-    struct quota *quota; /* of the process */
-    struct slice default_host;
-    uint16_t default_port;
-    struct redis_pool redis;
-    redis_connect_fn *redis_connect;
+    struct limit_shard limits;
     struct rate_limiting_sync *sync; /* counters with sync_rate; made on first use */
 };
 
@@ -74,17 +45,11 @@ struct rate_limiting_pass {
     bool rejected;
 };
 
-/* "ratelimit:<route>:<service>:", ids of what the configuration is attached to. */
-enum { RATE_LIMITING_PREFIX_SIZE = 10 + 2 * MODEL_ID_SIZE };
-void rate_limiting_prefix(const struct plugin_instance *instance, char prefix[RATE_LIMITING_PREFIX_SIZE]);
-struct slice rate_limiting_identifier(const struct rate_limiting_pass *pass);
+struct limit_subject rate_limiting_subject(const struct rate_limiting_pass *pass);
 
 /* Kong's key of that period's counter, in the exchange's arena; absent when memory is exhausted. */
 struct slice rate_limiting_key(const struct rate_limiting_pass *pass, struct slice identifier,
                                unsigned index);
-
-/* Decimal, without a sign; returns its size, 20 at most. */
-size_t rate_limiting_write_number(char *out, uint64_t number);
 
 /* Fills pass->remaining and ->rejected from what the counters said before this request. */
 void rate_limiting_judge(struct rate_limiting_pass *pass, const double used[PERIOD_COUNT]);
@@ -95,8 +60,8 @@ enum verdict rate_limiting_answer(const struct rate_limiting_pass *pass);
 /* The store could not be asked: on as if there were no limit, or 500. */
 enum verdict rate_limiting_without_store(const struct rate_limiting_pass *pass);
 
-/* The connection of this configuration; NULL: out of memory. */
-struct redis_client *rate_limiting_client(const struct rate_limiting_pass *pass);
+/* The store of this configuration; NULL: out of memory. */
+struct redis_store *rate_limiting_store(const struct rate_limiting_pass *pass);
 
 enum verdict rate_limiting_local(struct rate_limiting_pass *pass);
 enum verdict rate_limiting_redis(const struct rate_limiting_pass *pass);

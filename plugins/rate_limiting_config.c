@@ -5,52 +5,12 @@
 
 #include <math.h>
 
-enum { REDIS_FIELD_COUNT = 9 };
-#define TIMEOUT_MAX_MS 2147483646.0
-
 static const char *check_path(struct slice path)
 {
     return path.size > 0 && path.data[0] == '/' ? NULL : "should start with: /";
 }
 
-static void check_redis(void *value, const struct node *node, const struct config_place *place)
-{
-    const struct rate_limiting_redis *redis = value;
-    if (redis->ssl)
-        schema_error(place, node, "ssl", "not supported yet: Redis over TLS");
-}
-
-#define REDIS_OFFSET(member) offsetof(struct rate_limiting_redis, member)
-
-static const struct field redis_fields[] = {
-    { "host", FIELD_STRING, REDIS_OFFSET(host), .help = "address or name; default: the setting redis_host" },
-    { "port", FIELD_INTEGER, REDIS_OFFSET(port), .max = 65535, .help = "default: the setting redis_port" },
-    { "timeout", FIELD_INTEGER, REDIS_OFFSET(timeout_ms), .max = TIMEOUT_MAX_MS, .fallback = "2000",
-      .help = "milliseconds to connect, and to wait for an answer" },
-    { "username", FIELD_STRING, REDIS_OFFSET(username), FIELD_EMPTY | FIELD_VAULT,
-      .help = "sent with the password" },
-    { "password", FIELD_STRING, REDIS_OFFSET(password), FIELD_EMPTY | FIELD_SECRET | FIELD_VAULT,
-      .help = "sent by AUTH unless empty" },
-    { "database", FIELD_INTEGER, REDIS_OFFSET(database), .max = 2147483647.0, .fallback = "0",
-      .help = "chosen by SELECT unless 0" },
-    { "ssl", FIELD_BOOLEAN, REDIS_OFFSET(ssl), .fallback = "false", .help = "true is not supported yet" },
-    { "ssl_verify", FIELD_BOOLEAN, REDIS_OFFSET(ssl_verify), .fallback = "false", .help = "needs ssl" },
-    { "server_name", FIELD_STRING, REDIS_OFFSET(server_name), .help = "needs ssl" },
-};
-_Static_assert(COUNT_OF(redis_fields) == REDIS_FIELD_COUNT, "count the fields");
-
-static const struct schema redis_schema = { .name = "redis",
-                                            .fields = redis_fields,
-                                            .field_count = REDIS_FIELD_COUNT,
-                                            .struct_size = sizeof(struct rate_limiting_redis),
-                                            .check = check_redis };
-
-static const char *const limit_by_choices[] = { "consumer", "credential", "ip", "service",
-                                                "header",   "path",       NULL };
-static const char *const policy_choices[] = { "local", "redis", "cluster", NULL };
-
 #define OFFSET(member) offsetof(struct rate_limiting_config, member)
-#define OLD(member) offsetof(struct rate_limiting_config, old.member)
 
 const struct field rate_limiting_fields[] = {
     { "second", FIELD_NUMBER, OFFSET(limits[PERIOD_SECOND]), FIELD_POSITIVE, .help = "requests per second" },
@@ -66,25 +26,13 @@ const struct field rate_limiting_fields[] = {
     { "header_name", FIELD_STRING, OFFSET(header_name), .check = kong_check_header_text,
       .help = "the header of limit_by header" },
     { "path", FIELD_STRING, OFFSET(path), .check = check_path, .help = "the path of limit_by path" },
-    { "policy", FIELD_CHOICE, OFFSET(policy), .fallback = "local", .choices = policy_choices,
+    { "policy", FIELD_CHOICE, OFFSET(policy), .fallback = "local", .choices = limit_policy_choices,
       .help = "where the counters are: in this process, or in Redis" },
     { "fault_tolerant", FIELD_BOOLEAN, OFFSET(fault_tolerant), .fallback = "true",
       .help = "let requests pass while Redis cannot be asked; false: answer 500" },
-    { "redis", FIELD_RECORD, OFFSET(redis), .record = &redis_schema, .help = "the Redis of policy redis" },
-    { "redis_host", FIELD_STRING, OLD(host), .help = "older name of redis.host" },
-    { "redis_port", FIELD_INTEGER, OLD(port), .max = 65535, .help = "older name of redis.port" },
-    { "redis_timeout", FIELD_INTEGER, OLD(timeout_ms), .max = TIMEOUT_MAX_MS,
-      .help = "older name of redis.timeout" },
-    { "redis_username", FIELD_STRING, OLD(username), FIELD_EMPTY | FIELD_VAULT,
-      .help = "older name of redis.username" },
-    { "redis_password", FIELD_STRING, OLD(password), FIELD_EMPTY | FIELD_SECRET | FIELD_VAULT,
-      .help = "older name of redis.password" },
-    { "redis_database", FIELD_INTEGER, OLD(database), .max = 2147483647.0,
-      .help = "older name of redis.database" },
-    { "redis_ssl", FIELD_BOOLEAN, OLD(ssl), .fallback = "false", .help = "older name of redis.ssl" },
-    { "redis_ssl_verify", FIELD_BOOLEAN, OLD(ssl_verify), .fallback = "false",
-      .help = "older name of redis.ssl_verify" },
-    { "redis_server_name", FIELD_STRING, OLD(server_name), .help = "older name of redis.server_name" },
+    { "redis", FIELD_RECORD, OFFSET(redis), .record = &redis_config_schema,
+      .help = "the Redis of policy redis" },
+    REDIS_CONFIG_FLAT_FIELDS(struct rate_limiting_config, old),
     { "hide_client_headers", FIELD_BOOLEAN, OFFSET(hide_client_headers), .fallback = "false",
       .help = "send no RateLimit headers" },
     { "error_code", FIELD_INTEGER, OFFSET(error_code), .min = 100, .max = 599, .fallback = "429",
@@ -146,31 +94,9 @@ static void check_rest(const struct rate_limiting_config *config, const struct n
         schema_error(place, node, missing, "required field missing");
         schema_error(place, node, "", "failed conditional validation given value of field 'config.limit_by'");
     }
-    if (config->policy == LIMIT_POLICY_CLUSTER)
-        schema_error(place, node, "policy", "cluster is not supported: it needs Postgres");
-    if (config->old.ssl)
-        schema_error(place, node, "redis_ssl", "not supported yet: Redis over TLS");
+    limit_check_policy(config->policy, node, place);
     if (config->sync_rate_s != -1 && config->sync_rate_s < 0.02)
         schema_error(place, node, "sync_rate", "value should be -1 or at least 0.02");
-}
-
-/* The flat names win where they are given. */
-static void adopt_old_names(struct rate_limiting_config *config)
-{
-    struct rate_limiting_redis *redis = &config->redis, *old = &config->old;
-    struct slice *texts[][2] = { { &redis->host, &old->host },
-                                 { &redis->username, &old->username },
-                                 { &redis->password, &old->password },
-                                 { &redis->server_name, &old->server_name } };
-    int64_t *numbers[][2] = { { &redis->port, &old->port },
-                              { &redis->timeout_ms, &old->timeout_ms },
-                              { &redis->database, &old->database } };
-    for (size_t i = 0; i < COUNT_OF(texts); i++)
-        if (texts[i][1]->data)
-            *texts[i][0] = *texts[i][1];
-    for (size_t i = 0; i < COUNT_OF(numbers); i++)
-        if (*numbers[i][1] != INTEGER_NULL)
-            *numbers[i][0] = *numbers[i][1];
 }
 
 static bool work_out(struct rate_limiting_config *config, struct arena *arena)
@@ -194,7 +120,7 @@ void rate_limiting_check(void *value, const struct node *node, const struct conf
     struct rate_limiting_config *config = value;
     check_limits(config, node, place);
     check_rest(config, node, place);
-    adopt_old_names(config);
+    redis_config_adopt(&config->redis, &config->old, node, place);
     if (!work_out(config, place->arena))
         schema_error(place, node, "second", "out of memory");
 }

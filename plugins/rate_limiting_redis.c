@@ -5,43 +5,33 @@
 struct redis_pass {
     struct redis_request request;
     struct rate_limiting_pass pass;
-    struct redis_client *client;
+    struct redis_store *store;
     struct slice keys[PERIOD_COUNT];
 };
 
-struct redis_client *rate_limiting_client(const struct rate_limiting_pass *pass)
+struct redis_store *rate_limiting_store(const struct rate_limiting_pass *pass)
 {
-    const struct rate_limiting_redis *redis = &pass->config->redis;
-    struct rate_limiting_shard *shard = pass->shard;
-    struct redis_target target = {
-        .host = redis->host.data ? redis->host : shard->default_host,
-        .port = redis->port != INTEGER_NULL ? (uint16_t)redis->port : shard->default_port,
-        .username = redis->username,
-        .password = redis->password,
-        .database = (uint32_t)redis->database,
-        .timeout_ms = (uint32_t)redis->timeout_ms,
-    };
-    return redis_pool_client(&shard->redis, shard->shard, &target, shard->redis_connect);
+    return redis_config_store(&pass->config->redis, &pass->shard->limits.redis);
 }
 
 /* A counter that has just begun gets its end, in the same turn. Nobody waits for the answer. */
 static void expire_new(const struct redis_pass *waiting)
 {
     struct redis_command commands[PERIOD_COUNT];
-    char texts[PERIOD_COUNT][20];
+    char texts[PERIOD_COUNT][LIMIT_NUMBER_SIZE];
     unsigned count = 0;
     for (unsigned i = 0; i < waiting->pass.config->period_count; i++) {
         if (waiting->request.values[i] != 1)
             continue;
-        size_t size =
-            rate_limiting_write_number(texts[count], period_length_s(waiting->pass.config->periods[i]));
-        commands[count] =
-            (struct redis_command){ { SLICE("EXPIRE"), waiting->keys[i], { texts[count], size } }, 3 };
+        char *end = limit_write_number(texts[count], period_length_s(waiting->pass.config->periods[i]));
+        commands[count] = (struct redis_command){
+            { SLICE("EXPIRE"), waiting->keys[i], { texts[count], (size_t)(end - texts[count]) } }, 3
+        };
         count++;
     }
     /* When it cannot be sent the counter stays, but its name holds its window: no limit is wrong for it. */
     if (count > 0)
-        (void)!redis_send(waiting->client, NULL, commands, count);
+        (void)!redis_store_send(waiting->store, NULL, commands, count);
 }
 
 static void redis_done(struct redis_request *request, enum error error)
@@ -66,21 +56,22 @@ static void redis_done(struct redis_request *request, enum error error)
 enum verdict rate_limiting_redis(const struct rate_limiting_pass *pass)
 {
     struct redis_pass *waiting = arena_alloc(exchange_arena(pass->exchange), sizeof(*waiting));
-    struct redis_client *client = rate_limiting_client(pass);
-    if (waiting == NULL || client == NULL)
+    struct redis_store *store = rate_limiting_store(pass);
+    if (waiting == NULL || store == NULL)
         return rate_limiting_without_store(pass);
     waiting->pass = *pass;
-    waiting->client = client;
-    waiting->request.done = redis_done;
+    waiting->store = store;
+    waiting->request = (struct redis_request){ .done = redis_done };
     struct redis_command commands[PERIOD_COUNT];
-    struct slice identifier = rate_limiting_identifier(pass);
+    struct limit_subject subject = rate_limiting_subject(pass);
+    struct slice identifier = limit_identifier(&subject);
     for (unsigned i = 0; i < pass->config->period_count; i++) {
         waiting->keys[i] = rate_limiting_key(pass, identifier, i);
         if (waiting->keys[i].data == NULL)
             return rate_limiting_without_store(pass);
         commands[i] = (struct redis_command){ { SLICE("INCR"), waiting->keys[i] }, 2 };
     }
-    if (redis_send(client, &waiting->request, commands, pass->config->period_count) != ERROR_OK)
+    if (redis_store_send(store, &waiting->request, commands, pass->config->period_count) != ERROR_OK)
         return rate_limiting_without_store(pass);
     return VERDICT_WAIT;
 }

@@ -12,7 +12,7 @@ enum { BUCKET_COUNT = 4096, COUNTERS_MAX = 65536, LONGEST_TIMER_MS = 3600 * 1000
 struct counter {
     struct counter *next; /* in its bucket */
     struct rate_limiting_sync *sync;
-    struct redis_client *client;
+    struct redis_store *store;
     struct timer timer;
     struct redis_request push;
     int64_t known;   /* what Redis said last */
@@ -37,7 +37,7 @@ struct rate_limiting_sync {
 struct fetching_pass {
     struct redis_request request;
     struct rate_limiting_pass pass;
-    struct redis_client *client;
+    struct redis_store *store;
     struct slice keys[PERIOD_COUNT];
 };
 
@@ -74,11 +74,11 @@ static void arm(struct counter *counter)
 
 static void expire(struct counter *counter)
 {
-    char text[20];
-    size_t size = rate_limiting_write_number(text, counter->length_s);
+    char text[LIMIT_NUMBER_SIZE];
+    size_t size = (size_t)(limit_write_number(text, counter->length_s) - text);
     struct redis_command command = { { SLICE("EXPIRE"), key_of(counter), { text, size } }, 3 };
     /* The name holds the window: a counter that never ends makes no limit wrong. */
-    (void)!redis_send(counter->client, NULL, &command, 1);
+    (void)!redis_store_send(counter->store, NULL, &command, 1);
 }
 
 static void push_done(struct redis_request *request, enum error error)
@@ -97,10 +97,10 @@ static void push_done(struct redis_request *request, enum error error)
 
 static void push(struct counter *counter)
 {
-    char text[20];
-    size_t size = rate_limiting_write_number(text, (uint64_t)counter->counted);
+    char text[LIMIT_NUMBER_SIZE];
+    size_t size = (size_t)(limit_write_number(text, (uint64_t)counter->counted) - text);
     struct redis_command command = { { SLICE("INCRBY"), key_of(counter), { text, size } }, 3 };
-    if (redis_send(counter->client, &counter->push, &command, 1) != ERROR_OK) {
+    if (redis_store_send(counter->store, &counter->push, &command, 1) != ERROR_OK) {
         arm(counter);
         return;
     }
@@ -114,7 +114,7 @@ static void counter_due(struct timer *timer)
     bool over = counter->ends_s * 1000 <= counter->sync->shard->wall_ms;
     if (counter->pushed > 0)
         return; /* push_done arms it again */
-    if (over && (counter->counted == 0 || counter->client->failing))
+    if (over && (counter->counted == 0 || redis_store_is_down(counter->store)))
         remove_counter(counter);
     else if (counter->counted > 0)
         push(counter);
@@ -133,7 +133,7 @@ static struct counter *counter_open(struct rate_limiting_sync *sync, const struc
     if (counter == NULL)
         return NULL;
     counter->sync = sync;
-    counter->client = fetching->client;
+    counter->store = fetching->store;
     counter->push.done = push_done;
     counter->hash = hash_of(key);
     counter->ends_s = pass->windows[i].ends_s;
@@ -154,8 +154,8 @@ static struct counter *find_counter(const struct fetching_pass *fetching, unsign
     struct slice key = fetching->keys[i];
     uint64_t hash = hash_of(key);
     struct counter *counter = sync->buckets[hash % BUCKET_COUNT];
-    while (counter && (counter->hash != hash || counter->client != fetching->client ||
-                       !slice_equal(key_of(counter), key)))
+    while (counter &&
+           (counter->hash != hash || counter->store != fetching->store || !slice_equal(key_of(counter), key)))
         counter = counter->next;
     if (counter == NULL)
         counter = counter_open(sync, fetching, i);
@@ -215,8 +215,8 @@ static enum verdict fetch(struct fetching_pass *fetching)
     unsigned count = fetching->pass.config->period_count;
     for (unsigned i = 0; i < count; i++)
         commands[i] = (struct redis_command){ { SLICE("GET"), fetching->keys[i] }, 2 };
-    fetching->request.done = fetch_done;
-    if (redis_send(fetching->client, &fetching->request, commands, count) != ERROR_OK)
+    fetching->request = (struct redis_request){ .done = fetch_done };
+    if (redis_store_send(fetching->store, &fetching->request, commands, count) != ERROR_OK)
         return rate_limiting_without_store(&fetching->pass);
     return VERDICT_WAIT;
 }
@@ -226,11 +226,12 @@ static bool prepare(struct fetching_pass *fetching)
     struct rate_limiting_pass *pass = &fetching->pass;
     struct rate_limiting_shard *shard = pass->shard;
     if (shard->sync == NULL && (shard->sync = calloc(1, sizeof(*shard->sync))) != NULL)
-        shard->sync->shard = shard->shard;
-    fetching->client = rate_limiting_client(pass);
-    if (shard->sync == NULL || fetching->client == NULL)
+        shard->sync->shard = shard->limits.redis.shard;
+    fetching->store = rate_limiting_store(pass);
+    if (shard->sync == NULL || fetching->store == NULL)
         return false;
-    struct slice identifier = rate_limiting_identifier(pass);
+    struct limit_subject subject = rate_limiting_subject(pass);
+    struct slice identifier = limit_identifier(&subject);
     for (unsigned i = 0; i < pass->config->period_count; i++) {
         fetching->keys[i] = rate_limiting_key(pass, identifier, i);
         if (fetching->keys[i].data == NULL)

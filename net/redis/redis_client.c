@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { WAITING_FIRST = 64 };
+
 static const struct stream_events redis_events;
 
 static struct redis_client *client_of(struct stream *stream)
@@ -18,13 +20,34 @@ static struct redis_client *client_of(struct stream *stream)
 
 static struct redis_waiting *waiting_at(struct redis_client *client, uint32_t index)
 {
-    return &client->waiting[(client->waiting_head + index) % REDIS_IN_FLIGHT_MAX];
+    return &client->waiting[(client->waiting_head + index) & (client->waiting_capacity - 1)];
+}
+
+/* Room for one more. */
+static enum error grow_waiting(struct redis_client *client)
+{
+    uint32_t capacity = client->waiting_capacity;
+    if (client->waiting_count < capacity)
+        return ERROR_OK;
+    if (capacity == REDIS_IN_FLIGHT_MAX)
+        return ERROR_LIMIT;
+    uint32_t wider = capacity ? capacity * 2 : WAITING_FIRST;
+    struct redis_waiting *grown = malloc(wider * sizeof(*grown));
+    if (grown == NULL)
+        return ERROR_MEMORY;
+    for (uint32_t i = 0; i < client->waiting_count; i++)
+        grown[i] = *waiting_at(client, i);
+    free(client->waiting);
+    client->waiting = grown;
+    client->waiting_head = 0;
+    client->waiting_capacity = wider;
+    return ERROR_OK;
 }
 
 static struct redis_waiting pop_waiting(struct redis_client *client)
 {
     struct redis_waiting first = *waiting_at(client, 0);
-    client->waiting_head = (client->waiting_head + 1) % REDIS_IN_FLIGHT_MAX;
+    client->waiting_head = (client->waiting_head + 1) & (client->waiting_capacity - 1);
     client->waiting_count--;
     return first;
 }
@@ -66,7 +89,7 @@ static void lose(struct redis_client *client, enum error error)
 {
     if (client->state == REDIS_CLOSING)
         return;
-    bool has_stream = client->state != REDIS_CLOSED && client->state != REDIS_BACKOFF;
+    bool has_stream = client->state >= REDIS_CONNECTING && client->state <= REDIS_READY;
     if (client->state != REDIS_READY || client->waiting_count > 0)
         client->failing = true;
     client->state = REDIS_CLOSING;
@@ -75,6 +98,7 @@ static void lose(struct redis_client *client, enum error error)
     if (client->out)
         block_release(client->out);
     client->out = NULL;
+    client->stuck_ms = 0;
     if (has_stream)
         stream_close(&client->tcp.stream);
     while (client->waiting_count > 0) {
@@ -98,18 +122,19 @@ static void redis_failed(struct stream *stream, enum error error)
 
 static void redis_writable(struct stream *stream)
 {
-    (void)stream;
+    struct redis_client *client = client_of(stream);
+    client->stuck_ms = stream->queued_bytes > 0 ? client->shard->now_ms : 0;
 }
 
 /* --- its beginning -------------------------------------------------------------------------------------- */
 
 enum error redis_connect_tcp(struct redis_client *client, const struct stream_events *events)
 {
-    const struct redis_target *target = &client->target;
-    if (!address_parse(target->host, target->port, &client->address)) {
+    const struct redis_server *server = &client->server;
+    if (!address_parse(server->host, server->port, &client->address)) {
         struct sockaddr_storage found;
         socklen_t size;
-        if (!resolver_lookup(client->shard, target->host, target->port, &found, &size))
+        if (!resolver_lookup(client->shard, server->host, server->port, &found, &size))
             return ERROR_NAME;
         CHECK(size <= sizeof(client->address.v6));
         memcpy(&client->address.any, &found, size);
@@ -119,16 +144,61 @@ enum error redis_connect_tcp(struct redis_client *client, const struct stream_ev
     return ERROR_OK;
 }
 
-static void start(struct redis_client *client)
+static void connect_now(struct redis_client *client)
 {
     redis_reader_init(&client->reader);
+    client->items_left = 0;
     enum error error = client->connect(client, &redis_events);
     if (error != ERROR_OK) {
         lose(client, error);
         return;
     }
     client->state = REDIS_CONNECTING;
-    arm(client, client->target.timeout_ms);
+    arm(client, client->target.connect_ms);
+}
+
+/* Looking for the server has the time of one connect and one reply. */
+static void start(struct redis_client *client)
+{
+    if (client->locator == NULL) {
+        connect_now(client);
+        return;
+    }
+    client->state = REDIS_LOCATING;
+    arm(client, (uint64_t)client->target.connect_ms + client->target.reply_ms);
+    client->locator->locate(client->locator, client);
+}
+
+static void set_server(struct redis_client *client, const struct redis_server *server)
+{
+    CHECK(server->host.size <= sizeof(client->host));
+    if (server->host.size > 0)
+        memcpy(client->host, server->host.data, server->host.size);
+    client->server = (struct redis_server){ { client->host, server->host.size }, server->port };
+}
+
+void redis_client_located(struct redis_client *client, enum error error, const struct redis_server *server)
+{
+    if (client->state != REDIS_LOCATING)
+        return; /* it took too long */
+    if (error != ERROR_OK) {
+        lose(client, error);
+        return;
+    }
+    set_server(client, server);
+    connect_now(client);
+}
+
+void redis_client_drop(struct redis_client *client)
+{
+    lose(client, ERROR_CLOSED);
+}
+
+static void send_chunk(struct redis_client *client, struct chunk chunk)
+{
+    if (client->stuck_ms == 0)
+        client->stuck_ms = client->shard->now_ms;
+    stream_send(&client->tcp.stream, chunk);
 }
 
 /* What was written since the last time goes to the stream, or waits for it. */
@@ -142,7 +212,7 @@ static bool flush(struct redis_client *client)
     client->out_sent = block->used;
     if (client->state != REDIS_READY)
         return chunk_queue_push(&client->unsent, chunk);
-    stream_send(&client->tcp.stream, chunk);
+    send_chunk(client, chunk);
     return true;
 }
 
@@ -167,10 +237,12 @@ static char *reserve(struct redis_client *client, size_t size)
     return fresh->data;
 }
 
-/* AUTH and SELECT as configured, then PING: only a Redis that answers is used. */
-static unsigned make_greeting(const struct redis_target *target, struct redis_command commands[3],
+/* AUTH and SELECT as configured, then PING: only a Redis that answers is used. One that somebody else has
+ * named is asked for its ROLE. */
+static unsigned make_greeting(const struct redis_client *client, struct redis_command commands[3],
                               char database[ADDRESS_TEXT_SIZE])
 {
+    const struct redis_target *target = &client->target;
     unsigned count = 0;
     if (target->password.size > 0) {
         struct redis_command *auth = &commands[count++];
@@ -182,7 +254,8 @@ static unsigned make_greeting(const struct redis_target *target, struct redis_co
         int size = snprintf(database, ADDRESS_TEXT_SIZE, "%u", target->database);
         commands[count++] = (struct redis_command){ { SLICE("SELECT"), { database, (size_t)size } }, 2 };
     }
-    commands[count++] = (struct redis_command){ { SLICE("PING") }, 1 };
+    struct slice last = client->locator ? SLICE("ROLE") : SLICE("PING");
+    commands[count++] = (struct redis_command){ { last }, 1 };
     return count;
 }
 
@@ -190,7 +263,7 @@ static bool greet(struct redis_client *client)
 {
     struct redis_command commands[3];
     char database[ADDRESS_TEXT_SIZE];
-    unsigned count = make_greeting(&client->target, commands, database);
+    unsigned count = make_greeting(client, commands, database);
     size_t size = 0;
     for (unsigned i = 0; i < count; i++)
         size += redis_command_size(&commands[i]);
@@ -217,10 +290,18 @@ static void redis_opened(struct stream *stream, enum error error)
     client->state = REDIS_GREETING;
 }
 
+/* When the first reply is overdue, or what is sent has been stuck for too long. */
+static uint64_t patience_ms(struct redis_client *client)
+{
+    uint64_t until_ms = waiting_at(client, 0)->deadline_ms;
+    uint64_t stuck_until_ms = client->stuck_ms + client->target.send_ms;
+    return client->stuck_ms > 0 && stuck_until_ms < until_ms ? stuck_until_ms : until_ms;
+}
+
 static void watch_first(struct redis_client *client)
 {
     if (client->waiting_count > 0)
-        timer_arm(&client->shard->timers, &client->timer, waiting_at(client, 0)->deadline_ms);
+        timer_arm(&client->shard->timers, &client->timer, patience_ms(client));
 }
 
 static void become_ready(struct redis_client *client)
@@ -230,7 +311,7 @@ static void become_ready(struct redis_client *client)
     client->backoff_ms = REDIS_BACKOFF_MIN_MS;
     timer_disarm(&client->shard->timers, &client->timer);
     while (client->unsent.count > 0)
-        stream_send(&client->tcp.stream, chunk_queue_pop(&client->unsent));
+        send_chunk(client, chunk_queue_pop(&client->unsent));
     if (flush(client))
         watch_first(client);
 }
@@ -239,10 +320,11 @@ static void redis_timeout(struct timer *timer)
 {
     struct redis_client *client = CONTAINER_OF(timer, struct redis_client, timer);
     switch (client->state) {
+    case REDIS_LOCATING:
     case REDIS_CONNECTING:
     case REDIS_GREETING: lose(client, ERROR_TIMEOUT); break;
     case REDIS_READY:
-        if (client->waiting_count > 0 && waiting_at(client, 0)->deadline_ms <= client->shard->now_ms)
+        if (client->waiting_count > 0 && patience_ms(client) <= client->shard->now_ms)
             lose(client, ERROR_TIMEOUT);
         else
             watch_first(client);
@@ -260,41 +342,72 @@ static void redis_timeout(struct timer *timer)
 
 /* --- replies -------------------------------------------------------------------------------------------- */
 
-/* A PING may be refused (a user without the right to it): the answer is what counts. */
-static enum error take_greeting(struct redis_client *client, const struct redis_reply *reply)
+/* A PING or ROLE may be refused (a user without the right to it): the answer is what counts. */
+static enum error take_greeting(struct redis_client *client, const struct redis_reply *item)
 {
-    client->greetings_left--;
-    if (client->greetings_left > 0)
-        return reply->kind == REDIS_STATUS ? ERROR_OK : ERROR_INVALID;
-    if (reply->kind == REDIS_ERROR && slice_starts_with(reply->text, SLICE("NOAUTH")))
+    bool is_last = client->greetings_left == 1;
+    if (!is_last && item->kind != REDIS_STATUS)
         return ERROR_INVALID;
-    become_ready(client);
+    if (item->kind == REDIS_ERROR && slice_starts_with(item->text, SLICE("NOAUTH")))
+        return ERROR_INVALID;
+    bool is_role = client->locator && client->item_index == 1;
+    if (is_role && !slice_equal(item->text, SLICE("master")))
+        return ERROR_CLOSED; /* not any more, or not yet: it is looked for again */
+    if (client->items_left > 0)
+        return ERROR_OK;
+    client->greetings_left--;
+    if (is_last)
+        become_ready(client);
     return ERROR_OK;
 }
 
-static void take_value(struct redis_request *request, const struct redis_reply *reply)
+/* Of an array only the beginning: it is no value. */
+static void take_value(struct redis_client *client, struct redis_request *request,
+                       const struct redis_reply *item)
 {
-    bool is_status = reply->kind == REDIS_STATUS;
-    if (reply->kind == REDIS_ERROR || (!is_status && reply->kind != REDIS_NIL && !reply->is_number))
+    if (client->item_index > 0)
+        return;
+    bool is_good = item->kind == REDIS_STATUS || item->kind == REDIS_NIL || item->is_number;
+    if (!is_good)
         request->refused = true;
-    request->values[request->value_count++] = reply->kind == REDIS_NIL ? REDIS_VALUE_NIL : reply->integer;
+    request->values[request->value_count] = item->kind == REDIS_NIL ? REDIS_VALUE_NIL : item->integer;
 }
 
-static enum error take_reply(struct redis_client *client, const struct redis_reply *reply)
+static enum error take_item(struct redis_client *client, const struct redis_reply *item)
 {
-    if (client->state == REDIS_GREETING)
-        return take_greeting(client, reply);
     if (client->waiting_count == 0)
         return ERROR_PROTOCOL;
     struct redis_waiting *first = waiting_at(client, 0);
-    if (first->request)
-        take_value(first->request, reply);
-    if (--first->reply_count > 0)
-        return ERROR_OK;
-    struct redis_request *request = pop_waiting(client).request;
-    if (request)
-        request->done(request, request->refused ? ERROR_INVALID : ERROR_OK);
-    return ERROR_OK;
+    if (first->request && first->request->item)
+        first->request->item(first->request, item);
+    else if (first->request)
+        take_value(client, first->request, item);
+    bool demoted =
+        client->locator && item->kind == REDIS_ERROR && slice_starts_with(item->text, SLICE("READONLY"));
+    if (client->items_left == 0 && first->request)
+        first->request->value_count++;
+    if (client->items_left == 0 && --first->reply_count == 0) {
+        struct redis_request *request = pop_waiting(client).request;
+        if (request)
+            request->done(request, request->refused ? ERROR_INVALID : ERROR_OK);
+    }
+    return demoted ? ERROR_CLOSED : ERROR_OK;
+}
+
+/* An item is a reply, or one in a reply that is an array. */
+static enum error take_reply(struct redis_client *client, const struct redis_reply *item)
+{
+    client->item_index++;
+    if (client->items_left == 0) {
+        client->items_left = 1;
+        client->item_index = 0;
+    }
+    client->items_left--;
+    if (item->kind == REDIS_ARRAY)
+        client->items_left += (uint32_t)item->integer;
+    if (client->items_left > REDIS_ELEMENTS_MAX)
+        return ERROR_PROTOCOL;
+    return client->state == REDIS_GREETING ? take_greeting(client, item) : take_item(client, item);
 }
 
 static void redis_received(struct stream *stream, struct chunk chunk)
@@ -327,14 +440,12 @@ static enum error check_usable(struct redis_client *client, size_t size)
 {
     if (client->failing)
         return ERROR_CLOSED;
-    if (client->waiting_count == REDIS_IN_FLIGHT_MAX || size > UINT32_MAX)
-        return ERROR_LIMIT;
-    return ERROR_OK;
+    return size > UINT32_MAX ? ERROR_LIMIT : grow_waiting(client);
 }
 
 static void push_waiting(struct redis_client *client, struct redis_request *request, unsigned reply_count)
 {
-    uint64_t timeout_ms = client->target.timeout_ms ? client->target.timeout_ms : 1;
+    uint64_t timeout_ms = client->target.reply_ms ? client->target.reply_ms : 1;
     *waiting_at(client, client->waiting_count) = (struct redis_waiting){
         .request = request, .deadline_ms = client->shard->now_ms + timeout_ms, .reply_count = reply_count
     };
@@ -378,53 +489,28 @@ static void redis_turn(struct shard_task *task)
         (void)flush(client); /* only a queue fails, a stream takes all */
 }
 
-/* --- the pool ------------------------------------------------------------------------------------------- */
+/* --- clients -------------------------------------------------------------------------------------------- */
 
-static bool target_equal(const struct redis_target *a, const struct redis_target *b)
+void redis_client_free(struct redis_client *client)
 {
-    return a->port == b->port && a->database == b->database && a->timeout_ms == b->timeout_ms &&
-           slice_equal(a->host, b->host) && slice_equal(a->username, b->username) &&
-           slice_equal(a->password, b->password);
-}
-
-/* One allocation for the three texts, which begins with the host. */
-static bool copy_target(struct redis_target *copy, const struct redis_target *target)
-{
-    char *text = malloc(target->host.size + target->username.size + target->password.size + 1);
-    if (text == NULL)
-        return false;
-    *copy = *target;
-    struct slice *parts[] = { &copy->host, &copy->username, &copy->password };
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        if (parts[i]->size > 0)
-            memcpy(text, parts[i]->data, parts[i]->size);
-        parts[i]->data = text;
-        text += parts[i]->size;
-    }
-    return true;
-}
-
-static void client_free(struct redis_client *client)
-{
-    if (client->target.host.data)
-        explicit_bzero((void *)(uintptr_t)client->target.password.data, client->target.password.size);
-    free((void *)(uintptr_t)client->target.host.data);
+    timer_disarm(&client->shard->timers, &client->timer);
+    list_remove(&client->task.node);
+    chunk_queue_clear(&client->unsent);
+    if (client->out)
+        block_release(client->out);
     free(client->waiting);
     free(client);
 }
 
-static struct redis_client *client_open(struct shard *shard, const struct redis_target *target,
-                                        redis_connect_fn *connect)
+struct redis_client *redis_client_open(struct shard *shard, const struct redis_target *target,
+                                       const struct redis_server *server, redis_connect_fn *connect)
 {
     struct redis_client *client = calloc(1, sizeof(*client));
     if (client == NULL)
         return NULL;
-    client->waiting = calloc(REDIS_IN_FLIGHT_MAX, sizeof(*client->waiting));
-    if (client->waiting == NULL || !copy_target(&client->target, target)) {
-        client_free(client);
-        return NULL;
-    }
     client->shard = shard;
+    client->target = *target;
+    set_server(client, server);
     client->connect = connect;
     client->state = REDIS_CLOSED;
     client->backoff_ms = REDIS_BACKOFF_MIN_MS;
@@ -432,34 +518,4 @@ static struct redis_client *client_open(struct shard *shard, const struct redis_
     shard_task_init(&client->task, redis_turn);
     chunk_queue_init(&client->unsent);
     return client;
-}
-
-struct redis_client *redis_pool_client(struct redis_pool *pool, struct shard *shard,
-                                       const struct redis_target *target, redis_connect_fn *connect)
-{
-    struct redis_client *client = pool->first;
-    while (client && !target_equal(&client->target, target))
-        client = client->next;
-    if (client)
-        return client;
-    client = client_open(shard, target, connect);
-    if (client) {
-        client->next = pool->first;
-        pool->first = client;
-    }
-    return client;
-}
-
-void redis_pool_close(struct redis_pool *pool)
-{
-    while (pool->first) {
-        struct redis_client *client = pool->first;
-        pool->first = client->next;
-        timer_disarm(&client->shard->timers, &client->timer);
-        list_remove(&client->task.node);
-        chunk_queue_clear(&client->unsent);
-        if (client->out)
-            block_release(client->out);
-        client_free(client);
-    }
 }

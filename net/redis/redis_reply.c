@@ -101,6 +101,18 @@ static enum redis_progress begin_text(struct redis_reader *reader, struct slice 
     return REDIS_MORE;
 }
 
+/* "*<count>": nil, or so many items follow. */
+static enum redis_progress begin_array(struct redis_reader *reader, struct slice line,
+                                       struct redis_reply *reply)
+{
+    int64_t count;
+    if (!parse_integer(line, &count) || count < -1 || count > REDIS_ELEMENTS_MAX)
+        return REDIS_INVALID;
+    reader->size = 0;
+    *reply = (struct redis_reply){ .kind = count < 0 ? REDIS_NIL : REDIS_ARRAY, .integer = count };
+    return REDIS_COMPLETE;
+}
+
 static enum redis_progress end_line(struct redis_reader *reader, struct redis_reply *reply)
 {
     if (!ends_line(reader) || reader->size < 3)
@@ -117,6 +129,7 @@ static enum redis_progress end_line(struct redis_reader *reader, struct redis_re
             return REDIS_INVALID;
         break;
     case '$': return begin_text(reader, line, reply);
+    case '*': return begin_array(reader, line, reply);
     default: return REDIS_INVALID;
     }
     reader->size = 0;

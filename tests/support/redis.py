@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real redis-server for one test, and the few commands that tests ask it."""
+import os
 import shutil
 import socket
 import subprocess
@@ -10,13 +11,20 @@ from tests.support.runner import Skip
 
 
 class Redis:
-    """Listens on this process's address; `port` stays the same over stop() and start()."""
+    """Listens on this process's address; `port` stays the same over stop() and start(). `sentinel` is the text of
+    a sentinel's configuration."""
 
-    def __init__(self, password=None):
+    def __init__(self, password=None, options=(), sentinel=None):
         if not shutil.which("redis-server"):
             raise Skip("redis-server is not installed")
         self.host, self.port, self.password = net.own_host(), net.free_port(), password
         self.folder, self.process = tempfile.TemporaryDirectory(prefix="sluice-redis-"), None
+        self.options = list(options)
+        self.sentinel = None
+        if sentinel is not None:
+            self.sentinel = os.path.join(self.folder.name, "sentinel.conf")
+            with open(self.sentinel, "w", encoding="utf-8") as f:
+                f.write(sentinel)
         self.start()
 
     def __enter__(self):
@@ -27,10 +35,12 @@ class Redis:
         self.folder.cleanup()
 
     def start(self):
-        argv = ["redis-server", "--bind", self.host, "--port", str(self.port), "--dir", self.folder.name,
-                "--save", "", "--appendonly", "no", "--daemonize", "no"]
+        argv = ["redis-server"] + ([self.sentinel] if self.sentinel else [])
+        argv += ["--bind", self.host, "--port", str(self.port), "--dir", self.folder.name, "--daemonize", "no"]
+        argv += ["--sentinel"] if self.sentinel else ["--save", "", "--appendonly", "no"]
         if self.password:
             argv += ["--requirepass", self.password]
+        argv += self.options
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
         net.wait_until(self.answers, 10, "redis-server")

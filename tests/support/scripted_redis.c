@@ -9,20 +9,36 @@ static struct scripted_redis *redis_of(const struct shard *shard)
     return CONTAINER_OF((struct shard *)(uintptr_t)shard, struct scripted_redis, shard);
 }
 
+static struct scripted_connection *connection_of(struct scripted_redis *redis,
+                                                 const struct redis_client *client)
+{
+    for (int i = 0; i < SCRIPTED_CONNECTIONS_MAX; i++)
+        if (redis->connections[i].client == client)
+            return &redis->connections[i];
+    return NULL;
+}
+
+static struct scripted_connection *carried_by(const struct stream *stream)
+{
+    struct redis_client *client =
+        CONTAINER_OF((struct stream *)(uintptr_t)stream, struct redis_client, tcp.stream);
+    struct scripted_connection *connection = connection_of(redis_of(stream->shard), client);
+    CHECK(connection != NULL && !connection->closing);
+    return connection;
+}
+
 static void scripted_send(struct stream *stream, struct chunk chunk)
 {
-    struct scripted_redis *redis = redis_of(stream->shard);
-    CHECK(!redis->closing && chunk.size <= sizeof(redis->sent) - redis->sent_bytes);
-    memcpy(redis->sent + redis->sent_bytes, chunk_slice(&chunk).data, chunk.size);
-    redis->sent_bytes += chunk.size;
+    struct scripted_connection *connection = carried_by(stream);
+    CHECK(chunk.size <= sizeof(connection->sent) - connection->sent_bytes);
+    memcpy(connection->sent + connection->sent_bytes, chunk_slice(&chunk).data, chunk.size);
+    connection->sent_bytes += chunk.size;
     chunk_release(&chunk);
 }
 
 static void scripted_close(struct stream *stream)
 {
-    struct scripted_redis *redis = redis_of(stream->shard);
-    CHECK(!redis->closing);
-    redis->closing = true;
+    carried_by(stream)->closing = true;
 }
 
 static const struct stream_ops scripted_ops = { .send = scripted_send, .close = scripted_close };
@@ -30,6 +46,7 @@ static const struct stream_ops scripted_ops = { .send = scripted_send, .close = 
 void scripted_redis_open(struct scripted_redis *redis)
 {
     memset(redis, 0, sizeof(*redis));
+    redis->now = redis->connections;
     struct shard_options options = { .count = 1, .cpu = -1, .ring_entries = 8 };
     options.blocks = (struct block_limits){
         .lent_count = 8, .receive_bytes = 2048, .receive_count = 16, .write_bytes = 1 << 20
@@ -50,13 +67,30 @@ enum error scripted_redis_connect(struct redis_client *client, const struct stre
     redis->connect_count++;
     if (redis->connect_error != ERROR_OK)
         return redis->connect_error;
-    redis->client = client;
-    redis->closing = false;
-    redis->sent_bytes = 0;
+    redis->now = connection_of(redis, client);
+    if (redis->now == NULL)
+        redis->now = connection_of(redis, NULL);
+    CHECK(redis->now != NULL);
+    redis->now->client = client;
+    redis->now->closing = false;
+    redis->now->sent_bytes = 0;
     client->tcp.stream = (struct stream){ .ops = &scripted_ops, .events = events, .shard = client->shard };
     return ERROR_OK;
 }
 
+bool scripted_redis_pick(struct scripted_redis *redis, uint16_t port)
+{
+    for (int i = 0; i < SCRIPTED_CONNECTIONS_MAX; i++) {
+        struct scripted_connection *connection = &redis->connections[i];
+        if (connection->client == NULL || connection->client->server.port != port)
+            continue;
+        redis->now = connection;
+        return true;
+    }
+    return false;
+}
+
+/* What was sent has left at once. */
 void scripted_redis_turn(struct scripted_redis *redis)
 {
     while (!list_is_empty(&redis->shard.tasks)) {
@@ -64,11 +98,16 @@ void scripted_redis_turn(struct scripted_redis *redis)
         list_remove(&task->node);
         task->run(task);
     }
+    for (int i = 0; i < SCRIPTED_CONNECTIONS_MAX; i++) {
+        const struct scripted_connection *connection = &redis->connections[i];
+        if (connection->sent_bytes > 0 && !connection->closing)
+            connection->client->tcp.stream.events->writable(&connection->client->tcp.stream);
+    }
 }
 
 void scripted_redis_opened(struct scripted_redis *redis, enum error error)
 {
-    redis->client->tcp.stream.events->opened(&redis->client->tcp.stream, error);
+    redis->now->client->tcp.stream.events->opened(&redis->now->client->tcp.stream, error);
     scripted_redis_turn(redis);
 }
 
@@ -78,21 +117,21 @@ void scripted_redis_reply(struct scripted_redis *redis, const char *text)
     struct block *block = block_open(redis->shard.blocks, size);
     CHECK(block != NULL && size > 0);
     memcpy(block->data, text, size);
-    redis->client->tcp.stream.events->received(&redis->client->tcp.stream,
-                                               (struct chunk){ block, 0, (uint32_t)size });
+    redis->now->client->tcp.stream.events->received(&redis->now->client->tcp.stream,
+                                                    (struct chunk){ block, 0, (uint32_t)size });
     scripted_redis_turn(redis);
 }
 
 void scripted_redis_finish(struct scripted_redis *redis)
 {
-    redis->client->tcp.stream.events->received(&redis->client->tcp.stream, (struct chunk){ 0 });
+    redis->now->client->tcp.stream.events->received(&redis->now->client->tcp.stream, (struct chunk){ 0 });
     scripted_redis_turn(redis);
 }
 
 void scripted_redis_closed(struct scripted_redis *redis)
 {
-    CHECK(redis->closing);
-    redis->client->tcp.stream.events->closed(&redis->client->tcp.stream);
+    CHECK(redis->now->closing);
+    redis->now->client->tcp.stream.events->closed(&redis->now->client->tcp.stream);
     scripted_redis_turn(redis);
 }
 
@@ -154,8 +193,8 @@ static char *take_command(struct slice *bytes, char *out)
 
 bool scripted_redis_sent(struct scripted_redis *redis, const char *commands)
 {
-    struct slice bytes = { redis->sent, redis->sent_bytes };
-    char *text = malloc(sizeof(redis->sent) + 1), *end = text;
+    struct slice bytes = { redis->now->sent, redis->now->sent_bytes };
+    char *text = malloc(sizeof(redis->now->sent) + 1), *end = text;
     CHECK(text != NULL);
     while (bytes.size > 0 && end)
         end = take_command(&bytes, end);
@@ -163,6 +202,6 @@ bool scripted_redis_sent(struct scripted_redis *redis, const char *commands)
     if (!same)
         fprintf(stderr, "sent: %.*s\n", end ? (int)(end - text) : 0, text);
     free(text);
-    redis->sent_bytes = 0;
+    redis->now->sent_bytes = 0;
     return same;
 }

@@ -27,18 +27,20 @@ static void bench_open(struct bench *bench, const char *config)
     bench->config = plugin_setup_config(&bench->setup, &rate_limiting_plugin, config);
     cr_assert_not_null(bench->config, "%s", config);
     bench->redis.shard.wall_ms = 1795348830000;
-    bench->state = (struct rate_limiting_shard){ .shard = &bench->redis.shard,
-                                                 .quota = quota_open(1),
-                                                 .default_host = SLICE("127.0.0.1"),
-                                                 .default_port = 6379,
-                                                 .redis_connect = scripted_redis_connect };
-    cr_assert(quota_make_room(bench->state.quota, 1024));
+    bench->state = (struct rate_limiting_shard){
+        .limits = { .redis = { .shard = &bench->redis.shard,
+                               .default_host = SLICE("127.0.0.1"),
+                               .default_port = 6379,
+                               .connect = scripted_redis_connect },
+                    .quota = quota_open(1) },
+    };
+    cr_assert(quota_make_room(bench->state.limits.quota, 1024));
 }
 
 static void bench_close(struct bench *bench)
 {
     rate_limiting_plugin.shard_close(&bench->state);
-    quota_close(bench->state.quota);
+    quota_close(bench->state.limits.quota);
     plugin_setup_deinit(&bench->setup);
     scripted_redis_close(&bench->redis);
 }
@@ -228,7 +230,8 @@ Test(rate_limiting, identifiers)
         if (with & WITH_HEADER)
             fake_exchange_header(exchange, "X-Id", SLICE("abc"));
         struct rate_limiting_pass pass = { .exchange = exchange, .config = bench.config };
-        struct slice got = rate_limiting_identifier(&pass);
+        struct limit_subject subject = rate_limiting_subject(&pass);
+        struct slice got = limit_identifier(&subject);
         cr_assert(slice_equal(got, slice_of(identifiers[i].want)), "row %zu: %.*s", i, SLICE_FORMAT(got));
         fake_exchange_close(exchange);
         bench_close(&bench);
@@ -380,7 +383,7 @@ Test(rate_limiting, sync_pushes_again_what_was_lost)
     cr_assert_eq(exchange->resumed, VERDICT_CONTINUE);
     fake_exchange_close(exchange);
     scripted_redis_advance(&bench.redis, 160); /* the push times out */
-    cr_assert(bench.redis.closing);
+    cr_assert(bench.redis.now->closing);
     scripted_redis_closed(&bench.redis);
     scripted_redis_advance(&bench.redis, 51);
     scripted_redis_greet(&bench.redis);

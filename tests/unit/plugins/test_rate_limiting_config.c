@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 
 static const struct {
     const char *text, *field, *reason;
@@ -87,4 +88,78 @@ Test(rate_limiting_config, older_names_of_the_redis_fields)
     cr_assert_eq(rate_limiting_plugin.kind.hosts_of(config, hosts), 1);
     cr_assert(slice_equal(hosts[0], SLICE("a.test")));
     plugin_setup_deinit(&setup);
+}
+
+static const struct {
+    const char *redis, *field, *reason;
+} refused_redis[] = {
+    { "{ssl: true}", "redis.ssl", "not supported yet" },
+    { "{sentinel_master: m}", "redis", "all or none of these fields must be set" },
+    { "{sentinel_nodes: [{host: a}], sentinel_master: m}", "redis",
+      "all or none of these fields must be set" },
+    { "{sentinel_nodes: [{host: a}], sentinel_master: m, sentinel_role: slave}", "redis.sentinel_role",
+      "replicas refuse" },
+    { "{sentinel_nodes: []}", "redis.sentinel_nodes", "length must be at least 1" },
+    { "{sentinel_nodes: [{ip: a}]}", "redis.sentinel_nodes[0].ip", "unknown field" },
+    { "{sentinel_addresses: [a]}", "redis.sentinel_addresses[0]", "'a' is not host:port" },
+    { "{cluster_nodes: [{port: 65536}]}", "redis.cluster_nodes[0].port", "between 0 and 65535" },
+    { "{cluster_nodes: [{ip: a}], database: 1}", "redis.database", "a Redis Cluster has no other" },
+    { "{cluster_nodes: [{ip: a}], sentinel_addresses: ['a:1'], sentinel_master: m, sentinel_role: any}",
+      "redis.cluster_nodes", "cannot be given together" },
+    { "{keepalive_pool_size: 30}", "redis.keepalive_pool_size", "has no meaning here" },
+    { "{keepalive_backlog: 1}", "redis.keepalive_backlog", "has no meaning here" },
+    { "{cloud_authentication: {auth_provider: aws}}", "redis.cloud_authentication", "not supported" },
+    { "{connection_is_proxied: true, database: 1}", "redis.database", "connection_is_proxied" },
+    { "{connection_is_proxied: true, cluster_nodes: [{ip: a}]}", "redis.connection_is_proxied",
+      "cannot be true" },
+};
+
+Test(rate_limiting_config, redis_records_that_are_refused)
+{
+    for (size_t i = 0; i < COUNT_OF(refused_redis); i++) {
+        struct plugin_setup setup;
+        char text[256];
+        plugin_setup_init(&setup);
+        snprintf(text, sizeof(text), "{minute: 1, policy: redis, redis: %s}", refused_redis[i].redis);
+        cr_assert_null(plugin_setup_config(&setup, &rate_limiting_plugin, text), "%s", text);
+        cr_assert(
+            plugin_setup_reported(&setup, REPORT_ERROR, refused_redis[i].field, refused_redis[i].reason),
+            "%s", text);
+        plugin_setup_deinit(&setup);
+    }
+}
+
+static const struct {
+    const char *redis;
+    enum redis_kind kind;
+    const char *first_host;
+    unsigned first_port, host_count;
+} accepted[] = {
+    { "{keepalive_pool_size: 256, keepalive_backlog: ~, sentinel_nodes: ~, cluster_nodes: ~, host: h}",
+      REDIS_SINGLE, "h", 0, 1 },
+    { "{sentinel_nodes: [{host: a, port: 26379}, {}], sentinel_master: m, sentinel_role: master}",
+      REDIS_SENTINEL, "a", 26379, 2 },
+    { "{sentinel_addresses: ['a:1', '[::1]:2'], sentinel_master: m, sentinel_role: any}", REDIS_SENTINEL, "a",
+      1, 2 },
+    { "{cluster_nodes: [{}]}", REDIS_CLUSTER, "127.0.0.1", 6379, 1 },
+    { "{cluster_addresses: ['c:7'], read_timeout: 5}", REDIS_CLUSTER, "c", 7, 1 },
+};
+
+Test(rate_limiting_config, redis_records)
+{
+    for (size_t i = 0; i < COUNT_OF(accepted); i++) {
+        struct plugin_setup setup;
+        char text[256];
+        struct slice hosts[PLUGIN_HOSTS_MAX];
+        plugin_setup_init(&setup);
+        snprintf(text, sizeof(text), "{minute: 1, policy: redis, redis: %s}", accepted[i].redis);
+        const struct rate_limiting_config *config = plugin_setup_config(&setup, &rate_limiting_plugin, text);
+        cr_assert_not_null(config, "%s", text);
+        cr_assert_eq(config->redis.kind, accepted[i].kind);
+        cr_assert_eq(rate_limiting_plugin.kind.hosts_of(config, hosts), accepted[i].host_count);
+        cr_assert(slice_equal(hosts[0], slice_of(accepted[i].first_host)), "%s", text);
+        if (accepted[i].kind != REDIS_SINGLE)
+            cr_assert_eq(config->redis.servers[0].port, accepted[i].first_port);
+        plugin_setup_deinit(&setup);
+    }
 }

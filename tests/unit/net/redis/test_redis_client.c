@@ -17,18 +17,21 @@ static void asked_done(struct redis_request *request, enum error error)
     asked->error = error;
 }
 
-static struct redis_target target = { .host = { "redis.test", 10 }, .port = 6379, .timeout_ms = 300 };
+static const struct redis_server server = { { "redis.test", 10 }, 6379 };
+static struct redis_target target = {
+    .servers = &server, .server_count = 1, .connect_ms = 300, .send_ms = 300, .reply_ms = 300
+};
 
-static struct redis_client *client_of(struct scripted_redis *redis)
+static struct redis_store *store_of(struct scripted_redis *redis)
 {
-    return redis_pool_client(&redis->pool, &redis->shard, &target, scripted_redis_connect);
+    return redis_pool_store(&redis->pool, &redis->shard, &target, scripted_redis_connect);
 }
 
 static enum error ask(struct scripted_redis *redis, struct asked *asked, const char *key)
 {
     struct redis_command command = { { SLICE("INCR"), slice_of(key) }, 2 };
     *asked = (struct asked){ .request = { .done = asked_done } };
-    return redis_send(client_of(redis), &asked->request, &command, 1);
+    return redis_store_send(store_of(redis), &asked->request, &command, 1);
 }
 
 static void open_scripted(struct scripted_redis *redis)
@@ -67,7 +70,7 @@ Test(redis_client, one_turn_is_sent_together)
     cr_assert(scripted_redis_sent(&redis, "INCR x\n"));
     for (int i = 0; i < 3; i++)
         cr_assert_eq(ask(&redis, &asked[i], "k"), ERROR_OK);
-    cr_assert_eq(redis.sent_bytes, 0);
+    cr_assert_eq(redis.now->sent_bytes, 0);
     scripted_redis_turn(&redis);
     cr_assert(scripted_redis_sent(&redis, "INCR k\nINCR k\nINCR k\n"));
     scripted_redis_close(&redis);
@@ -164,7 +167,7 @@ Test(redis_client, a_late_reply_fails_all_in_flight)
     scripted_redis_advance(&redis, 2);
     cr_assert_eq(first.error, ERROR_TIMEOUT);
     cr_assert_eq(second.error, ERROR_TIMEOUT);
-    cr_assert(redis.closing);
+    cr_assert(redis.now->closing);
     scripted_redis_close(&redis);
 }
 
@@ -183,7 +186,7 @@ Test(redis_client, each_request_has_its_own_time)
     scripted_redis_reply(&redis, ":1\r\n");
     cr_assert_eq(second.error, ERROR_OK);
     scripted_redis_advance(&redis, 5000);
-    cr_assert(!redis.closing);
+    cr_assert(!redis.now->closing);
     scripted_redis_close(&redis);
 }
 
@@ -196,7 +199,7 @@ Test(redis_client, a_connection_closed_while_idle_is_opened_again)
     scripted_redis_greet(&redis);
     scripted_redis_reply(&redis, ":1\r\n");
     scripted_redis_finish(&redis);
-    cr_assert(redis.closing);
+    cr_assert(redis.now->closing);
     cr_assert_eq(ask(&redis, &asked, "b"), ERROR_OK);
     scripted_redis_closed(&redis);
     cr_assert_eq(redis.connect_count, 2);
@@ -228,7 +231,7 @@ Test(redis_client, bytes_nobody_asked_for_end_the_connection)
     scripted_redis_greet(&redis);
     scripted_redis_reply(&redis, ":1\r\n:2\r\n");
     cr_assert_eq(asked.error, ERROR_OK);
-    cr_assert(redis.closing);
+    cr_assert(redis.now->closing);
     scripted_redis_close(&redis);
 }
 
@@ -252,11 +255,11 @@ Test(redis_client, targets_that_differ_are_other_connections)
 {
     struct scripted_redis redis;
     open_scripted(&redis);
-    struct redis_client *client = client_of(&redis);
-    cr_assert_eq(client_of(&redis), client);
+    struct redis_store *store = store_of(&redis);
+    cr_assert_eq(store_of(&redis), store);
     struct redis_target other = target;
     other.database = 9;
-    cr_assert_neq(redis_pool_client(&redis.pool, &redis.shard, &other, scripted_redis_connect), client);
-    cr_assert_eq(client_of(&redis), client);
+    cr_assert_neq(redis_pool_store(&redis.pool, &redis.shard, &other, scripted_redis_connect), store);
+    cr_assert_eq(store_of(&redis), store);
     scripted_redis_close(&redis);
 }

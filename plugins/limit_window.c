@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plugins/rate_limiting_window.h"
+#include "plugins/limit_window.h"
 
 enum { DAY_S = 86400 };
 

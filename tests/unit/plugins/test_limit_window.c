@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plugins/rate_limiting_window.h"
+#include "plugins/limit_window.h"
 
 #include <criterion/criterion.h>
 #include <time.h>
@@ -29,7 +29,7 @@ static const struct {
     { { 2026, 11, 22, 3725 }, PERIOD_HOUR, { 2026, 11, 22, 3600 } },
 };
 
-Test(rate_limiting_window, windows_follow_the_calendar)
+Test(limit_window, windows_follow_the_calendar)
 {
     for (size_t i = 0; i < sizeof(windows) / sizeof(*windows); i++) {
         const int *date = windows[i].date, *start = windows[i].start;
@@ -41,7 +41,7 @@ Test(rate_limiting_window, windows_follow_the_calendar)
 }
 
 /* Against the C library, every day of 140 years: numbers rise by one exactly where the calendar says. */
-Test(rate_limiting_window, numbers_rise_with_the_calendar)
+Test(limit_window, numbers_rise_with_the_calendar)
 {
     struct period_window month = period_window_at(PERIOD_MONTH, 0), year = period_window_at(PERIOD_YEAR, 0);
     for (time_t day = 1; day < 140 * 365; day++) {
@@ -71,7 +71,7 @@ static const struct {
     { PERIOD_YEAR, { 2024, 12, 31, 100 }, 1 },   { PERIOD_YEAR, { 2025, 12, 31, 86390 }, 10 },
 };
 
-Test(rate_limiting_window, resets_use_the_nominal_length)
+Test(limit_window, resets_use_the_nominal_length)
 {
     for (size_t i = 0; i < sizeof(resets) / sizeof(*resets); i++) {
         const int *date = resets[i].date;

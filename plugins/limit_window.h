@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The periods of rate-limiting and their windows: fixed, aligned to the calendar in UTC. Plain functions of
+/* The periods of limits and their windows: fixed, aligned to the calendar in UTC. Plain functions of
  * the time; any thread. */
 #pragma once
 

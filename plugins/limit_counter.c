@@ -12,6 +12,38 @@
 const char *const limit_by_choices[] = { "consumer", "credential", "ip", "service", "header", "path", NULL };
 const char *const limit_policy_choices[] = { "local", "redis", "cluster", NULL };
 
+struct limit_order {
+    int shorter, longer; /* enum period */
+};
+
+/* At the limit's place, but as an error of the whole configuration: so Kong has it. */
+static void refuse_order(const double limits[PERIOD_COUNT], const struct limit_order *order,
+                         const struct node *node, const struct config_place *place)
+{
+    const struct node *limit = node_find(node, period_names[order->longer].data);
+    report_add(place->report, REPORT_ERROR, limit ? &limit->position : place->position, place->path,
+               "The limit for %s(%.1f) cannot be lower than the limit for %s(%.1f)",
+               period_names[order->longer].data, limits[order->longer], period_names[order->shorter].data,
+               limits[order->shorter]);
+}
+
+bool limit_check_periods(const double limits[PERIOD_COUNT], int policy, const struct node *node,
+                         const struct config_place *place)
+{
+    int shorter = -1;
+    for (int i = 0; i < PERIOD_COUNT; i++) {
+        if (isnan(limits[i]))
+            continue;
+        if (shorter >= 0 && limits[i] < limits[shorter])
+            refuse_order(limits, &(struct limit_order){ shorter, i }, node, place);
+        if (policy == LIMIT_POLICY_LOCAL && limits[i] > UINT32_MAX)
+            schema_error(place, node, period_names[i].data,
+                         "a limit above %u is not supported by policy local", UINT32_MAX);
+        shorter = i;
+    }
+    return shorter >= 0;
+}
+
 void limit_check_policy(int policy, const struct node *node, const struct config_place *place)
 {
     if (policy == LIMIT_POLICY_CLUSTER)

@@ -22,6 +22,11 @@ enum limit_policy { LIMIT_POLICY_LOCAL, LIMIT_POLICY_REDIS, LIMIT_POLICY_CLUSTER
 extern const char *const limit_by_choices[];
 extern const char *const limit_policy_choices[];
 
+/* A longer period's limit (NAN: none) not below a shorter one's, and none too large for its policy. False:
+ * there is no limit at all; nothing is reported then. `node` is the mapping with the periods. */
+bool limit_check_periods(const double limits[PERIOD_COUNT], int policy, const struct node *node,
+                         const struct config_place *place);
+
 /* Reports `policy: cluster`, which needs Postgres. */
 void limit_check_policy(int policy, const struct node *node, const struct config_place *place);
 

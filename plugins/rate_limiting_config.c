@@ -46,42 +46,6 @@ _Static_assert(COUNT_OF(rate_limiting_fields) == RATE_LIMITING_FIELD_COUNT, "cou
 
 /* --- rules over several fields -------------------------------------------------------------------------- */
 
-struct limit_order {
-    int shorter, longer; /* enum period */
-};
-
-/* At the limit's place, but as an error of the whole configuration: so Kong has it. */
-static void refuse_order(const struct rate_limiting_config *config, const struct limit_order *order,
-                         const struct node *node, const struct config_place *place)
-{
-    const struct node *limit = node_find(node, period_names[order->longer].data);
-    report_add(place->report, REPORT_ERROR, limit ? &limit->position : place->position, place->path,
-               "The limit for %s(%.1f) cannot be lower than the limit for %s(%.1f)",
-               period_names[order->longer].data, config->limits[order->longer],
-               period_names[order->shorter].data, config->limits[order->shorter]);
-}
-
-static void check_limits(const struct rate_limiting_config *config, const struct node *node,
-                         const struct config_place *place)
-{
-    int shorter = -1;
-    for (int i = 0; i < PERIOD_COUNT; i++) {
-        double limit = config->limits[i];
-        if (isnan(limit))
-            continue;
-        if (shorter >= 0 && limit < config->limits[shorter])
-            refuse_order(config, &(struct limit_order){ shorter, i }, node, place);
-        if (config->policy == LIMIT_POLICY_LOCAL && limit > UINT32_MAX)
-            schema_error(place, node, period_names[i].data,
-                         "a limit above %u is not supported by policy local", UINT32_MAX);
-        shorter = i;
-    }
-    if (shorter < 0)
-        schema_error(place, node, "",
-                     "at least one of these fields must be non-empty: 'config.second', 'config.minute', "
-                     "'config.hour', 'config.day', 'config.month', 'config.year'");
-}
-
 static void check_rest(const struct rate_limiting_config *config, const struct node *node,
                        const struct config_place *place)
 {
@@ -118,7 +82,10 @@ static bool work_out(struct rate_limiting_config *config, struct arena *arena)
 void rate_limiting_check(void *value, const struct node *node, const struct config_place *place)
 {
     struct rate_limiting_config *config = value;
-    check_limits(config, node, place);
+    if (!limit_check_periods(config->limits, config->policy, node, place))
+        schema_error(place, node, "",
+                     "at least one of these fields must be non-empty: 'config.second', 'config.minute', "
+                     "'config.hour', 'config.day', 'config.month', 'config.year'");
     check_rest(config, node, place);
     redis_config_adopt(&config->redis, &config->old, node, place);
     if (!work_out(config, place->arena))

@@ -22,6 +22,7 @@ const struct plugin *const plugin_registry[] = {
     &request_size_limiting_plugin,
     &request_termination_plugin,
     &request_transformer_plugin,
+    &response_ratelimiting_plugin,
     &session_plugin,
     NULL,
 };

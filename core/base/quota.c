@@ -555,3 +555,46 @@ void quota_return(struct quota *quota, unsigned shard, const struct quota_window
             return;
     }
 }
+
+/* --- counting many at once ------------------------------------------------------------------------------ */
+
+static uint32_t add_within(uint32_t granted, int64_t amount, uint32_t limit)
+{
+    if (amount < 0)
+        return -amount < (int64_t)granted ? granted - (uint32_t)-amount : 0;
+    if (granted >= limit)
+        return granted;
+    return amount < (int64_t)(limit - granted) ? granted + (uint32_t)amount : limit;
+}
+
+static enum attempt count_once(const struct place *place, int64_t amount)
+{
+    uint64_t old = atomic_load(word_at(place));
+    bool opens;
+    uint64_t new;
+    do {
+        if (!still_there(place))
+            return ATTEMPT_MOVED;
+        opens = window_later(place->window->number, window_of(old));
+        uint32_t granted = add_within(opens ? 0 : granted_of(old), amount, place->window->limit);
+        new = word_make(opens ? place->window->number : window_of(old), 0, granted);
+    } while (!atomic_compare_exchange_weak(word_at(place), &old, new));
+    if (opens)
+        atomic_store_explicit(&place->bucket->slots[place->index].ends_s, place->window->ends_s,
+                              memory_order_relaxed);
+    return ATTEMPT_TAKEN;
+}
+
+void quota_count(struct quota *quota, const struct quota_window *window, const struct quota_clock *clock,
+                 int64_t amount)
+{
+    struct place place = place_of(quota, window);
+    enum attempt attempt = ATTEMPT_MOVED;
+    amount = amount > UINT32_MAX ? UINT32_MAX : amount < -(int64_t)UINT32_MAX ? -(int64_t)UINT32_MAX : amount;
+    while (attempt == ATTEMPT_MOVED) {
+        bool found = find(&place) && !is_stale(&place, 0, clock);
+        if (!found && !insert(&place, 0, clock))
+            return;
+        attempt = count_once(&place, amount);
+    }
+}

@@ -167,6 +167,14 @@ void body_arguments_open(struct body_arguments *arguments, const struct message 
         arguments->kind = BODY_ARGUMENTS_NONE;
 }
 
+void body_arguments_open_json(struct body_arguments *arguments, struct slice text)
+{
+    *arguments = (struct body_arguments){ .kind = BODY_ARGUMENTS_JSON };
+    arena_init(&arguments->arena, NULL, 0, SIZE_MAX);
+    if (!read_json(arguments, text))
+        arguments->kind = BODY_ARGUMENTS_NONE;
+}
+
 void body_arguments_close(struct body_arguments *arguments)
 {
     arena_deinit(&arguments->arena);

@@ -53,6 +53,8 @@ struct body_arguments {
 /* By the Content-Type of the request. An empty body has no arguments: kind as the type says, count 0 (JSON:
  * NONE). To be closed whatever came of it. */
 void body_arguments_open(struct body_arguments *arguments, const struct message *request, struct slice body);
+/* The members of a JSON object, whatever a request says. */
+void body_arguments_open_json(struct body_arguments *arguments, struct slice text);
 void body_arguments_close(struct body_arguments *arguments);
 
 /* The next one of that name from *from on, which moves behind it; NULL: no more. */

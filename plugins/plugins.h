@@ -24,4 +24,5 @@ extern const struct plugin request_size_limiting_plugin;
 extern const struct plugin request_termination_plugin;
 extern const struct plugin request_transformer_plugin;
 extern const struct plugin response_ratelimiting_plugin;
+extern const struct plugin response_transformer_plugin;
 extern const struct plugin session_plugin;

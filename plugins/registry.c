@@ -23,6 +23,7 @@ const struct plugin *const plugin_registry[] = {
     &request_termination_plugin,
     &request_transformer_plugin,
     &response_ratelimiting_plugin,
+    &response_transformer_plugin,
     &session_plugin,
     NULL,
 };

@@ -37,6 +37,7 @@
     M(RECEIVE_BLOCKS_HELD, "receive_blocks_held", "receive blocks in use now")              \
     M(LOG_DROPPED, "log_dropped", "access log records dropped")                             \
     M(SNAPSHOTS_ADOPTED, "snapshots_adopted", "snapshots taken up")                         \
+    M(BODIES_TOO_LONG, "bodies_too_long", "responses too long for a plugin to change")      \
     M(REGEX_OVERRUNS, "regex_overruns", "matches given up at a regex_ limit")               \
     M(TLS_HANDSHAKES, "tls_handshakes", "handshakes with clients that succeeded")           \
     M(TLS_RESUMED, "tls_resumed", "of them, those that resumed a session")                  \

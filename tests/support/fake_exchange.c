@@ -393,10 +393,14 @@ bool body_filter_pass(struct body_filter *filter, struct chunk chunk)
     if (filter->next)
         return filter->next->ops->write(filter->next, chunk);
     struct slice piece = chunk_slice(&chunk);
-    exchange->passed =
-        arena_format(&exchange->arena, "%.*s%.*s", SLICE_FORMAT(exchange->passed), SLICE_FORMAT(piece));
+    char *passed = arena_alloc(&exchange->arena, exchange->passed.size + piece.size);
+    if (passed && exchange->passed.size > 0)
+        memcpy(passed, exchange->passed.data, exchange->passed.size);
+    if (passed && piece.size > 0)
+        memcpy(passed + exchange->passed.size, piece.data, piece.size);
+    exchange->passed = (struct slice){ passed, exchange->passed.size + piece.size };
     chunk_release(&chunk);
-    return grant(exchange) && exchange->passed.data;
+    return grant(exchange) && passed;
 }
 
 /* A chunk of a block that belongs to nobody: it is never given back. */

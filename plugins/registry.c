@@ -8,6 +8,7 @@ const struct plugin *const plugin_registry[] = {
     &aws_throttle_plugin,
     &basic_auth_plugin,
     &bot_detection_plugin,
+    &compression_plugin,
     &correlation_id_plugin,
     &hmac_auth_plugin,
     &ip_restriction_plugin,

@@ -6,6 +6,7 @@
 
 extern const struct plugin acl_plugin;
 extern const struct plugin aws_cors_plugin;
+extern const struct plugin aws_lambda_plugin;
 extern const struct plugin aws_throttle_plugin;
 extern const struct plugin basic_auth_plugin;
 extern const struct plugin bot_detection_plugin;

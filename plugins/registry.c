@@ -5,6 +5,7 @@
 const struct plugin *const plugin_registry[] = {
     &acl_plugin,
     &aws_cors_plugin,
+    &aws_lambda_plugin,
     &aws_throttle_plugin,
     &basic_auth_plugin,
     &bot_detection_plugin,

@@ -230,6 +230,8 @@ static const struct field fields[] = {
     { "redis_host", FIELD_STRING, AT(redis_host), .fallback = "127.0.0.1",
       .help = "for plugins that name none" },
     { "redis_port", FIELD_INTEGER, AT(redis_port), .min = 1, .max = 65535, .fallback = "6379" },
+    { "mirror_max_in_flight", FIELD_INTEGER, AT(mirror_max_in_flight), .min = 1, .max = 1048576,
+      .fallback = "256", .help = "copies of requests that a shard has under way; further ones are dropped" },
     { "rate_limit_entries", FIELD_INTEGER, AT(rate_limit_entries), .min = 1024, .max = 16777216,
       .fallback = "65536", .help = "identities counted at a time; the one unused longest makes room" },
     { "mem_cache_size", FIELD_SIZE, AT(mem_cache_bytes), K, .min = 65536, .max = 1099511627776.0,

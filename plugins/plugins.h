@@ -22,6 +22,7 @@ extern const struct plugin openid_connect_plugin;
 extern const struct plugin proxy_cache_plugin;
 extern const struct plugin rate_limiting_plugin;
 extern const struct plugin redirect_plugin;
+extern const struct plugin request_mirror_plugin;
 extern const struct plugin request_size_limiting_plugin;
 extern const struct plugin request_termination_plugin;
 extern const struct plugin request_transformer_plugin;

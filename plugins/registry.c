@@ -21,6 +21,7 @@ const struct plugin *const plugin_registry[] = {
     &proxy_cache_plugin,
     &rate_limiting_plugin,
     &redirect_plugin,
+    &request_mirror_plugin,
     &request_size_limiting_plugin,
     &request_termination_plugin,
     &request_transformer_plugin,

@@ -64,6 +64,8 @@
     M(FETCH_IDLE, "fetch_idle", "kept connections for them")                                \
     M(FETCH_WAITING, "fetch_waiting", "of them, those waiting for a connection now")        \
     M(NAMES_ASKED, "names_asked", "names that shards asked the monitor for")                \
+    M(MIRRORED, "mirrored", "copies of requests begun")                                     \
+    M(MIRRORS_DROPPED, "mirrors_dropped", "copies for which there was no room")             \
     M(NAMES_REFUSED, "names_refused", "of them, those that found no room")                  \
     M(CACHE_HITS, "cache_hits", "requests answered by proxy-cache")                         \
     M(CACHE_MISSES, "cache_misses", "requests that proxy-cache had to pass on")             \

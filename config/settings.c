@@ -240,6 +240,8 @@ static const struct field fields[] = {
       .fallback = "1m", .help = "of one such response, with its head; longer ones are not kept" },
     { "cache_wait", FIELD_DURATION, AT(cache_wait_ms), .min = 0, .max = 60000, .fallback = "5",
       .help = "for another request that fetches the same; 0: each for itself" },
+    { "waf_log", FIELD_STRING, AT(waf_log), .fallback = "off",
+      .help = "where the messages of waf's rules go, a line each: a path, /dev/stdout, /dev/stderr, or off" },
 
     /* The process. */
     { "pid_file", FIELD_STRING, AT(pid_file), K, .alias = "nginx_pid", .help = "written at start" },

@@ -99,6 +99,7 @@ struct settings {
     struct slice redis_host;
     int64_t redis_port;
     int64_t rate_limit_entries, mirror_max_in_flight;
+    struct slice waf_log;
     int64_t mem_cache_bytes, cache_entry_bytes, cache_wait_ms;
 
     struct slice pid_file; /* absent: none */

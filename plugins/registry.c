@@ -28,5 +28,6 @@ const struct plugin *const plugin_registry[] = {
     &response_ratelimiting_plugin,
     &response_transformer_plugin,
     &session_plugin,
+    &waf_plugin,
     NULL,
 };

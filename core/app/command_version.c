@@ -2,6 +2,7 @@
 #include "core/app/commands.h"
 #include "core/base/slice.h"
 #include "core/io/ring.h"
+#include "plugins/waf.h"
 #include "tls/ktls.h"
 #include "tls/tls_crypto.h"
 
@@ -32,6 +33,8 @@ static void print_libraries(void)
     printf("  libyaml    %s\n", yaml_get_version_string());
     printf("  jansson    %s\n", JANSSON_VERSION);
     printf("  c-ares     %s\n", ares_version(NULL));
+    printf("  waf        %s\n",
+           waf_engine_version() ? waf_engine_version() : "none: built without libmodsecurity");
 }
 
 static void print_feature(const char *name, bool there, const char *what)

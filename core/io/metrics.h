@@ -71,7 +71,9 @@
     M(CACHE_MISSES, "cache_misses", "requests that proxy-cache had to pass on")             \
     M(CACHE_STORES, "cache_stores", "responses put into the store of proxy-cache")          \
     M(CACHE_EVICTIONS, "cache_evictions", "stored responses that made room for others")     \
-    M(CACHE_BYTES, "cache_bytes", "memory of stored responses now")
+    M(CACHE_BYTES, "cache_bytes", "memory of stored responses now")                         \
+    M(WAF_MATCHES, "waf_matches", "messages of rules of waf")                               \
+    M(WAF_REFUSED, "waf_refused", "requests and responses that waf refused")
 
 enum metric {
 #define M(id, name, help) METRIC_##id,

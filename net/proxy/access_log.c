@@ -248,6 +248,19 @@ static struct slice clip(struct slice text)
     return text;
 }
 
+void access_log_line(struct access_log *log, struct slice line)
+{
+    uint32_t *filled = &log->filled[log->filling];
+    if (line.size > ACCESS_LOG_BUFFER_BYTES - *filled) {
+        metric_add(&log->shard->metrics, METRIC_LOG_DROPPED, 1);
+        return;
+    }
+    memcpy(log->buffers[log->filling] + *filled, line.data, line.size);
+    *filled += (uint32_t)line.size;
+    if (!log->write_op.armed)
+        shard_defer(log->shard, &log->task);
+}
+
 void access_log_write(struct access_log *log, const struct access_record *given)
 {
     struct access_record record = *given;

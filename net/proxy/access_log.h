@@ -51,3 +51,6 @@ struct access_record {
 };
 
 void access_log_write(struct access_log *log, const struct access_record *record);
+
+/* A line of another kind, with its line end, into a log that is on. */
+void access_log_line(struct access_log *log, struct slice line);

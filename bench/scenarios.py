@@ -66,7 +66,8 @@ class Run:
         self.origin_port = int(origin.stdout.readline())
         scenario = self.scenario
         self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
-                         scenario.rate_limit, idle=self.size.idle if scenario.name == 'idle10000' else 0,
+                         scenario.rate_limit, cache=scenario.cache,
+                         idle=self.size.idle if scenario.name == 'idle10000' else 0,
                          settings=self.settings if self.subject.says_ready else {})
         if scenario.rate_limit == 'redis':
             self.start_redis(directory)
@@ -251,6 +252,7 @@ class Scenario:
     routes: int = 0
     consumers: int = 0
     rate_limit: str = ''
+    cache: bool = False
     extra_metrics: tuple = ()           # beside those every scenario shows
     open_loop: bool = False
     single_round: bool = False
@@ -289,6 +291,8 @@ SCENARIOS = [
     Scenario('jwt_ratelimit', f'JWT HS256 of {CONSUMERS} consumers and a local rate limit each', token_targets,
              peers=('haproxy', 'nginx-no-jwt'), consumers=CONSUMERS, rate_limit='local'),
     Scenario('ratelimit_redis', 'rate limit counted in Redis', one_target(128), peers=(), rate_limit='redis'),
+    Scenario('cache', '128 B answered from the cache, keep-alive, 64 connections, saturation', one_target(128),
+             peers=('nginx',), cache=True),
     Scenario('idle10000', 'idle keep-alive connections, then a constant rate on 64 others', one_target(128),
              measure_idle, extra_metrics=('idle_opened', 'idle_bytes', 'idle_anonymous_bytes'),
              open_loop=True),

@@ -31,6 +31,7 @@ class Plan:
     consumers: int = 0      # with a JWT each, 0 = no JWT
     rate_limit: str = ''    # '', 'local' or 'redis'
     redis_port: int = 0
+    cache: bool = False     # responses are kept
     idle: int = 0
     revision: int = 0       # changes the text, for reloads
     settings: dict = field(default_factory=dict)
@@ -73,6 +74,9 @@ def sluice_plugins(plan):
     if plan.rate_limit:
         plugins.append('      - name: rate-limiting\n'
                        f'        config: {{minute: {HUGE_LIMIT}, policy: {plan.rate_limit}}}\n')
+    if plan.cache:
+        plugins.append('      - name: proxy-cache\n'
+                       '        config: {strategy: memory, content_type: [application/octet-stream]}\n')
     return '    plugins:\n' + ''.join(plugins) if plugins else ''
 
 
@@ -233,6 +237,10 @@ def nginx_config(plan, unbuffered=False):
     if plan.rate_limit:
         http += '    limit_req_zone $http_authorization zone=limit:10m rate=1000000r/s;\n'
         server += '        limit_req zone=limit burst=1000000 nodelay;\n'
+    if plan.cache:
+        http += '    proxy_cache_path kept keys_zone=kept:10m use_temp_path=off;\n'
+        http += '    open_file_cache max=1000;\n'
+        server += '        proxy_cache kept;\n        proxy_cache_valid 200 1h;\n'
     if plan.routes == 0:
         server += '        location / { proxy_pass http://origin; }\n'
     for n in range(plan.routes):

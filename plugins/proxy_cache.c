@@ -14,11 +14,6 @@
 
 enum { KEEP_VALIDATED_S = 3600, CAPTURE_FIRST_BYTES = 4096 };
 
-struct proxy_cache_process {
-    struct shared_cache *cache;
-    struct hmac_key keys;
-};
-
 void proxy_cache_count(struct proxy_cache_shard *shard, const struct shared_change *change)
 {
     struct metrics *metrics = &shard->shard->metrics;
@@ -426,7 +421,6 @@ static enum verdict on_response_head(const struct plugin_call *call)
 
 /* --- states --------------------------------------------------------------------------------------------- */
 
-/* One reader more than shards: the control thread. */
 static void *process_open(unsigned shard_count)
 {
     struct proxy_cache_process *process = malloc(sizeof(*process));
@@ -437,6 +431,7 @@ static void *process_open(unsigned shard_count)
         return NULL;
     }
     process->cache = cache;
+    process->shard_count = shard_count;
     hmac_key_init(&process->keys, HMAC_SHA256, SLICE("sluice proxy-cache"));
     return process;
 }

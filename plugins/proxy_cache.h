@@ -35,6 +35,13 @@ void proxy_cache_check(void *value, const struct node *node, const struct config
 /* Does the response's Content-Type match one of those configured (Kong's rules)? */
 bool proxy_cache_type_matches(const struct proxy_cache_config *config, struct slice type);
 
+/* Shared by all shards, and by who administers it: reader number shard_count of the cache. */
+struct proxy_cache_process {
+    struct shared_cache *cache;
+    unsigned shard_count;
+    struct hmac_key keys;
+};
+
 enum { FLIGHT_BUCKETS = 256, UNCACHED_SLOTS = 1024 };
 
 struct proxy_cache_uncached {

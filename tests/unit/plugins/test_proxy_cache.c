@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugins/plugins.h"
 #include "plugins/proxy_cache.h"
+#include "plugins/proxy_cache_admin.h"
 #include "tests/support/fake_exchange.h"
 #include "tests/support/plugin_setup.h"
 #include "tests/support/shard_setup.h"
@@ -26,7 +27,7 @@ static void start(void)
     shard.wall_ms = NOW_MS;
     hmac_key_init(&keys, HMAC_SHA256, SLICE("k"));
     state = (struct proxy_cache_shard){ .shard = &shard,
-                                        .cache = shared_cache_open(1),
+                                        .cache = shared_cache_open(2),
                                         .keys = &keys,
                                         .entry_bytes = 10000,
                                         .capture_bytes_max = 20000,
@@ -266,6 +267,30 @@ Test(proxy_cache, out_of_memory)
         cr_assert_eq(pass->exchange->body_kind, grants < 3 ? FAKE_BODY_FAILURE : FAKE_BODY_REPLAYED);
         end(pass);
     }
+}
+
+Test(proxy_cache, administration)
+{
+    struct proxy_cache_process process = { .cache = state.cache, .shard_count = 1 };
+    use_config("{strategy: memory}");
+    cr_assert_str_eq(get("/x", NULL), "Miss");
+    struct pass *pass = begin("GET", "/x");
+    cr_assert_eq(run(pass, PHASE_ACCESS), VERDICT_RESPOND);
+    struct slice key = fake_exchange_response_header(pass->exchange, "X-Cache-Key");
+    json_t *shown = proxy_cache_show(&process, key);
+    cr_assert_eq(json_integer_value(json_object_get(shown, "status")), 200);
+    cr_assert_str_eq(json_string_value(json_object_get(shown, "body")), "body");
+    cr_assert_str_eq(json_string_value(json_object_get(json_object_get(shown, "headers"), "X-Own")), "1");
+    json_decref(shown);
+    cr_assert_not(proxy_cache_forget(&process, SLICE("x")));
+    cr_assert_not(proxy_cache_forget(&process, slice_from(key, 1)));
+    cr_assert(proxy_cache_forget(&process, key));
+    cr_assert_not(proxy_cache_forget(&process, key));
+    cr_assert_null(proxy_cache_show(&process, key));
+    end(pass);
+    cr_assert_str_eq(get("/x", NULL), "Miss");
+    cr_assert_eq(proxy_cache_purge(&process), 1);
+    cr_assert_eq(proxy_cache_purge(&process), 0);
 }
 
 static const struct {

@@ -4,6 +4,7 @@
 #include "core/base/regex.h"
 #include "net/proxy/exchange.h"
 #include "plugins/plugins.h"
+#include "plugins/regex_state.h"
 
 struct patterns {
     struct regex *items;
@@ -14,10 +15,6 @@ struct bot_detection_config {
     struct slices allow, deny;
     struct patterns allowed, denied;
     struct regex known[2]; /* bots that are known, by what they are called and by their names */
-};
-
-struct bot_detection_shard {
-    struct regex_scratch scratch;
 };
 
 /* What robots call themselves: a word of the trade with a version or a comment behind it.
@@ -109,7 +106,7 @@ static enum verdict on_access(const struct plugin_call *call)
 {
     const struct bot_detection_config *config = call->config;
     const struct message *request = exchange_request(call->exchange);
-    struct regex_scratch *scratch = &((struct bot_detection_shard *)call->shard_state)->scratch;
+    struct regex_scratch *scratch = call->shard_state;
     struct slice agent = message_find(request, HEADER_USER_AGENT);
     if (agent.data == NULL)
         return VERDICT_CONTINUE;
@@ -123,19 +120,6 @@ static enum verdict on_access(const struct plugin_call *call)
     return VERDICT_CONTINUE;
 }
 
-static enum error shard_state_open(struct shard *shard, void *process_state, void *shard_state)
-{
-    struct bot_detection_shard *state = shard_state;
-    (void)shard;
-    (void)process_state;
-    return regex_scratch_init(&state->scratch);
-}
-
-static void shard_state_close(void *shard_state)
-{
-    regex_scratch_deinit(&((struct bot_detection_shard *)shard_state)->scratch);
-}
-
 const struct plugin bot_detection_plugin = {
     .kind = { .name = "bot-detection",
               .priority = 2500,
@@ -146,7 +130,7 @@ const struct plugin bot_detection_plugin = {
                           .check = check },
               .forbids_consumer = true },
     .on = { [PHASE_ACCESS] = on_access },
-    .shard_state_size = sizeof(struct bot_detection_shard),
-    .shard_open = shard_state_open,
-    .shard_close = shard_state_close,
+    .shard_state_size = sizeof(struct regex_scratch),
+    .shard_open = regex_state_open,
+    .shard_close = regex_state_close,
 };

@@ -11,6 +11,7 @@ const struct plugin *const plugin_registry[] = {
     &bot_detection_plugin,
     &compression_plugin,
     &correlation_id_plugin,
+    &cors_plugin,
     &hmac_auth_plugin,
     &ip_restriction_plugin,
     &jwt_authorizer_plugin,

@@ -12,6 +12,7 @@ const struct plugin *const plugin_registry[] = {
     &compression_plugin,
     &correlation_id_plugin,
     &cors_plugin,
+    &csrf_plugin,
     &hmac_auth_plugin,
     &ip_restriction_plugin,
     &jwt_authorizer_plugin,

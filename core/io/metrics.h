@@ -73,7 +73,10 @@
     M(CACHE_EVICTIONS, "cache_evictions", "stored responses that made room for others")     \
     M(CACHE_BYTES, "cache_bytes", "memory of stored responses now")                         \
     M(WAF_MATCHES, "waf_matches", "messages of rules of waf")                               \
-    M(WAF_REFUSED, "waf_refused", "requests and responses that waf refused")
+    M(WAF_REFUSED, "waf_refused", "requests and responses that waf refused")                \
+    M(CSRF_VALID, "csrf_valid", "requests whose origin csrf found good")                    \
+    M(CSRF_INVALID, "csrf_invalid", "requests whose origin csrf found foreign")             \
+    M(CSRF_MISSING_ORIGIN, "csrf_missing_origin", "requests without an origin for csrf")
 
 enum metric {
 #define M(id, name, help) METRIC_##id,

@@ -31,4 +31,5 @@ extern const struct plugin request_transformer_plugin;
 extern const struct plugin response_ratelimiting_plugin;
 extern const struct plugin response_transformer_plugin;
 extern const struct plugin session_plugin;
+extern const struct plugin standard_webhooks_plugin;
 extern const struct plugin waf_plugin;

@@ -30,6 +30,7 @@ const struct plugin *const plugin_registry[] = {
     &response_ratelimiting_plugin,
     &response_transformer_plugin,
     &session_plugin,
+    &standard_webhooks_plugin,
     &waf_plugin,
     NULL,
 };

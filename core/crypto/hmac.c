@@ -79,27 +79,29 @@ void hmac_key_init(struct hmac_key *key, enum hmac_kind kind, struct slice secre
     explicit_bzero(block, sizeof(block));
 }
 
-static void sign_sha1(const struct hmac_key *key, struct slice message, unsigned char *out)
+static void sign_sha1(const struct hmac_key *key, const struct slice *parts, size_t count, unsigned char *out)
 {
     unsigned char digest[SHA_DIGEST_LENGTH];
     SHA_CTX state = key->state.sha1.inner;
-    SHA1_Update(&state, message.data, message.size);
+    for (size_t i = 0; i < count; i++)
+        SHA1_Update(&state, parts[i].data, parts[i].size);
     SHA1_Final(digest, &state);
     state = key->state.sha1.outer;
     SHA1_Update(&state, digest, sizeof(digest));
     SHA1_Final(out, &state);
 }
 
-void hmac_sign(const struct hmac_key *key, struct slice message, unsigned char *out)
+void hmac_sign_parts(const struct hmac_key *key, const struct slice *parts, size_t count, unsigned char *out)
 {
     unsigned char digest[HMAC_MAX];
     if (key->kind == HMAC_SHA1) {
-        sign_sha1(key, message, out);
+        sign_sha1(key, parts, count, out);
         return;
     }
     if (key->kind == HMAC_SHA256) {
         SHA256_CTX state = key->state.sha256.inner;
-        SHA256_Update(&state, message.data, message.size);
+        for (size_t i = 0; i < count; i++)
+            SHA256_Update(&state, parts[i].data, parts[i].size);
         SHA256_Final(digest, &state);
         state = key->state.sha256.outer;
         SHA256_Update(&state, digest, SHA256_DIGEST_LENGTH);
@@ -108,11 +110,17 @@ void hmac_sign(const struct hmac_key *key, struct slice message, unsigned char *
     }
     /* SHA512_Final writes as many bytes as the state was begun for: 48 or 64. */
     SHA512_CTX state = key->state.sha512.inner;
-    SHA512_Update(&state, message.data, message.size);
+    for (size_t i = 0; i < count; i++)
+        SHA512_Update(&state, parts[i].data, parts[i].size);
     SHA512_Final(digest, &state);
     state = key->state.sha512.outer;
     SHA512_Update(&state, digest, hmac_size(key->kind));
     SHA512_Final(out, &state);
+}
+
+void hmac_sign(const struct hmac_key *key, struct slice message, unsigned char *out)
+{
+    hmac_sign_parts(key, &message, 1, out);
 }
 
 bool hmac_verify(const struct hmac_key *key, struct slice message, struct slice mac)

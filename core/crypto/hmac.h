@@ -35,6 +35,8 @@ size_t hmac_size(enum hmac_kind kind);
 
 /* Writes hmac_size bytes. */
 void hmac_sign(const struct hmac_key *key, struct slice message, unsigned char *out);
+/* The same of a message in pieces. */
+void hmac_sign_parts(const struct hmac_key *key, const struct slice *parts, size_t count, unsigned char *out);
 
 /* Is `mac` the whole, untruncated HMAC of the message? In time that does not depend on where they differ. */
 bool hmac_verify(const struct hmac_key *key, struct slice message, struct slice mac) MUST_CHECK;

@@ -31,3 +31,13 @@ bool action_is_host(struct slice host)
             return false;
     return true;
 }
+
+const struct backend *backend_at(const struct backend *backends, uint32_t count, uint32_t at)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (at < backends[i].weight)
+            return &backends[i];
+        at -= backends[i].weight;
+    }
+    return NULL;
+}

@@ -114,6 +114,9 @@ struct action {
     struct slice body, content_type; /* of that answer */
 };
 
+/* The one on which the point `at` of their weights, laid behind each other, falls; NULL behind the end. */
+const struct backend *backend_at(const struct backend *backends, uint32_t count, uint32_t at);
+
 /* What may stand in a head: the name of a field (RFC 9110 section 5.1), its value, a host. A name must not be
  * empty. */
 bool action_is_field_name(struct slice name);

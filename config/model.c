@@ -3,6 +3,7 @@
 
 #include "core/crypto/uuid.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -152,9 +153,35 @@ static struct upstream *add_implicit(struct model *model, const struct service *
     return upstream;
 }
 
+/* The highest priority below `limit` of a plugin that has something to link; INT_MIN: none. */
+static int next_priority(const struct model *model, int limit)
+{
+    int next = INT_MIN;
+    for (uint32_t i = 0; i < model->plugins.count; i++) {
+        const struct plugin_kind *kind = model->plugins.items[i]->kind;
+        if (kind->link && kind->priority < limit && kind->priority > next)
+            next = kind->priority;
+    }
+    return next;
+}
+
+static bool link_plugins(struct model *model)
+{
+    for (int at = next_priority(model, INT_MAX); at != INT_MIN; at = next_priority(model, at))
+        for (uint32_t i = 0; i < model->plugins.count; i++) {
+            struct plugin_instance *instance = model->plugins.items[i];
+            if (instance->kind->link && instance->kind->priority == at && instance->enabled &&
+                !instance->kind->link(model, instance))
+                return false;
+        }
+    return true;
+}
+
 bool model_link_upstreams(struct model *model)
 {
     struct map named, implicit;
+    if (!link_plugins(model))
+        return false;
     map_init(&named, &model->arena);
     map_init(&implicit, &model->arena);
     for (uint32_t i = 0; i < model->upstreams.count; i++) {

@@ -123,8 +123,8 @@ void *model_reserve(struct model *model, void *items, uint32_t count, uint32_t *
 /* A new match rule, zeroed; NULL when memory is exhausted. */
 struct match_rule *match_rule_add(struct model *model) MUST_CHECK;
 
-/* Gives every service that has none its upstream: the named one, else an implicit one, shared by all services
- * of the same host and port. False when memory is exhausted. */
+/* Has plugins link what is theirs, then gives every service that has none its upstream: the named one, else
+ * an implicit one, shared by all services of the same host and port. False when memory is exhausted. */
 bool model_link_upstreams(struct model *model) MUST_CHECK;
 
 /* Makes a consumer that has its id and names known to model_consumer. False when memory is exhausted. */

@@ -6,6 +6,8 @@
 #include "config/schema.h"
 
 struct credential;
+struct model;
+struct plugin_instance;
 
 /* How the secrets of a configuration are written: as they are, or as they are stored. */
 enum secret_form { SECRET_PLAIN, SECRET_STORED };
@@ -36,4 +38,7 @@ struct plugin_kind {
     /* Host names that its work needs resolved from the start, PLUGIN_HOSTS_MAX at most; empty ones and
      * addresses are passed over. May be NULL. */
     uint32_t (*hosts_of)(const void *config, struct slice *hosts);
+    /* Called once when all entities of the model are there, upstreams still to be linked; plugins of higher
+     * priority come first. For services of its own (config/detour.h). May be NULL. False: out of memory. */
+    bool (*link)(struct model *model, struct plugin_instance *instance);
 };

@@ -34,4 +34,5 @@ struct service {
     struct upstream_tls tls;
     bool enabled;
     struct upstream *upstream; /* the one named by `host`, or an implicit one */
+    const struct service *like; /* made for a plugin from this one (config/detour.h); NULL: configured */
 };

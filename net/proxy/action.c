@@ -18,12 +18,7 @@ static const struct backend *draw(struct exchange *exchange, const struct action
     for (uint32_t i = 0; i < action->backend_count; i++)
         total += action->backends[i].weight;
     uint32_t at = total ? balancer_draw(&exchange->proxy->balancers, total) : 0;
-    for (uint32_t i = 0; i < action->backend_count; i++) {
-        if (at < action->backends[i].weight)
-            return &action->backends[i];
-        at -= action->backends[i].weight;
-    }
-    return NULL;
+    return backend_at(action->backends, action->backend_count, at);
 }
 
 static enum step_result answer_share(struct exchange *exchange, int status)

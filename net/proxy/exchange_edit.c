@@ -40,6 +40,17 @@ void exchange_set_service(struct exchange *exchange, const struct service *servi
     exchange->service = &exchange->snapshot->services[service->entity.index];
 }
 
+bool exchange_can_reach(const struct exchange *exchange, const struct service *service)
+{
+    struct proxy *proxy = exchange->proxy;
+    const struct upstream *upstream = service->upstream;
+    const struct balancer *balancer =
+        exchange->snapshot->balancers[proxy->shard->index][upstream->entity.index];
+    if (balancer == NULL)
+        balancer = balancer_find(&proxy->balancers, exchange->snapshot, upstream);
+    return balancer && balancer->healthy && balancer->usable_count > 0;
+}
+
 /* --- edits of the response ------------------------------------------------------------------------------ */
 
 static struct header_edit *find_edit(const struct exchange *exchange, struct slice name, uint32_t from)

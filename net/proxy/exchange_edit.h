@@ -21,6 +21,8 @@ void exchange_set_upstream_host(struct exchange *exchange, struct slice host);
 /* Another service of the model instead of the route's, with its upstream, path and timeouts; the chain of
  * plugins stays. Until the end of PHASE_ACCESS. */
 void exchange_set_service(struct exchange *exchange, const struct service *service);
+/* Can a request be sent to one of its addresses now, as far as this shard knows? */
+bool exchange_can_reach(const struct exchange *exchange, const struct service *service);
 
 /* --- the response, in PHASE_RESPONSE_HEAD ----------------------------------------------------------------
  * As it will go out: the upstream's, or the gateway's own answer, with all edits so far. exchange_respond_*

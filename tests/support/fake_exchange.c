@@ -273,6 +273,11 @@ void exchange_set_service(struct exchange *exchange, const struct service *servi
     exchange->chosen = service;
 }
 
+bool exchange_can_reach(const struct exchange *exchange, const struct service *service)
+{
+    return service != exchange->unreachable;
+}
+
 int exchange_response_status(const struct exchange *exchange)
 {
     return exchange->received.status ? exchange->received.status : exchange->status;

@@ -47,6 +47,7 @@ struct exchange {
     struct message removed; /* headers removed from the response */
     struct slice upstream_method, upstream_path, upstream_host; /* absent: not set */
     const struct service *chosen; /* by exchange_set_service */
+    const struct service *unreachable; /* what exchange_can_reach says no to */
     struct slice sent_body; /* by exchange_set_body; absent: not set */
     struct body_filter *filters;
     struct slice passed; /* the body behind the last filter, so far */

@@ -10,6 +10,7 @@
 #define exchange_arena faked_exchange_arena
 #define exchange_arrival faked_exchange_arrival
 #define exchange_authenticate faked_exchange_authenticate
+#define exchange_can_reach faked_exchange_can_reach
 #define exchange_client_ip faked_exchange_client_ip
 #define exchange_consumer faked_exchange_consumer
 #define exchange_credential faked_exchange_credential

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kong's acl plugin: which groups of consumers may use a route or a service. Consumers are put into groups by
  * entities of kind `acls`. */
+#include "plugins/acl.h"
+
 #include "net/proxy/exchange.h"
 #include "plugins/plugins.h"
 
@@ -140,6 +142,12 @@ static bool is_in_any(struct group_walk walk, const struct slices *groups)
         if (holds(groups, group))
             return true;
     return false;
+}
+
+bool acl_is_member(const struct consumer *consumer, const struct slices *groups)
+{
+    struct group_walk walk = { .membership = membership_from(consumer->credentials), .consumer = consumer };
+    return is_in_any(walk, groups);
 }
 
 /* "gold, staff"; absent when memory is exhausted. */

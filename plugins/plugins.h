@@ -10,6 +10,7 @@ extern const struct plugin aws_lambda_plugin;
 extern const struct plugin aws_throttle_plugin;
 extern const struct plugin basic_auth_plugin;
 extern const struct plugin bot_detection_plugin;
+extern const struct plugin canary_plugin;
 extern const struct plugin compression_plugin;
 extern const struct plugin correlation_id_plugin;
 extern const struct plugin cors_plugin;

@@ -9,6 +9,7 @@ const struct plugin *const plugin_registry[] = {
     &aws_throttle_plugin,
     &basic_auth_plugin,
     &bot_detection_plugin,
+    &canary_plugin,
     &compression_plugin,
     &correlation_id_plugin,
     &cors_plugin,

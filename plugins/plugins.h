@@ -31,6 +31,7 @@ extern const struct plugin request_termination_plugin;
 extern const struct plugin request_transformer_plugin;
 extern const struct plugin response_ratelimiting_plugin;
 extern const struct plugin response_transformer_plugin;
+extern const struct plugin route_by_header_plugin;
 extern const struct plugin session_plugin;
 extern const struct plugin standard_webhooks_plugin;
 extern const struct plugin waf_plugin;

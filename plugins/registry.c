@@ -30,6 +30,7 @@ const struct plugin *const plugin_registry[] = {
     &request_transformer_plugin,
     &response_ratelimiting_plugin,
     &response_transformer_plugin,
+    &route_by_header_plugin,
     &session_plugin,
     &standard_webhooks_plugin,
     &waf_plugin,

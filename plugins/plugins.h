@@ -15,6 +15,7 @@ extern const struct plugin compression_plugin;
 extern const struct plugin correlation_id_plugin;
 extern const struct plugin cors_plugin;
 extern const struct plugin csrf_plugin;
+extern const struct plugin exit_transformer_plugin;
 extern const struct plugin hmac_auth_plugin;
 extern const struct plugin ip_restriction_plugin;
 extern const struct plugin jwt_authorizer_plugin;

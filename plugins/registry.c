@@ -14,6 +14,7 @@ const struct plugin *const plugin_registry[] = {
     &correlation_id_plugin,
     &cors_plugin,
     &csrf_plugin,
+    &exit_transformer_plugin,
     &hmac_auth_plugin,
     &ip_restriction_plugin,
     &jwt_authorizer_plugin,

@@ -31,8 +31,17 @@ struct request_transformer_exchange {
     bool form_to_query;
 };
 
-/* The names that templates know. */
+/* The names that templates know, and what they stand for in a request. */
+enum { ROOT_HEADERS, ROOT_QUERY, ROOT_CAPTURES, ROOT_SHARED, REQUEST_ROOT_COUNT };
+
 extern const struct template_root request_transformer_roots[];
+
+struct request_scope {
+    struct template_scope scope; /* first */
+    struct exchange *exchange;
+};
+
+template_find_fn request_transformer_find;
 
 /* Renders all templates of the configuration. */
 enum template_result request_transformer_render(const struct request_transformer_config *config,

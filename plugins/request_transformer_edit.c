@@ -7,19 +7,12 @@
 
 /* --- templates ------------------------------------------------------------------------------------------ */
 
-enum { ROOT_HEADERS, ROOT_QUERY, ROOT_CAPTURES, ROOT_SHARED };
-
 const struct template_root request_transformer_roots[] = {
     [ROOT_HEADERS] = { "headers", true },
     [ROOT_QUERY] = { "query_params", true },
     [ROOT_CAPTURES] = { "uri_captures", true },
     [ROOT_SHARED] = { "shared", true },
     { NULL, false },
-};
-
-struct request_scope {
-    struct template_scope scope; /* first */
-    struct exchange *exchange;
 };
 
 static struct template_value text_value(struct slice text)
@@ -85,8 +78,8 @@ static void find_capture(const struct request_scope *scope, const struct templat
         *value = text_value(text);
 }
 
-static bool find(const struct template_scope *scope, uint32_t root, const struct template_value *key,
-                 uint32_t nth, struct template_value *value)
+bool request_transformer_find(const struct template_scope *scope, uint32_t root,
+                              const struct template_value *key, uint32_t nth, struct template_value *value)
 {
     const struct request_scope *own = (const struct request_scope *)scope;
     if (root == ROOT_HEADERS && key->kind == TEMPLATE_STRING)
@@ -118,7 +111,7 @@ static enum template_result render_entries(const struct transformer_entries *ent
 enum template_result request_transformer_render(const struct request_transformer_config *config,
                                                 struct exchange *exchange, struct slice **values)
 {
-    struct request_scope scope = { { exchange_arena(exchange), find }, exchange };
+    struct request_scope scope = { { exchange_arena(exchange), request_transformer_find }, exchange };
     if (config->template_count == 0)
         return TEMPLATE_RENDERED;
     *values = arena_array(scope.scope.arena, config->template_count, sizeof(**values));

@@ -96,6 +96,8 @@ bool oidc_find_endpoint(struct oidc *oidc, struct slice own, oidc_step *again, s
                         struct oidc_endpoint *found);
 
 /* --- openid_connect_login.c ----------------------------------------------------------------------------- */
+/* Texts, each behind its size, so that no two lists of them look the same. Absent: out of memory. */
+struct slice oidc_pack(struct oidc *oidc, const struct slice *texts, unsigned count);
 bool oidc_is_callback(struct oidc *oidc);
 enum verdict oidc_callback(struct oidc *oidc);
 enum verdict oidc_login(struct oidc *oidc);

@@ -195,14 +195,26 @@ static enum verdict grant(struct oidc *oidc)
     return oidc_post(oidc, endpoint.url, form, granted);
 }
 
-/* What names an answer in the cache: who asked, and about what. */
-static struct slice cache_name(struct oidc *oidc, const char *kind, struct slice secret)
+/* What names an answer in the cache: who asked whom and how, and about what. An answer is good for those only who
+ * would have asked just so: another client, a secret that is wrong, or a way in that is closed must not find it. */
+static struct slice cache_name(struct oidc *oidc, struct slice user, struct slice secret)
 {
     const struct oidc_config *config = oidc->config;
-    struct slice client = config->client_id.count ? config->client_id.items[0] : SLICE("");
-    return arena_format(exchange_arena(oidc->exchange), "%s\n%.*s\n%.*s\n%.*s\n%.*s", kind,
-                        SLICE_FORMAT(config->issuer), SLICE_FORMAT(client), SLICE_FORMAT(config->scope_text),
-                        SLICE_FORMAT(secret));
+    uint64_t methods = config->auth_methods & (OIDC_PASSWORD | OIDC_CLIENT_CREDENTIALS);
+    struct slice how = arena_format(exchange_arena(oidc->exchange), "%d %d %d %llu %lld", (int)oidc->grant,
+                                    config->client_auth, config->ssl_verify, (unsigned long long)methods,
+                                    (long long)config->cache_ttl_s);
+    struct slice nothing = { NULL, 0 };
+    const struct slice texts[] = { how,
+                                   config->issuer,
+                                   config->token_endpoint,
+                                   config->introspection_endpoint,
+                                   config->client_id.count ? config->client_id.items[0] : nothing,
+                                   config->client_secret.count ? config->client_secret.items[0] : nothing,
+                                   config->scope_text,
+                                   user,
+                                   secret };
+    return how.data ? oidc_pack(oidc, texts, COUNT_OF(texts)) : nothing;
 }
 
 enum verdict oidc_grant_for_basic(struct oidc *oidc)
@@ -212,9 +224,9 @@ enum verdict oidc_grant_for_basic(struct oidc *oidc)
     oidc->grant = config->auth_methods & OIDC_PASSWORD ? OIDC_GRANT_PASSWORD : OIDC_GRANT_CLIENT;
     if (!config->cache_tokens)
         return grant(oidc);
-    struct slice pair =
-        arena_format(arena, "%.*s\n%.*s", SLICE_FORMAT(oidc->user), SLICE_FORMAT(oidc->password));
-    oidc->cache_name = cache_name(oidc, config->auth_methods & OIDC_PASSWORD ? "password" : "client", pair);
+    oidc->cache_name = cache_name(oidc, oidc->user, oidc->password);
+    if (oidc->cache_name.data == NULL)
+        return grant(oidc);
     struct slice kept = oidc_cache_find(oidc->shard, arena, oidc->cache_name);
     return kept.data && read_tokens(oidc, kept) ? oidc_accept_tokens(oidc) : grant(oidc);
 }
@@ -273,7 +285,9 @@ enum verdict oidc_introspect(struct oidc *oidc)
     int64_t until;
     if (!oidc->config->cache_introspection)
         return introspect(oidc);
-    oidc->cache_name = cache_name(oidc, "token", oidc->tokens.access);
+    oidc->cache_name = cache_name(oidc, (struct slice){ NULL, 0 }, oidc->tokens.access);
+    if (oidc->cache_name.data == NULL)
+        return introspect(oidc);
     struct slice kept = oidc_cache_find(oidc->shard, exchange_arena(oidc->exchange), oidc->cache_name);
     return kept.data && is_active(oidc, kept, &until) ? oidc_accept(oidc, kept) : introspect(oidc);
 }

@@ -15,7 +15,7 @@ static const struct slice absent = { NULL, 0 };
 
 /* --- what cookies hold: texts, each behind its size ----------------------------------------------------- */
 
-static struct slice pack(struct oidc *oidc, const struct slice *texts, unsigned count)
+struct slice oidc_pack(struct oidc *oidc, const struct slice *texts, unsigned count)
 {
     size_t size = 0;
     for (unsigned i = 0; i < count; i++)
@@ -65,7 +65,7 @@ bool oidc_save_session(struct oidc *oidc)
     const struct oidc_tokens *tokens = &oidc->tokens;
     struct slice expires = arena_format(exchange_arena(oidc->exchange), "%lld", (long long)tokens->expires_s);
     struct slice texts[FIELDS_MAX] = { tokens->access, tokens->id, tokens->refresh, expires };
-    oidc->session.payload = pack(oidc, texts, FIELDS_MAX);
+    oidc->session.payload = oidc_pack(oidc, texts, FIELDS_MAX);
     return expires.data && oidc->session.payload.data &&
            cookie_session_save(&oidc->config->session, oidc->exchange, &oidc->session);
 }
@@ -157,7 +157,7 @@ enum verdict oidc_login(struct oidc *oidc)
     if (state.data == NULL || oidc->nonce.data == NULL || oidc->verifier.data == NULL)
         return exchange_respond_failure(exchange);
     struct slice texts[FIELDS_MAX] = { state, oidc->nonce, oidc->verifier, oidc->origin };
-    struct cookie_session login = { .payload = pack(oidc, texts, FIELDS_MAX) };
+    struct cookie_session login = { .payload = oidc_pack(oidc, texts, FIELDS_MAX) };
     struct slice query = authorization_query(oidc, state);
     if (login.payload.data == NULL || query.data == NULL ||
         !cookie_session_save(&config->login, exchange, &login))

@@ -213,6 +213,44 @@ def test_passwords(t):
                 assert gateway.get("/", basic("al ice", "wrong")).status == 401
 
 
+def routes_of(upstream, provider, **ways):
+    """A route for each of `ways`: path to options."""
+    config = config_of(upstream, provider)
+    shared = config.pop("plugins")[0]["config"]
+    config["services"][0]["routes"] = [
+        {"name": name, "paths": ["/" + name], "strip_path": False,
+         "plugins": [{"name": "openid-connect", "config": {**shared, **options}}]} for name, options in ways.items()]
+    return config
+
+
+def test_kept_answers_are_not_shared(t):
+    """Who would have asked otherwise does not find what another has asked."""
+    both = ["password", "client_credentials"]
+    with origin.Origin() as upstream, Provider() as provider:
+        ways = {"a": {"auth_methods": both}, "b": {"auth_methods": ["password"]},
+                "c": {"auth_methods": both, "client_secret": ["wrong"]}, "d": {"auth_methods": ["introspection"]},
+                "e": {"auth_methods": ["introspection"], "client_secret": ["wrong"]}}
+        with Gateway(routes_of(upstream, provider, **ways), settings={"shards": 1}) as gateway:
+            provider.next_answers = [(401, {"error": "invalid_grant"})]
+            provider.grants()
+            assert gateway.get("/a", basic("machine", "key")).status == 200
+            assert gateway.get("/a", basic("machine", "key")).status == 200 and len(provider.forms) == 2
+            with t.case("clients are not let in here"):
+                assert gateway.get("/b", basic("machine", "key")).status == 401
+            with t.case("another secret of the gateway"):
+                assert gateway.get("/c", basic("machine", "key")).status == 401
+            with t.case("a name with a line feed"):
+                provider.grants()
+                assert gateway.get("/b", basic("x\ny", "z")).status == 200
+                assert gateway.get("/b", basic("x", "y\nz")).status == 401
+            with t.case("introspection"):
+                provider.introspection = {"good": {"active": True}}
+                assert gateway.get("/d", bearer("good")).status == 200
+                provider.introspection.clear()
+                assert gateway.get("/d", bearer("good")).status == 200
+                assert gateway.get("/e", bearer("good")).status == 401
+
+
 def test_login(t):
     with origin.Origin() as upstream, Provider() as provider:
         with Gateway(config_of(upstream, provider, auth_methods=["authorization_code", "session"])) as gateway:

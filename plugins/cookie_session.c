@@ -154,8 +154,8 @@ static bool is_over(int64_t from_s, int64_t timeout_s, int64_t now)
     return timeout_s > 0 && now - from_s >= timeout_s;
 }
 
-enum cookie_session_state cookie_session_open(const struct cookie_session_config *config,
-                                              struct exchange *exchange, struct cookie_session *session)
+static enum cookie_session_state open_either(const struct cookie_session_config *config,
+                                             struct exchange *exchange, struct cookie_session *session)
 {
     int64_t now = now_s(exchange);
     enum cookie_session_state state = unseal(config, exchange, config->cookie_name, session);
@@ -175,6 +175,16 @@ enum cookie_session_state cookie_session_open(const struct cookie_session_config
                    is_over(session->began_s, config->remember_absolute_s, now)
                ? COOKIE_SESSION_NONE
                : COOKIE_SESSION_OPEN;
+}
+
+enum cookie_session_state cookie_session_open(const struct cookie_session_config *config,
+                                              struct exchange *exchange, struct cookie_session *session)
+{
+    enum cookie_session_state state = open_either(config, exchange, session);
+    if (state !=
+        COOKIE_SESSION_OPEN) /* whoever saves a new one must not inherit the clocks of one that is over */
+        *session = (struct cookie_session){ .payload = { NULL, 0 } };
+    return state;
 }
 
 bool cookie_session_is_due(const struct cookie_session_config *config, struct exchange *exchange,

@@ -122,6 +122,7 @@ enum cookie_session_state {
     COOKIE_SESSION_FAILED /* memory */
 };
 
+/* Unless it is open, the session is an empty one afterwards. */
 enum cookie_session_state cookie_session_open(const struct cookie_session_config *config,
                                               struct exchange *exchange, struct cookie_session *session);
 

@@ -273,6 +273,7 @@ enum verdict oidc_callback(struct oidc *oidc)
 {
     if (!cookie_session_end(&oidc->config->login, oidc->exchange))
         return exchange_respond_failure(oidc->exchange);
+    oidc->session = (struct cookie_session){ .payload = absent }; /* a new one, whatever there was before */
     return parameter(oidc, "code").size ? redeem(oidc) : oidc_refuse(oidc, OIDC_NOBODY);
 }
 

@@ -199,6 +199,14 @@ static enum verdict show_tokens(struct oidc *oidc)
     return exchange_respond_json(oidc->exchange, 200, body);
 }
 
+/* Back on this host: what begins with two slashes, of either kind, would be a host's name to a browser (RFC 3986
+ * section 4.2; a dot between them names the same path). */
+static struct slice location_of(struct oidc *oidc, struct slice origin)
+{
+    bool is_host = origin.size > 1 && (origin.data[1] == '/' || origin.data[1] == '\\');
+    return is_host ? arena_format(exchange_arena(oidc->exchange), "/.%.*s", SLICE_FORMAT(origin)) : origin;
+}
+
 /* To where it began; when that is this very path, the request simply goes on, without what the provider has
  * added to it. */
 static enum verdict go_on(struct oidc *oidc)
@@ -212,7 +220,7 @@ static enum verdict go_on(struct oidc *oidc)
         return redirect(oidc, config->login_redirect_uri);
     struct slice here = slice_split(exchange_request(exchange)->origin_form, '?', &ignored);
     if (config->login_action == OIDC_LOGIN_REDIRECT || !slice_equal(here, path))
-        return redirect(oidc, oidc->origin);
+        return redirect(oidc, location_of(oidc, oidc->origin));
     exchange_set_upstream_query(exchange, query);
     return oidc_accept_tokens(oidc);
 }

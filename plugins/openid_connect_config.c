@@ -157,6 +157,16 @@ static struct slice basic_of(const struct oidc_config *config, struct arena *are
     return arena_format(arena, "Basic %.*s", SLICE_FORMAT(encoded));
 }
 
+/* Sessions of another provider or client are none here, though the secret be the same, and somebody who is on the
+ * way is not in yet. Each text behind its size: no two lists look the same. Absent: out of memory. */
+static struct slice audience_of(const struct oidc_config *config, const char *what, struct slice own,
+                                struct arena *arena)
+{
+    struct slice client = config->client_id.count ? config->client_id.items[0] : SLICE("");
+    return arena_format(arena, "%s %zu:%.*s %zu:%.*s %.*s", what, own.size, SLICE_FORMAT(own),
+                        config->issuer.size, SLICE_FORMAT(config->issuer), SLICE_FORMAT(client));
+}
+
 static void prepare(struct oidc_config *config, const struct node *node, const struct config_place *place)
 {
     static const char suffix[] = "/.well-known/openid-configuration";
@@ -174,7 +184,8 @@ static void prepare(struct oidc_config *config, const struct node *node, const s
         .unverified = !config->ssl_verify,
     };
     config->login.secret = config->session.secret;
-    config->login.audience = SLICE("login");
+    config->login.audience = audience_of(config, "login", config->session.audience, place->arena);
+    config->session.audience = audience_of(config, "session", config->session.audience, place->arena);
     cookie_session_prepare(&config->session);
     cookie_session_prepare(&config->login);
     config->challenge = authentication_challenge(place->arena, "Bearer", host);
@@ -185,7 +196,7 @@ static void prepare(struct oidc_config *config, const struct node *node, const s
     config->scope_text = join(&config->scopes, place->arena);
     config->client_basic = basic_of(config, place->arena);
     if (!config->challenge.data || !config->token_challenge.data || !config->forbidden_challenge.data ||
-        !config->scope_text.data)
+        !config->scope_text.data || !config->login.audience.data || !config->session.audience.data)
         schema_error(place, node, "issuer", "out of memory");
 }
 

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.parse
 
-from tests.support import origin, tokens
+from tests.support import net, origin, tokens
 from tests.support.gateway import Gateway, simple_config
 
 CLIENT, SECRET = "gate way", "s+cret/1"
@@ -341,6 +341,55 @@ def test_login_actions(t):
                     assert answer.get("location") == "/a?x=1"
                 else:
                     assert json.loads(answer.body)["access_token"]
+
+
+def test_sessions_of_others(t):
+    """The same secret and names of cookies, but another provider, client or purpose."""
+    with origin.Origin() as upstream, Provider() as provider, Provider() as other:
+        login = {"auth_methods": ["authorization_code", "session"]}
+        ways = {"a": login, "other": {**login, "issuer": other.url}, "client": {**login, "client_id": ["another"]},
+                "twice": {**login, "session_cookie_name": "authorization", "session_audience": "login"}}
+        with Gateway(routes_of(upstream, provider, **ways)) as gateway:
+            browser = Browser(gateway)
+            assert browser.login(provider, "/a")[1].status == 200
+            assert browser.get("/a").status == 200
+            for name in ("other", "client"):
+                with t.case(name):
+                    assert gateway.get("/" + name, [("Cookie", "session=" + browser.cookies["session"])]).status == 302
+            with t.case("a login of another provider"):
+                browser = Browser(gateway)
+                asked, _ = browser.begin("/a")
+                answer = browser.get("/other?code=c&state=" + asked["state"])
+                assert answer.status == 302 and not other.forms, answer
+            with t.case("somebody on the way is not in"):
+                browser = Browser(gateway)
+                browser.begin("/twice")
+                assert browser.get("/twice").status == 302
+
+
+def test_new_session_after_the_end(t):
+    """The clocks of the old one are not inherited."""
+    with origin.Origin() as upstream, Provider() as provider:
+        options = {"auth_methods": ["authorization_code", "session"], "session_absolute_timeout": 3}
+        with Gateway(config_of(upstream, provider, **options)) as gateway:
+            browser = Browser(gateway)
+            assert browser.login(provider, "/")[1].status == 200
+            old = browser.cookies["session"]
+            net.wait_until(lambda: browser.get("/").status == 302, 10, "the session's end")
+            browser.cookies = {"session": old}
+            assert browser.login(provider, "/")[1].status == 200
+            assert browser.get("/").status == 200
+
+
+def test_no_way_to_other_hosts(t):
+    """A path that a browser would take for a host."""
+    with origin.Origin() as upstream, Provider() as provider:
+        options = {"auth_methods": ["authorization_code", "session"], "redirect_uri": ["http://test/back"]}
+        with Gateway(config_of(upstream, provider, **options)) as gateway:
+            for target, location in (("//evil.test/x", "/.//evil.test/x"), ("/x//y", "/x//y")):
+                with t.case(target):
+                    _, answer = Browser(gateway).login(provider, target)
+                    assert answer.status == 302 and answer.get("location") == location, answer
 
 
 def test_large_tokens(t):

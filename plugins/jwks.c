@@ -69,6 +69,13 @@ static bool is_issuer(const struct jwks_source *source, struct slice said)
     return slice_equal(said, asked);
 }
 
+/* A place to call or to send people to; what is none, and what may not stand in a field, is not taken. */
+static struct slice endpoint(struct slice said)
+{
+    struct fetch_url url;
+    return fetch_url_parse(said, &url) ? said : (struct slice){ NULL, 0 };
+}
+
 /* {"jwks_uri": ...}; the issuer it names must be the one that was asked (OpenID Connect Discovery 4.3). */
 static bool take_description(struct jwks *jwks, struct slice text)
 {
@@ -101,6 +108,8 @@ static bool take_description(struct jwks *jwks, struct slice text)
             continue;
         *texts[i] = (struct slice){ next, json_unescape(members[i].value.text, next) };
         next += texts[i]->size;
+        if (i > JWKS_URI)
+            *texts[i] = endpoint(*texts[i]);
     }
     if (memory == NULL || !is_issuer(&jwks->source, found.issuer)) {
         free(memory);

@@ -177,6 +177,7 @@ static enum verdict on_access(const struct plugin_call *call)
         .exchange = exchange, .config = config, .shard = call->shard_state, .waiter.done = keys_came
     };
     list_init(&oidc->waiter.node);
+    oidc_forget_forged(oidc);
     if (!config->run_on_preflight && slice_equal(exchange_request(exchange)->method, SLICE("OPTIONS")))
         return VERDICT_CONTINUE;
     if (authentication_is_done(exchange, config->anonymous))

@@ -69,6 +69,8 @@ enum oidc_check oidc_check_token(struct oidc *oidc, struct slice token, const st
 /* The payload of a token that the gateway has sealed itself; absent: it is none with readable claims. */
 struct slice oidc_payload(struct oidc *oidc, struct slice token);
 struct slice oidc_claim(struct oidc *oidc, struct slice payload, struct slice name);
+/* What a client says in the fields in which the upstream is told of claims and tokens. */
+void oidc_forget_forged(struct oidc *oidc);
 /* Somebody with these claims: demands, consumer and headers; the request goes on or is refused. */
 enum verdict oidc_accept(struct oidc *oidc, struct slice payload);
 

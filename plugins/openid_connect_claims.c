@@ -3,6 +3,7 @@
 #include "plugins/jwt_proof.h"
 #include "plugins/openid_connect.h"
 
+#include "net/http/cookie.h"
 #include "net/proxy/exchange_edit.h"
 
 static const struct slice absent = { NULL, 0 };
@@ -172,7 +173,7 @@ static const struct consumer *find_consumer(struct oidc *oidc, struct slice name
 static bool tell_token(struct oidc *oidc, struct slice header, struct slice token)
 {
     struct slice scheme, name = slice_split(header, ':', &scheme);
-    if (name.size == 0 || token.data == NULL)
+    if (name.size == 0 || token.data == NULL || !action_is_field_value(token))
         return true;
     if (scheme.data)
         token = arena_format(exchange_arena(oidc->exchange), "Bearer %.*s", SLICE_FORMAT(token));
@@ -198,6 +199,47 @@ static bool tell_claims(struct oidc *oidc, struct slice payload, bool upstream)
     return enough;
 }
 
+/* Fields that upstreams believe come from here only, whoever is let in, and be it anonymously. What shows who
+ * somebody is (a token, a session) is still to be read: oidc_accept replaces that. */
+static void forget(struct oidc *oidc, struct slice name)
+{
+    if (name.size > 0 && !slice_equal_nocase(name, SLICE("authorization")) &&
+        !slice_equal_nocase(name, SLICE("cookie")))
+        exchange_remove_upstream_header(oidc->exchange, name);
+}
+
+void oidc_forget_forged(struct oidc *oidc)
+{
+    const struct oidc_config *config = oidc->config;
+    struct slice ignored;
+    forget(oidc, slice_split(config->access_token_header, ':', &ignored));
+    forget(oidc, slice_split(config->id_token_header, ':', &ignored));
+    for (uint32_t i = 0; i < config->upstream_names.count; i++)
+        forget(oidc, config->upstream_names.items[i]);
+}
+
+static bool is_token_cookie(const void *context, struct slice name)
+{
+    const struct oidc_config *config = context;
+    return slice_equal(name, config->token_cookie);
+}
+
+static bool hide_token_cookie(struct oidc *oidc)
+{
+    struct exchange *exchange = oidc->exchange;
+    struct cookie_choice choice = { is_token_cookie, oidc->config };
+    struct slice left;
+    if (!(oidc->config->token_places & OIDC_TOKEN_COOKIE))
+        return true;
+    if (!cookie_others(exchange_arena(exchange), exchange_request(exchange), &choice, &left))
+        return false;
+    if (left.size > 0)
+        return exchange_set_upstream_header(exchange, SLICE("Cookie"), left);
+    if (left.data)
+        exchange_remove_upstream_header(exchange, SLICE("Cookie"));
+    return true;
+}
+
 static bool hide(struct oidc *oidc)
 {
     const struct oidc_config *config = oidc->config;
@@ -207,6 +249,8 @@ static bool hide(struct oidc *oidc)
     if (!config->hide_credentials)
         return true;
     exchange_remove_upstream_header(exchange, SLICE("Authorization"));
+    if (!hide_token_cookie(oidc))
+        return false;
     struct slice query = exchange_query(exchange);
     if (query.data == NULL || !(config->token_places & OIDC_TOKEN_QUERY))
         return true;

@@ -195,8 +195,9 @@ static enum verdict grant(struct oidc *oidc)
     return oidc_post(oidc, endpoint.url, form, granted);
 }
 
-/* What names an answer in the cache: who asked whom and how, and about what. An answer is good for those only who
- * would have asked just so: another client, a secret that is wrong, or a way in that is closed must not find it. */
+/* What names an answer in the cache: who asked whom and how, and about what. An answer is good for those only
+ * who would have asked just so: another client, a secret that is wrong, or a way in that is closed must not
+ * find it. */
 static struct slice cache_name(struct oidc *oidc, struct slice user, struct slice secret)
 {
     const struct oidc_config *config = oidc->config;

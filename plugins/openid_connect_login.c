@@ -137,9 +137,19 @@ static struct slice authorization_query(struct oidc *oidc, struct slice state)
     }
     for (uint32_t i = 0; form.data && i < config->audience.count; i++)
         form = oidc_form_add(oidc, form, SLICE("audience"), config->audience.items[i]);
-    for (uint32_t i = 0; form.data && i < config->query_names.count; i++)
-        form = oidc_form_add(oidc, form, config->query_names.items[i], config->query_values.items[i]);
+    for (uint32_t i = 0; form.data && i < config->query_names.count; i++) {
+        struct slice name = query_escape(exchange_arena(oidc->exchange), config->query_names.items[i]);
+        form = name.data ? oidc_form_add(oidc, form, name, config->query_values.items[i]) : absent;
+    }
     return form;
+}
+
+/* An endpoint may have parameters of its own. */
+static struct slice with_query(struct oidc *oidc, struct slice url, struct slice query)
+{
+    const char *mark = query.size == 0 ? "" : memchr(url.data, '?', url.size) ? "&" : "?";
+    return arena_format(exchange_arena(oidc->exchange), "%.*s%s%.*s", SLICE_FORMAT(url), mark,
+                        SLICE_FORMAT(query));
 }
 
 enum verdict oidc_login(struct oidc *oidc)
@@ -162,9 +172,7 @@ enum verdict oidc_login(struct oidc *oidc)
     if (login.payload.data == NULL || query.data == NULL ||
         !cookie_session_save(&config->login, exchange, &login))
         return exchange_respond_failure(exchange);
-    const char *mark = memchr(endpoint.url.data, '?', endpoint.url.size) ? "&" : "?";
-    return redirect(oidc, arena_format(exchange_arena(exchange), "%.*s%s%.*s", SLICE_FORMAT(endpoint.url),
-                                       mark, SLICE_FORMAT(query)));
+    return redirect(oidc, with_query(oidc, endpoint.url, query));
 }
 
 /* --- coming back ---------------------------------------------------------------------------------------- */
@@ -199,8 +207,8 @@ static enum verdict show_tokens(struct oidc *oidc)
     return exchange_respond_json(oidc->exchange, 200, body);
 }
 
-/* Back on this host: what begins with two slashes, of either kind, would be a host's name to a browser (RFC 3986
- * section 4.2; a dot between them names the same path). */
+/* Back on this host: what begins with two slashes, of either kind, would be a host's name to a browser
+ * (RFC 3986 section 4.2; a dot between them names the same path). */
 static struct slice location_of(struct oidc *oidc, struct slice origin)
 {
     bool is_host = origin.size > 1 && (origin.data[1] == '/' || origin.data[1] == '\\');
@@ -247,7 +255,8 @@ static enum verdict check_id_token(struct oidc *oidc)
     case OIDC_GOOD: break;
     }
     struct slice nonce = oidc_claim(oidc, payload, SLICE("nonce"));
-    if (!slice_equal(nonce, oidc->nonce))
+    struct slice party = oidc_claim(oidc, payload, SLICE("azp"));
+    if (!slice_equal(nonce, oidc->nonce) || (party.data && !slice_equal(party, config->client_id.items[0])))
         return oidc_refuse(oidc, OIDC_BAD_TOKEN);
     if ((config->auth_methods & OIDC_SESSION) && !oidc_save_session(oidc))
         return exchange_respond_failure(oidc->exchange);
@@ -277,11 +286,28 @@ static enum verdict redeem(struct oidc *oidc)
     return oidc_post(oidc, endpoint.url, form, exchanged);
 }
 
+/* Who sends people back may say who it is (RFC 9207): a code of somebody else is shown to nobody. */
+static bool is_from_provider(struct oidc *oidc)
+{
+    const struct slices *allowed = &oidc->config->issuers_allowed;
+    struct slice said = parameter(oidc, "iss"), issuer = oidc->config->issuer;
+    bool known = said.data == NULL;
+    for (uint32_t i = 0; i < allowed->count; i++)
+        known |= slice_equal(said, allowed->items[i]);
+    if (slice_ends_with(said, SLICE("/")))
+        said.size--;
+    if (slice_ends_with(issuer, SLICE("/")))
+        issuer.size--;
+    return known || slice_equal(said, issuer);
+}
+
 enum verdict oidc_callback(struct oidc *oidc)
 {
     if (!cookie_session_end(&oidc->config->login, oidc->exchange))
         return exchange_respond_failure(oidc->exchange);
     oidc->session = (struct cookie_session){ .payload = absent }; /* a new one, whatever there was before */
+    if (!is_from_provider(oidc))
+        return oidc_refuse(oidc, OIDC_BAD_TOKEN);
     return parameter(oidc, "code").size ? redeem(oidc) : oidc_refuse(oidc, OIDC_NOBODY);
 }
 
@@ -326,6 +352,5 @@ enum verdict oidc_logout(struct oidc *oidc)
         form = oidc_form_add(oidc, form, SLICE("id_token_hint"), oidc->tokens.id);
     if (config->logout_redirect_uri.data)
         form = oidc_form_add(oidc, form, SLICE("post_logout_redirect_uri"), config->logout_redirect_uri);
-    return redirect(oidc, arena_format(exchange_arena(exchange), "%.*s%s%.*s", SLICE_FORMAT(url),
-                                       form.size ? "?" : "", SLICE_FORMAT(form)));
+    return redirect(oidc, with_query(oidc, url, form));
 }

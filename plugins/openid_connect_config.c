@@ -157,8 +157,8 @@ static struct slice basic_of(const struct oidc_config *config, struct arena *are
     return arena_format(arena, "Basic %.*s", SLICE_FORMAT(encoded));
 }
 
-/* Sessions of another provider or client are none here, though the secret be the same, and somebody who is on the
- * way is not in yet. Each text behind its size: no two lists look the same. Absent: out of memory. */
+/* Sessions of another provider or client are none here, though the secret be the same, and somebody who is on
+ * the way is not in yet. Each text behind its size: no two lists look the same. Absent: out of memory. */
 static struct slice audience_of(const struct oidc_config *config, const char *what, struct slice own,
                                 struct arena *arena)
 {
@@ -200,6 +200,23 @@ static void prepare(struct oidc_config *config, const struct node *node, const s
         schema_error(place, node, "issuer", "out of memory");
 }
 
+/* "name" or "name:bearer". */
+static void check_token_header(struct slice text, const char *name, const struct node *node,
+                               const struct config_place *place)
+{
+    struct slice scheme, field = slice_split(text, ':', &scheme);
+    if (text.size > 0 &&
+        (!action_is_field_name(field) || (scheme.data && !slice_equal_nocase(scheme, SLICE("bearer")))))
+        schema_error(place, node, name, "expected the name of a header, with :bearer behind it or not");
+}
+
+static void check_location(struct slice text, const char *name, const struct node *node,
+                           const struct config_place *place)
+{
+    if (text.data && (text.size == 0 || !action_is_field_value(text)))
+        schema_error(place, node, name, "expected a URL");
+}
+
 static void check_pairs(const struct slices *names, const struct slices *values, const char *name,
                         const struct node *node, const struct config_place *place)
 {
@@ -223,6 +240,10 @@ void oidc_check_config(void *value, const struct node *node, const struct config
     if (config->client_id.count > 0 && config->client_auth != OIDC_CLIENT_NONE &&
         config->client_secret.count == 0 && (config->auth_methods & clients))
         schema_error(place, node, "client_secret", "required unless client_auth is none");
+    check_token_header(config->access_token_header, "upstream_access_token_header", node, place);
+    check_token_header(config->id_token_header, "upstream_id_token_header", node, place);
+    check_location(config->login_redirect_uri, "login_redirect_uri", node, place);
+    check_location(config->logout_redirect_uri, "logout_redirect_uri", node, place);
     check_pairs(&config->query_names, &config->query_values, "authorization_query_args_values", node, place);
     check_pairs(&config->upstream_claims, &config->upstream_names, "upstream_headers_names", node, place);
     check_pairs(&config->downstream_claims, &config->downstream_names, "downstream_headers_names", node,

@@ -17,6 +17,7 @@ class Provider(origin.Origin):
 
     def __init__(self, **kw):
         self.forms, self.next_answers, self.introspection, self.broken = [], [], {}, False
+        self.changes = {}  # of what is said of endpoints
         self.private, public = tokens.key_pair("RS256")
         self.keys = [tokens.jwk("RS256", public, kid="k1")]
         super().__init__(self.answer_document, **kw)
@@ -30,7 +31,7 @@ class Provider(origin.Origin):
                               "authorization_endpoint": self.url + "/authorize?tenant=1",
                               "token_endpoint": self.url + "/token",
                               "introspection_endpoint": self.url + "/introspect",
-                              "end_session_endpoint": self.url + "/logout"})
+                              "end_session_endpoint": self.url + "/logout", **self.changes})
         if path == "/jwks":
             return self.json({"keys": self.keys})
         form = dict(urllib.parse.parse_qsl(request.body.decode(), keep_blank_values=True))
@@ -300,6 +301,10 @@ def test_login_refused(t):
             refused("audience", lambda asked: provider.token(nonce=asked["nonce"]))
             refused("issuer", lambda asked: provider.token(aud=CLIENT, nonce=asked["nonce"], iss="http://x"))
             refused("signature", lambda asked: tokens.tampered(provider.token(aud=CLIENT, nonce=asked["nonce"])))
+            refused("for another party", lambda asked: provider.token(aud=[CLIENT, "x"], azp="x",
+                                                                      nonce=asked["nonce"]))
+            refused("from another provider", lambda asked: provider.token(aud=CLIENT, nonce=asked["nonce"]),
+                    target="/a?code=c&iss=http%%3A%%2F%%2Fevil.test&state=%s")
             refused("no id token", lambda asked: None)
             with t.case("a callback without the cookie of its login"):
                 browser, other = Browser(gateway), Browser(gateway)
@@ -390,6 +395,60 @@ def test_no_way_to_other_hosts(t):
                 with t.case(target):
                     _, answer = Browser(gateway).login(provider, target)
                     assert answer.status == 302 and answer.get("location") == location, answer
+
+
+def test_hostile_description(t):
+    """Line feeds in what the provider says of itself never reach a header."""
+    with origin.Origin() as upstream, Provider() as provider:
+        bad = "http://x.test/\r\nSet-Cookie: evil=1"
+        provider.changes = {"authorization_endpoint": bad, "end_session_endpoint": bad}
+        options = {"auth_methods": ["authorization_code", "session"], "logout_query_arg": "bye",
+                   "logout_methods": ["GET"]}
+        with Gateway(config_of(upstream, provider, **options)) as gateway:
+            for target, status in (("/", 503), ("/?bye", 200)):
+                with t.case(target):
+                    answer = gateway.get(target)
+                    assert answer.status == status and "evil=1" not in answer.all("set-cookie"), answer
+
+
+def test_logout_with_parameters(t):
+    with origin.Origin() as upstream, Provider() as provider:
+        provider.changes = {"end_session_endpoint": provider.url + "/logout?tenant=1"}
+        options = {"auth_methods": ["session", "bearer"], "logout_query_arg": "bye", "logout_methods": ["GET"],
+                   "logout_redirect_uri": "http://bye.test/"}
+        with Gateway(config_of(upstream, provider, **options)) as gateway:
+            assert gateway.get("/?bye").get("location") == (
+                provider.url + "/logout?tenant=1&post_logout_redirect_uri=http%3A%2F%2Fbye.test%2F")
+
+
+def test_forged_fields(t):
+    """What tells the upstream of claims and tokens comes from the gateway or not at all."""
+    with origin.Origin() as upstream, Provider() as provider:
+        options = {"auth_methods": ["bearer", "password"], "anonymous": "anyone", "run_on_preflight": False,
+                   "upstream_id_token_header": "x-id", "upstream_access_token_header": "x-token:bearer",
+                   "upstream_headers_claims": ["sub"], "upstream_headers_names": ["X-Sub"]}
+        forged = [("X-Sub", "admin"), ("X-Id", "e.y.J"), ("X-Token", "Bearer x")]
+        with Gateway(config_of(upstream, provider, **options)) as gateway:
+            for method, name, fields in (("GET", "anonymous", []), ("OPTIONS", "preflight", []),
+                                         ("GET", "bearer", bearer(provider.token()))):
+                with t.case(name):
+                    assert gateway.request(method, "/", fields + forged).status == 200
+                    seen = upstream.requests[-1].fields
+                    assert seen.get("x-sub") == ("alice" if fields else None), seen
+                    assert seen.get("x-id") is None and seen.get("x-token") != "Bearer x", seen
+            with t.case("an id token that no field may hold"):
+                provider.grants(id_token="a\r\nX-Evil: 1")
+                assert gateway.get("/", basic("al", "pw")).status == 200
+                assert upstream.requests[-1].fields.get("x-evil") is None
+
+
+def test_token_in_a_cookie(t):
+    with origin.Origin() as upstream, Provider() as provider:
+        options = {"auth_methods": ["bearer"], "bearer_token_param_type": ["cookie"], "hide_credentials": True,
+                   "upstream_access_token_header": ""}
+        with Gateway(config_of(upstream, provider, **options)) as gateway:
+            answer = gateway.get("/", [("Cookie", "a=1; access_token=" + provider.token())])
+            assert answer.status == 200 and upstream.requests[-1].fields.get("cookie") == "a=1", answer
 
 
 def test_large_tokens(t):

@@ -8,6 +8,7 @@
 struct aws_uri {
     struct slice authority, host, path, query; /* path and query may be absent */
     int64_t port;
+    bool tls;
 };
 
 /* --- stage variables ------------------------------------------------------------------------------------ */
@@ -57,7 +58,7 @@ static struct slice find_address(const struct aws_reader *reader, struct slice n
 
 static const char *split_port(struct slice authority, struct slice *host, int64_t *port)
 {
-    uint64_t number = 80;
+    uint64_t number = (uint64_t)*port; /* unless it says another one */
     const char *colon = authority.size ? memrchr(authority.data, ':', authority.size) : NULL;
     const char *bracket = authority.size ? memrchr(authority.data, ']', authority.size) : NULL;
     *host = authority;
@@ -85,14 +86,14 @@ static bool is_host(struct slice host)
 /* NULL: good, else what is wrong. */
 static const char *parse_url(struct slice text, struct aws_uri *uri)
 {
-    struct slice rest = slice_from(text, 7); /* http:// */
+    struct slice rest = slice_from(text, uri->tls ? 8 : 7);
     size_t size = 0;
     while (size < rest.size && rest.data[size] != '/' && rest.data[size] != '?')
         size++;
     uri->authority = (struct slice){ rest.data, size };
     uri->path = slice_split(slice_from(rest, size), '?', &uri->query);
     if (memchr(text.data, '#', text.size) || memchr(uri->authority.data, '@', size))
-        return "expected http://HOST[:PORT][/PATH][?QUERY]";
+        return "expected http[s]://HOST[:PORT][/PATH][?QUERY]";
     const char *reason = split_port(uri->authority, &uri->host, &uri->port);
     return reason ? reason : is_host(uri->host) ? NULL : "the URL's host is none";
 }
@@ -109,10 +110,9 @@ static bool refuse(struct aws_reader *reader, const struct aws_target *target, c
 static bool read_uri(struct aws_reader *reader, const struct aws_target *target, struct slice text,
                      struct aws_uri *uri)
 {
-    *uri = (struct aws_uri){ .port = 80 };
-    if (slice_starts_with(text, SLICE("https://")))
-        return refuse(reader, target, "https: not supported yet", text);
-    bool is_url = slice_starts_with(text, SLICE("http://"));
+    bool tls = slice_starts_with(text, SLICE("https://"));
+    bool is_url = tls || slice_starts_with(text, SLICE("http://"));
+    *uri = (struct aws_uri){ .tls = tls, .port = tls ? 443 : 80 };
     const char *reason = is_url ? parse_url(text, uri) : NULL;
     if (reason)
         return refuse(reader, target, reason, text);
@@ -122,6 +122,7 @@ static bool read_uri(struct aws_reader *reader, const struct aws_target *target,
     if (address.data) {
         target->action->host = (struct host_edit){ is_url ? HOST_EDIT_TEXT : HOST_EDIT_KEEP,
                                                    arena_copy(&reader->model->arena, uri->authority) };
+        uri->port = tls ? 443 : 80;
         return split_port(address, &uri->host, &uri->port) == NULL;
     }
     return is_url || refuse(reader, target,
@@ -142,7 +143,7 @@ static bool set_service(struct aws_reader *reader, const struct aws_target *targ
         return aws_fail_memory(reader);
     *service = (struct service){
         .entity = target->out->entity,
-        .protocol = PROTOCOL_HTTP,
+        .protocol = uri->tls ? PROTOCOL_HTTPS : PROTOCOL_HTTP,
         .host = arena_copy(&model->arena, uri->host),
         .port = uri->port,
         .path = path.size ? arena_copy(&model->arena, path) : (struct slice){ NULL, 0 },

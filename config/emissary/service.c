@@ -85,7 +85,7 @@ static bool by_name(struct emissary_reader *reader, const struct emissary_mappin
                     const struct service_text *text, struct kube_destination *destination)
 {
     struct config_place place = kube_place(reader->kube, mapping->object, "spec");
-    uint64_t port = 80;
+    uint64_t port = text->tls ? 443 : 80;
     if (text->port.data && (!slice_to_u64(text->port, &port) || port == 0 || port > 65535)) {
         schema_error(&place, mapping->object->spec, "service", "port '%.*s' is no number from 1 to 65535",
                      SLICE_FORMAT(text->port));
@@ -158,10 +158,7 @@ struct service *emissary_service(struct emissary_reader *reader, const struct em
     enum resolver resolver = find_resolver(reader, mapping, &place);
     if (resolver == RESOLVER_UNKNOWN || !split(reader, mapping, &place, &text))
         return NULL;
-    if (text.tls) {
-        schema_error(&place, spec, "service", "TLS to services: not supported yet");
-        return NULL;
-    }
+    destination.tls = text.tls;
     if (resolver == RESOLVER_DNS && mapping->has_balance && mapping->balance.set) {
         schema_error(&place, spec, "load_balancer", "needs the resolver kubernetes-endpoint");
         return NULL;

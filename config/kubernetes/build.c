@@ -188,7 +188,7 @@ static struct upstream *find_upstream(struct kube_reader *reader, const struct k
 
 static void fill_service(struct service *service, const struct kube_destination *destination)
 {
-    *service = (struct service){ .protocol = PROTOCOL_HTTP,
+    *service = (struct service){ .protocol = destination->tls ? PROTOCOL_HTTPS : PROTOCOL_HTTP,
                                  .host = destination->host,
                                  .port = destination->port,
                                  .connect_timeout_ms = CONNECT_TIMEOUT_MS,
@@ -196,7 +196,7 @@ static void fill_service(struct service *service, const struct kube_destination 
                                  .write_timeout_ms = IDLE_TIMEOUT_MS,
                                  .per_try_timeout_ms = INTEGER_NULL,
                                  .retry_budget = { NAN, 0 },
-                                 .tls = { .verify = -1, .verify_depth = INTEGER_NULL },
+                                 .tls = { .verify = destination->tls ? 0 : -1, .verify_depth = INTEGER_NULL },
                                  .enabled = true };
     if (destination->connect_timeout_ms > 0)
         service->connect_timeout_ms = destination->connect_timeout_ms;
@@ -206,7 +206,8 @@ struct service *kube_add_service(struct kube_reader *reader, const struct kube_o
                                  const struct kube_destination *destination)
 {
     struct model *model = reader->model;
-    struct slice key = arena_format(&reader->scratch, "%.*s %lld", SLICE_FORMAT(destination->key),
+    const char *scheme = destination->tls ? "https://" : "";
+    struct slice key = arena_format(&reader->scratch, "%s%.*s %lld", scheme, SLICE_FORMAT(destination->key),
                                     (long long)destination->connect_timeout_ms);
     struct service *service = key.data ? map_find(&reader->services, key) : NULL;
     if (service)
@@ -214,7 +215,7 @@ struct service *kube_add_service(struct kube_reader *reader, const struct kube_o
     struct upstream *upstream = find_upstream(reader, object, destination);
     struct service **items =
         model_reserve(model, model->services.items, model->services.count, &model->services.capacity);
-    struct slice name = arena_copy(&model->arena, destination->key);
+    struct slice name = arena_format(&model->arena, "%s%.*s", scheme, SLICE_FORMAT(destination->key));
     struct slice host = arena_copy(&model->arena, destination->host);
     service = kube_take(reader, sizeof(*service));
     if (!upstream || !items || !service || !key.data || !name.data || !host.data ||

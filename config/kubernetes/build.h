@@ -23,6 +23,7 @@ struct kube_destination {
     bool listed; /* the targets are all there are, even if there are none */
     struct upstream rules; /* balancing and limits; its entity and targets are unset */
     int64_t connect_timeout_ms;
+    bool tls; /* without looking at certificates, as Emissary without a TLSContext */
 };
 
 struct service *kube_add_service(struct kube_reader *reader, const struct kube_object *object,

@@ -35,6 +35,11 @@ struct arrival {
 };
 struct arrival exchange_arrival(const struct exchange *exchange);
 
+/* What the handshake of its connection has settled (tls/tls_stream.h): version and suite, the server name,
+ * the client's certificate; valid while the handler runs. False: in the clear, or the client is gone. */
+struct tls_info;
+bool exchange_tls(const struct exchange *exchange, struct tls_info *info);
+
 /* --- who the client is ---------------------------------------------------------------------------------- */
 const struct consumer *exchange_consumer(const struct exchange *exchange); /* NULL: not known */
 const struct credential *exchange_credential(const struct exchange *exchange); /* NULL: none */

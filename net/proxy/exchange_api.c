@@ -86,6 +86,14 @@ struct arrival exchange_arrival(const struct exchange *exchange)
     return arrival;
 }
 
+bool exchange_tls(const struct exchange *exchange, struct tls_info *info)
+{
+    if (!exchange->tls || exchange->client == NULL)
+        return false;
+    *info = tls_stream_info(exchange->client->connection.tls);
+    return true;
+}
+
 const struct consumer *exchange_consumer(const struct exchange *exchange)
 {
     return exchange->consumer;

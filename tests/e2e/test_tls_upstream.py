@@ -4,6 +4,8 @@ import os
 import ssl
 import threading
 
+from tests.e2e.test_aws import MISSION, Aws
+from tests.e2e.test_emissary import Kube, mapping
 from tests.support import certs, client, net, origin
 from tests.support.gateway import Folder, Gateway, simple_config
 
@@ -263,6 +265,27 @@ def test_load(t):
         for thread in threads:
             thread.join(25 * net.SLOW_FACTOR)
         assert not failures and len(o.take()) == 800, failures[:3]
+
+
+def test_other_dialects(t):
+    ca = certs.Authority()
+    names = Names(ca.issue("api.test"))
+    trusted = {"upstream_tls_trusted": ca.own}
+    with origin.Origin(tls=names.context) as o:
+        with t.case("Emissary does not verify"):
+            text = mapping("m", "prefix: /, service: 'https://%s:%d'" % o.address)
+            with Kube({"m.yaml": text}) as g:
+                assert client.get(g.address, "/").status == 200, g.stderr()
+        definition = MISSION.replace("http://user-service-alb-123456.us-east-1.elb.amazonaws.com", "https://api.test")
+        definition = definition.replace('  connection_type  = "VPC_LINK"\n', "")
+        for name, settings, good in [("AWS does", {}, False), ("and believes public authorities", trusted, True)]:
+            with t.case(name):
+                names.asked.clear()
+                hosts = {"aws_hosts": "api.test=%s:%d" % o.address}
+                with Aws({"api.tf": definition}, o, {**hosts, **settings}) as g:
+                    status = client.get(g.address, "/users").status
+                    assert status == 200 if good else status in (502, 503), (status, g.stderr())
+                    assert names.asked == ["api.test"], names.asked
 
 
 def test_health_checks(t):

@@ -138,6 +138,12 @@ const struct service *exchange_service(const struct exchange *exchange)
     return exchange->service;
 }
 
+bool exchange_tls(const struct exchange *exchange, struct tls_info *info)
+{
+    (void)exchange, (void)info;
+    return false;
+}
+
 struct arrival exchange_arrival(const struct exchange *exchange)
 {
     return exchange->arrival;

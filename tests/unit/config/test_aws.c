@@ -394,8 +394,6 @@ static const struct {
       API "resource \"aws_apigatewayv2_route\" \"r\" {\n  api_id = local.api\n  route_key = \"GET /a\"\n"
           "  authorization_type = \"JWT\"\n}\n",
       6, "authorizer_id: required with authorization_type JWT" },
-    { "a.tf", API INTEGRATION("integration_uri = \"https://b.test\"") ROUTE("r", "GET /a", ""), 9,
-      "aws_apigatewayv2_integration.i.integration_uri: https: not supported yet" },
     { "a.tf", API INTEGRATION("integration_uri = \"arn:aws:x\"") ROUTE("r", "GET /a", ""), 9, "aws_hosts" },
     { "a.tf", API INTEGRATION("integration_uri = \"http://b.test/{x}\"") ROUTE("r", "GET /a", ""), 9,
       "'{x}' is no variable of the route 'GET /a'" },

@@ -66,8 +66,6 @@ static const struct {
       "should start "
       "with /" },
     { EMISSARY("Mapping", "{prefix: /}"), 5, 3, "Mapping/x.spec.service", "required field missing" },
-    { EMISSARY("Mapping", "{prefix: /, service: 'https://s'}"), 5, 24, "Mapping/x.spec.service",
-      "TLS to services" },
     { EMISSARY("Mapping", "{prefix: /, service: 's:99999'}"), 5, 24, "Mapping/x.spec.service",
       "no number from 1 to 65535" },
     { EMISSARY("Mapping", "{prefix: /, service: s, hostname: 'a*b'}"), 5, 37, "Mapping/x.spec.hostname",

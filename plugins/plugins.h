@@ -22,6 +22,7 @@ extern const struct plugin jwt_authorizer_plugin;
 extern const struct plugin jwt_plugin;
 extern const struct plugin key_auth_plugin;
 extern const struct plugin ldap_auth_plugin;
+extern const struct plugin oauth2_plugin;
 extern const struct plugin openid_connect_plugin;
 extern const struct plugin proxy_cache_plugin;
 extern const struct plugin rate_limiting_plugin;

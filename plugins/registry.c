@@ -21,6 +21,7 @@ const struct plugin *const plugin_registry[] = {
     &jwt_plugin,
     &key_auth_plugin,
     &ldap_auth_plugin,
+    &oauth2_plugin,
     &openid_connect_plugin,
     &proxy_cache_plugin,
     &rate_limiting_plugin,

@@ -51,6 +51,7 @@
 #define exchange_set_upstream_path faked_exchange_set_upstream_path
 #define exchange_set_upstream_query faked_exchange_set_upstream_query
 #define exchange_shard faked_exchange_shard
+#define exchange_tls faked_exchange_tls
 #define exchange_upstream_path faked_exchange_upstream_path
 #define exchange_upstream_response faked_exchange_upstream_response
 #define exchange_uri_capture faked_exchange_uri_capture

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the response-ratelimiting plugin share: its configuration (in the model's arena, constant)
- * and what one exchange knows of its limits. */
+/* What the files of the response-ratelimiting plugin share: its configuration (in the model's arena,
+ * constant) and what one exchange knows of its limits. */
 #pragma once
 
 #include "net/proxy/exchange_body.h"

@@ -52,8 +52,8 @@ enum quota_result quota_take(struct quota *quota, unsigned shard, const struct q
 /* Takes nothing: is there one left? */
 enum quota_result quota_peek(struct quota *quota, const struct quota_window *window, struct quota_view *view);
 
-/* Counts `amount` at once, as far as the limit goes; a negative one is given back. Only for keys that are never
- * given to quota_take. */
+/* Counts `amount` at once, as far as the limit goes; a negative one is given back. Only for keys that are
+ * never given to quota_take. */
 void quota_count(struct quota *quota, const struct quota_window *window, const struct quota_clock *clock,
                  int64_t amount);
 

@@ -31,6 +31,7 @@ extern const struct plugin request_mirror_plugin;
 extern const struct plugin request_size_limiting_plugin;
 extern const struct plugin request_termination_plugin;
 extern const struct plugin request_transformer_plugin;
+extern const struct plugin request_validator_plugin;
 extern const struct plugin response_ratelimiting_plugin;
 extern const struct plugin response_transformer_plugin;
 extern const struct plugin route_by_header_plugin;

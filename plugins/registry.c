@@ -30,6 +30,7 @@ const struct plugin *const plugin_registry[] = {
     &request_size_limiting_plugin,
     &request_termination_plugin,
     &request_transformer_plugin,
+    &request_validator_plugin,
     &response_ratelimiting_plugin,
     &response_transformer_plugin,
     &route_by_header_plugin,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The functions of Lua that templates may call. */
-#include "plugins/lua_pattern.h"
+#include "core/base/lua_pattern.h"
 #include "plugins/template_tree.h"
 
 #include <math.h>

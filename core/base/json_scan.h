@@ -5,31 +5,12 @@
  * Any thread. */
 #pragma once
 
-#include "core/base/check.h"
-#include "core/base/slice.h"
+#include "core/base/json_token.h"
 
 enum {
     JSON_SCAN_DEPTH_MAX = 32, /* arrays and objects within each other */
     JSON_SCAN_MEMBERS_MAX = 256, /* of the top-level object: names are compared pairwise */
     JSON_SCAN_ESCAPED_NAMES_MAX = 512 /* bytes of top-level names that are written with escapes, together */
-};
-
-enum json_kind {
-    JSON_ABSENT,
-    JSON_NULL,
-    JSON_FALSE,
-    JSON_TRUE,
-    JSON_NUMBER,
-    JSON_STRING,
-    JSON_ARRAY,
-    JSON_OBJECT
-};
-
-/* `text` is the value as written; of a string, what stands between the quotes. */
-struct json_value {
-    enum json_kind kind;
-    bool escaped; /* a string with backslashes: see json_unescape */
-    struct slice text;
 };
 
 struct json_member {
@@ -56,15 +37,3 @@ struct json_object {
  * object, and `broken` is set then. */
 bool json_object_next(struct json_object *object, struct json_value *name,
                       struct json_value *value) MUST_CHECK;
-
-/* The characters a string from json_scan stands for, as UTF-8, into `out` (room for text.size bytes; may be
- * the text's own memory). Returns their number. */
-size_t json_unescape(struct slice text, char *out);
-
-/* The text as it stands between the quotes of a string, into `out` (room for JSON_ESCAPED_MAX * text.size
- * bytes): controls, quotes and backslashes are escaped. Returns the bytes written. */
-enum { JSON_ESCAPED_MAX = 6 };
-size_t json_escape(struct slice text, char *out);
-
-/* The value of a number from json_scan; infinite when it is beyond a double's range. */
-double json_number(struct slice text);

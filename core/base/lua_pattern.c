@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plugins/lua_pattern.h"
+#include "core/base/lua_pattern.h"
 
 #include "core/base/check.h"
 

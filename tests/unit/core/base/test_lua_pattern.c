@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/base/check.h"
-#include "plugins/lua_pattern.h"
+#include "core/base/lua_pattern.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

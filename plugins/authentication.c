@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugins/authentication.h"
 
+#include "core/crypto/base64.h"
+
 #include "core/crypto/random.h"
 
 const char *authentication_check_realm(struct slice text)
@@ -72,4 +74,37 @@ enum verdict authentication_refuse(struct exchange *exchange, const struct authe
     if (!exchange_set_response_header(exchange, SLICE("WWW-Authenticate"), refusal->challenge))
         return exchange_respond_failure(exchange);
     return exchange_respond_error(exchange, 401, refusal->message);
+}
+
+struct slice authentication_after_scheme(struct slice value, struct slice scheme)
+{
+    value = slice_trim(value);
+    struct slice begin = { value.data, value.size < scheme.size ? value.size : scheme.size };
+    if (!slice_equal_nocase(begin, scheme) || value.size == scheme.size)
+        return (struct slice){ NULL, 0 };
+    struct slice rest = slice_from(value, scheme.size);
+    return rest.data[0] == ' ' || rest.data[0] == '\t' ? slice_trim(rest) : (struct slice){ NULL, 0 };
+}
+
+bool authentication_read_login(struct arena *arena, struct slice encoded, struct login *login)
+{
+    enum { QUANTUM = 4 };
+    struct slice rest, decoded;
+    *login = (struct login){ { NULL, 0 }, { NULL, 0 } };
+    encoded = slice_split(encoded, '=', &rest);
+    if (encoded.size == 0)
+        return true;
+    char *text = arena_alloc(arena, encoded.size + QUANTUM);
+    if (text == NULL)
+        return false;
+    memcpy(text, encoded.data, encoded.size);
+    while (encoded.size % QUANTUM != 0)
+        text[encoded.size++] = '=';
+    decoded.data = text;
+    if (!base64_decode(BASE64_STANDARD, (struct slice){ text, encoded.size }, text, &decoded.size))
+        return true;
+    struct slice password, username = slice_split(decoded, ':', &password);
+    if (username.size > 0 && password.data != NULL)
+        *login = (struct login){ username, password };
+    return true;
 }

@@ -31,3 +31,15 @@ struct authentication_refusal {
     struct slice anonymous, challenge, message;
 };
 enum verdict authentication_refuse(struct exchange *exchange, const struct authentication_refusal *refusal);
+
+/* What follows the scheme, in any case, and space in a field like Authorization (RFC 9110 section 11.4);
+ * absent for any other scheme. */
+struct slice authentication_after_scheme(struct slice value, struct slice scheme);
+
+/* A name and a password (RFC 7617 section 2); both absent: none that can be read. */
+struct login {
+    struct slice username, password;
+};
+
+/* From "name:password" in base64, whose padding many clients leave out. False: out of memory. */
+bool authentication_read_login(struct arena *arena, struct slice encoded, struct login *login) MUST_CHECK;

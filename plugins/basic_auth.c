@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kong's basic-auth plugin: a request needs the username and the password of a consumer (RFC 7617). Passwords
  * are kept as Kong stores them: the SHA-1 of the password followed by the consumer's id, in hexadecimal. */
-#include "core/crypto/base64.h"
 #include "core/crypto/digest.h"
 #include "plugins/authentication.h"
 #include "plugins/plugins.h"
@@ -117,12 +116,7 @@ static void check_config(void *value, const struct node *node, const struct conf
 /* --- requests ------------------------------------------------------------------------------------------- */
 
 /* What a header says; the username is absent when it says nothing that can be read. */
-struct login {
-    struct slice username, password;
-};
-
-/* What follows "Basic" or "basic" and space, up to the padding, which many clients leave out; absent for any
- * other scheme. */
+/* What follows "Basic" or "basic" and space, Kong's pattern; absent for any other scheme. */
 static struct slice encoded_login(struct slice value)
 {
     enum { SCHEME_SIZE = 5 };
@@ -130,31 +124,7 @@ static struct slice encoded_login(struct slice value)
         memcmp(value.data + 1, "asic", SCHEME_SIZE - 1) != 0 ||
         (value.data[SCHEME_SIZE] != ' ' && value.data[SCHEME_SIZE] != '\t'))
         return (struct slice){ NULL, 0 };
-    struct slice rest;
-    return slice_split(slice_trim(slice_from(value, SCHEME_SIZE)), '=', &rest);
-}
-
-/* False when memory is exhausted. */
-static bool read_login(struct exchange *exchange, struct slice value, struct login *login)
-{
-    enum { QUANTUM = 4 };
-    struct slice encoded = encoded_login(value);
-    *login = (struct login){ { NULL, 0 }, { NULL, 0 } };
-    if (encoded.size == 0)
-        return true;
-    char *text = arena_alloc(exchange_arena(exchange), encoded.size + QUANTUM);
-    if (text == NULL)
-        return false;
-    memcpy(text, encoded.data, encoded.size);
-    while (encoded.size % QUANTUM != 0)
-        text[encoded.size++] = '=';
-    struct slice decoded = { text, 0 };
-    if (!base64_decode(BASE64_STANDARD, (struct slice){ text, encoded.size }, text, &decoded.size))
-        return true;
-    struct slice username = slice_split(decoded, ':', &login->password);
-    if (login->password.data != NULL && username.size > 0)
-        login->username = username;
-    return true;
+    return slice_trim(slice_from(value, SCHEME_SIZE));
 }
 
 static const struct basic_credential *find_credential(const struct exchange *exchange,
@@ -185,7 +155,9 @@ static enum result judge(const struct basic_auth_config *config, struct exchange
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         struct slice name = slice_of(names[i]);
         struct login login;
-        if (!read_login(exchange, message_find_name(exchange_request(exchange), name), &login))
+        if (!authentication_read_login(exchange_arena(exchange),
+                                       encoded_login(message_find_name(exchange_request(exchange), name)),
+                                       &login))
             return RESULT_FAILED;
         if (config->hide_credentials)
             exchange_remove_upstream_header(exchange, name);

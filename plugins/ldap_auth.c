@@ -2,7 +2,6 @@
 /* Kong's ldap-auth plugin: a username and a password that a directory accepts (a simple bind). No consumer
  * belongs to them. What a directory has said is remembered for a while, under a keyed hash. */
 #include "config/kong/checks.h"
-#include "core/crypto/base64.h"
 #include "core/crypto/hmac.h"
 #include "core/crypto/random.h"
 #include "core/crypto/uuid.h"
@@ -158,44 +157,16 @@ static void remember(struct ldap_shard *state, const unsigned char *key, bool ac
 
 /* --- what the client says ------------------------------------------------------------------------------- */
 
-struct login {
-    struct slice username, password; /* absent: none that can be read */
-};
-
-/* Behind the scheme, in any case, and space. */
-static struct slice after_scheme(struct slice value, struct slice scheme)
-{
-    value = slice_trim(value);
-    struct slice begin = { value.data, value.size < scheme.size ? value.size : scheme.size };
-    if (!slice_equal_nocase(begin, scheme) || value.size == scheme.size)
-        return (struct slice){ NULL, 0 };
-    struct slice rest = slice_from(value, scheme.size);
-    return rest.data[0] == ' ' || rest.data[0] == '\t' ? slice_trim(rest) : (struct slice){ NULL, 0 };
-}
-
 /* False: out of memory. An empty password is no password: a directory would take it for a visitor's and say
  * yes (RFC 4513 section 5.1.2). */
 static bool read_login(const struct ldap_auth_config *config, struct exchange *exchange, struct slice value,
                        struct login *login)
 {
-    enum { QUANTUM = 4 };
-    struct slice encoded = after_scheme(value, config->header_type), rest;
-    *login = (struct login){ { NULL, 0 }, { NULL, 0 } };
-    encoded = slice_split(encoded, '=', &rest);
-    if (encoded.size == 0)
-        return true;
-    char *text = arena_alloc(exchange_arena(exchange), encoded.size + QUANTUM);
-    if (text == NULL)
+    struct slice encoded = authentication_after_scheme(value, config->header_type);
+    if (!authentication_read_login(exchange_arena(exchange), encoded, login))
         return false;
-    memcpy(text, encoded.data, encoded.size);
-    while (encoded.size % QUANTUM != 0)
-        text[encoded.size++] = '=';
-    struct slice decoded = { text, 0 };
-    if (!base64_decode(BASE64_STANDARD, (struct slice){ text, encoded.size }, text, &decoded.size))
-        return true;
-    struct slice password, username = slice_split(decoded, ':', &password);
-    if (username.size > 0 && password.size > 0)
-        *login = (struct login){ username, password };
+    if (login->password.size == 0)
+        *login = (struct login){ { NULL, 0 }, { NULL, 0 } };
     return true;
 }
 

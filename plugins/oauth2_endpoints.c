@@ -5,6 +5,7 @@
 #include "core/crypto/base64.h"
 #include "core/crypto/digest.h"
 #include "core/io/shard.h"
+#include "plugins/authentication.h"
 #include "plugins/oauth2.h"
 
 static const struct slice absent = { NULL, 0 };
@@ -398,25 +399,6 @@ struct client_login {
     bool in_header;
 };
 
-/* "Basic base64(id:secret)"; nothing when it cannot be read. */
-static void read_basic(struct arena *arena, struct slice value, struct client_login *login)
-{
-    enum { SCHEME_SIZE = 5, QUANTUM = 4 };
-    struct slice scheme = { value.data, SCHEME_SIZE }, ignored;
-    if (value.size <= SCHEME_SIZE || !slice_equal_nocase(scheme, SLICE("Basic")))
-        return;
-    struct slice encoded = slice_split(slice_trim(slice_from(value, SCHEME_SIZE)), '=', &ignored);
-    char *text = arena_alloc(arena, encoded.size + QUANTUM);
-    if (text == NULL || encoded.size == 0)
-        return;
-    memcpy(text, encoded.data, encoded.size);
-    while (encoded.size % QUANTUM != 0)
-        text[encoded.size++] = '=';
-    struct slice decoded = { text, 0 };
-    if (base64_decode(BASE64_STANDARD, (struct slice){ text, encoded.size }, text, &decoded.size))
-        login->id = slice_split(decoded, ':', &login->secret);
-}
-
 static struct client_login read_client(const struct oauth2_config *config,
                                        struct oauth2_parameters *parameters)
 {
@@ -426,8 +408,13 @@ static struct client_login read_client(const struct oauth2_config *config,
     struct slice value = message_find_name(exchange_request(exchange), config->auth_header_name);
     if ((login.id.data && login.secret.data) || value.data == NULL)
         return login;
+    struct login shown;
+    struct slice encoded = authentication_after_scheme(value, SLICE("Basic"));
     login = (struct client_login){ .in_header = true };
-    read_basic(exchange_arena(exchange), value, &login);
+    if (!authentication_read_login(exchange_arena(exchange), encoded, &shown))
+        return login;
+    login.id = shown.username;
+    login.secret = shown.password;
     return login;
 }
 

@@ -4,7 +4,6 @@
 #include "plugins/openid_connect.h"
 
 #include "core/base/query.h"
-#include "core/crypto/base64.h"
 #include "core/io/shard.h"
 #include "net/http/cookie.h"
 #include "plugins/plugins.h"
@@ -65,22 +64,13 @@ enum verdict oidc_refuse(struct oidc *oidc, enum oidc_refusal why)
 
 /* --- what the client has shown -------------------------------------------------------------------------- */
 
-/* What follows the scheme's name and space; absent for another one. */
-static struct slice with_scheme(struct slice value, const char *scheme)
-{
-    struct slice rest, first = slice_split(slice_trim(value), ' ', &rest);
-    if (rest.data == NULL || !slice_equal_nocase(first, slice_of(scheme)))
-        return absent;
-    return slice_trim(rest);
-}
-
 static struct slice find_token(struct oidc *oidc)
 {
     const struct oidc_config *config = oidc->config;
     const struct message *request = exchange_request(oidc->exchange);
     struct slice token = absent;
     if (config->token_places & OIDC_TOKEN_HEADER)
-        token = with_scheme(message_find(request, HEADER_AUTHORIZATION), "Bearer");
+        token = authentication_after_scheme(message_find(request, HEADER_AUTHORIZATION), SLICE("Bearer"));
     if (token.size == 0 && (config->token_places & OIDC_TOKEN_QUERY))
         token =
             query_find(exchange_arena(oidc->exchange), exchange_query(oidc->exchange), SLICE("access_token"));
@@ -91,15 +81,14 @@ static struct slice find_token(struct oidc *oidc)
 
 static bool find_basic(struct oidc *oidc)
 {
-    struct slice text =
-        with_scheme(message_find(exchange_request(oidc->exchange), HEADER_AUTHORIZATION), "Basic");
-    char *pair =
-        text.size ? arena_alloc(exchange_arena(oidc->exchange), base64_decoded_bound(text.size)) : NULL;
-    size_t size;
-    if (pair == NULL || !base64_decode(BASE64_STANDARD, text, pair, &size))
+    struct slice value = message_find(exchange_request(oidc->exchange), HEADER_AUTHORIZATION);
+    struct login login;
+    if (!authentication_read_login(exchange_arena(oidc->exchange),
+                                   authentication_after_scheme(value, SLICE("Basic")), &login))
         return false;
-    oidc->user = slice_split((struct slice){ pair, size }, ':', &oidc->password);
-    return oidc->user.size > 0 && oidc->password.data != NULL;
+    oidc->user = login.username;
+    oidc->password = login.password;
+    return oidc->user.data != NULL;
 }
 
 /* Three parts: a token that can be read and proven; everything else only its provider can tell about. */

@@ -342,3 +342,86 @@ Test(quota, keys_replace_each_other, .timeout = 60)
     quota_close(quota);
     pthread_barrier_destroy(&barrier);
 }
+
+/* --- counting many at once ------------------------------------------------------------------------------ */
+
+static uint32_t count(struct quota *quota, struct quota_window window, int64_t amount)
+{
+    struct quota_view view;
+    struct quota_clock clock = clock_at(window.number);
+    quota_count(quota, &window, &clock, amount);
+    (void)quota_peek(quota, &window, &view);
+    return view.remaining;
+}
+
+Test(quota, amounts_count_as_far_as_the_limit)
+{
+    static const struct {
+        int64_t amount;
+        uint32_t remaining;
+    } steps[] = { { 3, 7 },  { 0, 7 },     { 6, 1 },         { 2, 0 },         { 1, 0 },
+                  { -4, 4 }, { -100, 10 }, { -1, 10 },       { INT64_MAX, 0 }, { INT64_MIN, 10 },
+                  { 10, 0 }, { -1, 1 },    { UINT32_MAX, 0 } };
+    struct quota *quota = quota_make(2, 64);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        uint32_t remaining = count(quota, window_at(7, 5, 10), steps[i].amount);
+        cr_assert_eq(remaining, steps[i].remaining, "step %zu: %u", i, remaining);
+    }
+    quota_close(quota);
+}
+
+Test(quota, amounts_of_the_largest_limit)
+{
+    struct quota *quota = quota_make(1, 64);
+    cr_assert_eq(count(quota, window_at(7, 5, UINT32_MAX), UINT32_MAX - 1), 1);
+    cr_assert_eq(count(quota, window_at(7, 5, UINT32_MAX), UINT32_MAX), 0);
+    cr_assert_eq(count(quota, window_at(7, 5, UINT32_MAX), -(int64_t)UINT32_MAX), UINT32_MAX);
+    quota_close(quota);
+}
+
+Test(quota, amounts_of_windows_and_keys_are_apart)
+{
+    struct quota *quota = quota_make(1, 64);
+    cr_assert_eq(count(quota, window_at(7, 5, 10), 4), 6);
+    cr_assert_eq(count(quota, window_at(8, 5, 10), 1), 9);
+    cr_assert_eq(count(quota, window_at(7, 6, 10), 1), 9, "the next window starts afresh");
+    cr_assert_eq(count(quota, window_at(7, 5, 10), 1), 8, "a clock behind counts in the newer one");
+    cr_assert_eq(count(quota, window_at(7, 7, 10), -3), 10, "nothing is given back of an older one");
+    cr_assert_eq(count(quota, window_at(7, 7, 2), 5), 0);
+    cr_assert_eq(count(quota, window_at(7, 7, 10), 0), 8, "a lower limit has forgotten the rest");
+    quota_close(quota);
+}
+
+static void *count_run(void *argument)
+{
+    struct hammer *hammer = argument;
+    struct quota_window window = window_at(1, 1, hammer->limit);
+    struct quota_clock clock = clock_at(1);
+    pthread_barrier_wait(hammer->barrier);
+    for (uint32_t i = 0; i < hammer->requests; i++) {
+        quota_count(hammer->quota, &window, &clock, 5);
+        quota_count(hammer->quota, &window, &clock, -2);
+    }
+    return NULL;
+}
+
+Test(quota, no_amount_is_lost_between_threads, .timeout = 60)
+{
+    enum { COUNT = 4, REQUESTS = 20000, LIMIT = 1000000 };
+    pthread_t threads[COUNT];
+    struct hammer hammers[COUNT];
+    pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, NULL, COUNT);
+    struct quota *quota = quota_make(COUNT, 64);
+    for (unsigned i = 0; i < COUNT; i++) {
+        hammers[i] = (struct hammer){
+            .quota = quota, .index = i, .limit = LIMIT, .requests = REQUESTS, .barrier = &barrier
+        };
+        pthread_create(&threads[i], NULL, count_run, &hammers[i]);
+    }
+    for (unsigned i = 0; i < COUNT; i++)
+        pthread_join(threads[i], NULL);
+    cr_assert_eq(count(quota, window_at(1, 1, LIMIT), 0), LIMIT - COUNT * REQUESTS * 3);
+    quota_close(quota);
+    pthread_barrier_destroy(&barrier);
+}

@@ -156,8 +156,10 @@ static enum verdict response_ratelimiting_response(const struct plugin_call *cal
 {
     struct response_pass *pass = call->exchange_state;
     const struct response_ratelimiting_config *config = call->config;
-    if (pass->remaining == NULL)
-        return VERDICT_CONTINUE;
+    if (pass->remaining == NULL) /* what a response costs is nothing for clients, counted or not */
+        return exchange_remove_response_header(call->exchange, config->header_name)
+                   ? VERDICT_CONTINUE
+                   : exchange_respond_failure(call->exchange);
     int64_t *amounts =
         arena_alloc_zero(exchange_arena(call->exchange), config->name_count * sizeof(*amounts));
     if (amounts == NULL)

@@ -404,6 +404,7 @@ static void check_down(const char *config, enum verdict want)
     cr_assert_eq(run(&bench, &second, PHASE_ACCESS), want, "the next is not delayed");
     respond(&second, "video=1");
     cr_assert_eq(run(&bench, &second, PHASE_RESPONSE_HEAD), VERDICT_CONTINUE);
+    cr_assert_null(exchange_response_header(second.exchange, SLICE("x-kong-limit")).data);
     check_header(&second, "X-RateLimit-Remaining-video", NULL);
     check_header(&second, "X-RateLimit-Limit-video-minute", NULL);
     cr_assert_eq(first.exchange->body_kind, want == VERDICT_RESPOND ? FAKE_BODY_FAILURE : FAKE_BODY_NONE);

@@ -419,3 +419,21 @@ void emissary_apply_policy(struct emissary_reader *reader, struct emissary_polic
     if (plugin.config)
         (void)kube_add_plugin(reader->kube, &plugin, route);
 }
+
+/* --- shadows ---------------------------------------------------------------------------------------- */
+
+void emissary_apply_shadow(struct emissary_reader *reader, struct emissary_group *group, struct route *route)
+{
+    const struct emissary_mapping *shadow = group->shadow;
+    struct config_place place = kube_place(reader->kube, shadow->object, "spec");
+    struct kube_mirror mirror = { .object = shadow->object,
+                                  .spot = { &place, shadow->object->spec, "shadow" },
+                                  .service = shadow->upstream,
+                                  .host = "shadow",
+                                  .percentage =
+                                      shadow->weight == INTEGER_NULL ? 100 : (double)shadow->weight };
+    if (group->copies.kind == NULL)
+        kube_make_mirror(reader->kube, &mirror, &group->copies);
+    if (group->copies.config)
+        (void)kube_add_plugin(reader->kube, &group->copies, route);
+}

@@ -42,6 +42,8 @@ static const struct field mapping_fields[] = {
     { "connect_timeout_ms", FIELD_INTEGER, AT(connect_timeout_ms), .min = 1, .max = MILLISECONDS_MAX,
       .fallback = "3000" },
     { "bypass_auth", FIELD_BOOLEAN, AT(bypass_auth), .fallback = "false" },
+    { "shadow", FIELD_BOOLEAN, AT(shadow), .fallback = "false",
+      .help = "gets copies of what the others with the same conditions get" },
 };
 
 static const struct emissary_refused refused[] = {
@@ -67,7 +69,6 @@ static const struct emissary_refused refused[] = {
     { "outlier_detection", "*" },
     { "priority", "default" },
     { "respect_dns_ttl", "false" },
-    { "shadow", "false" },
     { "stats_name", NULL },
     { "tls", "false" },
     { "use_websocket", "false" },
@@ -318,7 +319,7 @@ static void read_mapping(struct emissary_reader *reader, const struct kube_objec
     read_parts(reader, mapping, &place);
     check_mapping(reader, mapping, &place);
     settle(reader, mapping);
-    if (!mapping->host_redirect)
+    if (!mapping->host_redirect || mapping->shadow)
         mapping->upstream = emissary_service(reader, mapping);
     if (kube->report->error_count != before || kube->out_of_memory)
         return;

@@ -163,6 +163,47 @@ static struct emissary_group *open_group(struct emissary_reader *reader)
     return group;
 }
 
+static void join_shadow(struct emissary_reader *reader, struct emissary_group *group,
+                        struct emissary_mapping *mapping)
+{
+    struct config_place place = kube_place(reader->kube, mapping->object, "spec");
+    if (group->shadow)
+        schema_error(&place, mapping->object->spec, "shadow", "%s shadows the same requests",
+                     group->shadow->object->path);
+    else
+        group->shadow = mapping;
+}
+
+static void check_shadow(struct emissary_reader *reader, const struct emissary_group *group)
+{
+    const struct node *spec = group->shadow->object->spec;
+    struct config_place place = kube_place(reader->kube, group->shadow->object, "spec");
+    if (group->count == 0) {
+        schema_error(&place, spec, "shadow", "there is no other Mapping with the same conditions");
+        return;
+    }
+    struct emissary_mapping like = *group->shadow;
+    like.host_redirect = group->items[0]->host_redirect; /* a shadow's has no meaning */
+    const char *difference = find_difference(group->items[0], &like);
+    if (difference)
+        schema_error(&place, spec, difference, "differs from %s, which has the same conditions",
+                     group->items[0]->object->path);
+}
+
+/* Shadows alone are no groups. */
+static void settle_shadows(struct emissary_reader *reader)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < reader->groups.count; i++) {
+        struct emissary_group *group = reader->groups.items[i];
+        if (group->shadow)
+            check_shadow(reader, group);
+        if (group->count > 0)
+            reader->groups.items[kept++] = group;
+    }
+    reader->groups.count = kept;
+}
+
 static void join(struct emissary_reader *reader, struct emissary_group *group,
                  struct emissary_mapping *mapping)
 {
@@ -222,8 +263,12 @@ void emissary_group_mappings(struct emissary_reader *reader)
                 return;
             }
         }
-        join(reader, group, mapping);
+        if (mapping->shadow)
+            join_shadow(reader, group, mapping);
+        else
+            join(reader, group, mapping);
     }
+    settle_shadows(reader);
     if (reader->groups.count)
         qsort(reader->groups.items, reader->groups.count, sizeof(*reader->groups.items), compare_groups);
 }

@@ -68,6 +68,9 @@ int emissary_compare(const struct emissary_mapping *a, const struct emissary_map
 void emissary_apply_policy(struct emissary_reader *reader, struct emissary_policy *policy,
                            struct route *route);
 
+/* The same for the shadow of a group. */
+void emissary_apply_shadow(struct emissary_reader *reader, struct emissary_group *group, struct route *route);
+
 /* action.c: what a Mapping of a group does; `backends` are drawn by weight. */
 const struct action *emissary_action(struct emissary_reader *reader, const struct emissary_group *group,
                                      const struct emissary_mapping *mapping, struct backend *backends,

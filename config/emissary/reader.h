@@ -91,7 +91,7 @@ struct emissary_mapping {
     const struct kube_object *object;
     struct slice prefix, rewrite, hostname, host, method, service, resolver, host_rewrite;
     bool prefix_exact, prefix_regex, case_sensitive, host_regex, method_regex, auto_host_rewrite, bypass_auth;
-    bool host_redirect;
+    bool host_redirect, shadow;
     struct schema_map headers, regex_headers, query, regex_query;
     struct {
         struct slice pattern, substitution;
@@ -106,8 +106,7 @@ struct emissary_mapping {
     struct header_edits add_request, add_response; /* of the Mapping, else the Module's */
     struct slices remove_request, remove_response;
 
-    /* What the order and the groups are computed from. */
-    struct slice name; /* for ties: namespace/name */
+    struct slice name; /* for the order and the groups, as the rest; for ties: namespace/name */
     struct slice domain; /* hostname or host, absent: neither */
     struct emissary_conditions header_list, query_list; /* with :authority and :method */
     uint64_t header_weight, query_weight;
@@ -121,6 +120,8 @@ struct emissary_mapping {
 struct emissary_group {
     struct emissary_mapping **items;
     uint32_t count, capacity;
+    struct emissary_mapping *shadow; /* gets copies; NULL: none does */
+    struct kube_plugin copies; /* its kind is NULL before the first route of the group */
 };
 
 /* --- Filter and FilterPolicy ------------------------------------------------------------------------ */

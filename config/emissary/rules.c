@@ -7,7 +7,7 @@ enum { CONDITIONS_MAX = 8 }; /* beside those of headers and the query */
 
 /* A part of a group with one action: all of it, or one Mapping and its share. */
 struct leg {
-    const struct emissary_group *group;
+    struct emissary_group *group;
     const struct emissary_mapping *mapping;
     const struct action *action;
     struct service *service;
@@ -316,6 +316,8 @@ static const struct route *add_route(struct emissary_reader *reader, const struc
     route->service = leg->service;
     if (policy)
         emissary_apply_policy(reader, policy, route);
+    if (leg->group->shadow && !leg->mapping->host_redirect)
+        emissary_apply_shadow(reader, leg->group, route);
     return route;
 }
 
@@ -366,7 +368,7 @@ static const struct route *redirect_route(struct emissary_reader *reader, struct
 /* --- legs ------------------------------------------------------------------------------------------- */
 
 /* Below which number drawn from 0..99 each Mapping of the group is chosen; false: it was reported. */
-static bool distribute(struct emissary_reader *reader, const struct emissary_group *group, uint32_t *below)
+static bool distribute(struct emissary_reader *reader, struct emissary_group *group, uint32_t *below)
 {
     uint32_t sum = 0, open = 0, seen = 0;
     for (uint32_t i = 0; i < group->count; i++) {
@@ -406,7 +408,7 @@ static bool same_service_fields(const struct emissary_mapping *a, const struct e
            a->idle_timeout_ms == b->idle_timeout_ms && a->case_sensitive == b->case_sensitive;
 }
 
-static bool is_uniform(const struct emissary_group *group)
+static bool is_uniform(struct emissary_group *group)
 {
     for (uint32_t i = 1; i < group->count; i++)
         if (!same_service_fields(group->items[0], group->items[i]))
@@ -415,7 +417,7 @@ static bool is_uniform(const struct emissary_group *group)
 }
 
 /* The Mappings in the order of their bounds: weighted ones first. */
-static uint32_t sort_by_bound(const struct emissary_group *group, const uint32_t *below, uint32_t *order)
+static uint32_t sort_by_bound(struct emissary_group *group, const uint32_t *below, uint32_t *order)
 {
     uint32_t count = 0;
     for (int weighted = 1; weighted >= 0; weighted--)
@@ -425,7 +427,7 @@ static uint32_t sort_by_bound(const struct emissary_group *group, const uint32_t
     return below[order[count - 1]];
 }
 
-static uint32_t make_uniform_leg(struct emissary_reader *reader, const struct emissary_group *group,
+static uint32_t make_uniform_leg(struct emissary_reader *reader, struct emissary_group *group,
                                  const uint32_t *below, struct leg *legs)
 {
     struct backend *backends = kube_take(reader->kube, group->count * sizeof(*backends));
@@ -447,7 +449,7 @@ static uint32_t make_uniform_leg(struct emissary_reader *reader, const struct em
     return legs[0].action != NULL;
 }
 
-static uint32_t make_single_legs(struct emissary_reader *reader, const struct emissary_group *group,
+static uint32_t make_single_legs(struct emissary_reader *reader, struct emissary_group *group,
                                  const uint32_t *below, struct leg *legs)
 {
     struct backend *backends = kube_take(reader->kube, group->count * sizeof(*backends));
@@ -480,7 +482,7 @@ struct compiled {
     bool taken; /* by some Host */
 };
 
-static bool compile_group(struct emissary_reader *reader, const struct emissary_group *group,
+static bool compile_group(struct emissary_reader *reader, struct emissary_group *group,
                           struct compiled *compiled)
 {
     uint32_t *below = kube_take_scratch(reader->kube, group->count * sizeof(*below));

@@ -51,6 +51,19 @@ struct kube_spot {
     const char *field;
 };
 
+/* Copies of what a route's requests send upstream, by the plugin request-mirror. */
+struct kube_mirror {
+    const struct kube_object *object;
+    struct kube_spot spot;
+    const struct service *service; /* that gets them */
+    const char *host; /* the plugin's option of that name */
+    double percentage;
+};
+
+/* The instance, for kube_add_plugin. Its config is NULL when nothing is to be copied: that was reported. */
+void kube_make_mirror(struct kube_reader *reader, const struct kube_mirror *mirror,
+                      struct kube_plugin *plugin);
+
 /* A regular expression that a linear-time engine would take. NULL: it was reported. */
 const struct regex *kube_regex(struct kube_reader *reader, struct slice pattern, enum regex_anchor anchor,
                                const struct kube_spot *spot);

@@ -146,3 +146,27 @@ def test_broken(t):
         assert done.returncode == 1
         assert "%s:5:54: Mapping/x.spec.weight: " % path in done.stderr, done.stderr
         assert "Mapping/x.spec.grpc: not supported yet" in done.stderr, done.stderr
+
+
+def test_shadow(t):
+    """A copy goes to another service, with -shadow behind its Host, and changes nothing else."""
+    with origin.Origin() as upstream, origin.Origin() as shadow, origin.Origin() as canary:
+        files = {"a.yaml": mapping("a", "prefix: /a/, rewrite: /b/, service: '%s:%d'" % upstream.address)
+                 + mapping("c", "prefix: /a/, rewrite: /b/, weight: 0, service: '%s:%d'" % canary.address)
+                 + mapping("s", "prefix: /a/, shadow: true, service: '%s:%d'" % shadow.address)
+                 + mapping("o", "prefix: /o/, service: '%s:%d'" % upstream.address)}
+        with Kube(files) as gateway, t.case("a copy"):
+            for _ in range(3):
+                assert gateway.get("/a/x?q=1", host="test:80").status == 200
+            assert gateway.get("/o/x").status == 200
+            net.wait_until(lambda: len(shadow.requests) == 3, what="copies")
+            copy = shadow.requests[0]
+            assert (copy.target, copy.get("Host")) == ("/b/x?q=1", "test-shadow:80"), copy
+            assert len(upstream.requests) == 4 and not canary.requests
+        with Folder() as folder:
+            for name, spec, message in (("none", "prefix: /z/, shadow: true, service: x", "no other Mapping"),
+                                        ("two", "prefix: /a/, shadow: true, service: x", "shadows the same")):
+                with t.case(name):
+                    folder.file("a.yaml", files["a.yaml"] + mapping("z", spec))
+                    done = run("check", "-c", folder.path)
+                    assert done.returncode == 1 and message in done.stdout + done.stderr, done.stdout

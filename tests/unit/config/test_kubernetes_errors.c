@@ -35,7 +35,7 @@ static const struct {
     { MAPPING("timeout_ms: soon"), 5, 54, "Mapping/x.spec.timeout_ms", "expected an integer" },
     { MAPPING("headers: {a: [b]}"), 5, 55, "Mapping/x.spec.headers.a", "expected a string" },
     { MAPPING("headers: {a: true}"), 5, 55, "Mapping/x.spec.headers.a", "expected a string" },
-    { MAPPING("shadow: true"), 5, 50, "Mapping/x.spec.shadow", "not supported yet" },
+    { MAPPING("shadow: true"), 5, 50, "Mapping/x.spec.shadow", "no other Mapping" },
     { MAPPING("grpc: true"), 5, 48, "Mapping/x.spec.grpc", "not supported yet" },
     { MAPPING("cors: {origins: ['*']}"), 5, 48, "Mapping/x.spec.cors", "not supported yet" },
     { MAPPING("labels: {ambassador: []}"), 5, 50, "Mapping/x.spec.labels", "not supported yet" },

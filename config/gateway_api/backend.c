@@ -9,6 +9,7 @@ struct backend_record {
     int64_t port, weight;
 };
 static const struct field backend_fields[] = {
+                                               /* the weight comes last */
     { "group", FIELD_STRING, offsetof(struct backend_record, group), .flags = FIELD_EMPTY, .fallback = "" },
     { "kind", FIELD_STRING, offsetof(struct backend_record, kind), .fallback = "Service" },
     { "namespace", FIELD_STRING, offsetof(struct backend_record, namespace) },
@@ -72,54 +73,68 @@ static bool is_granted(const struct gateway_reader *reader, struct slice from, s
 
 /* --- backends --------------------------------------------------------------------------------------- */
 
-/* What its share of the requests is answered, and people are told why. */
-static void refuse(const struct node *node, const struct config_place *place, struct backend *backend,
-                   const char *reason)
-{
-    backend->status = 500;
-    report_add(place->report, REPORT_WARNING, &node->position, place->path,
-               "%s: its share is answered with 500", reason);
-}
-
-static void find_service(struct gateway_reader *reader, const struct kube_object *object,
-                         const struct backend_record *read, const struct kube_spot *spot,
-                         struct backend *backend)
+/* NULL: it was reported, or *reason is set: requests for it fail. */
+static struct service *find_service(struct gateway_reader *reader, const struct kube_object *object,
+                                    const struct backend_record *read, const struct kube_spot *spot,
+                                    const char **reason)
 {
     struct slice namespace = read->namespace.data ? read->namespace : object->namespace;
     struct kube_destination destination = { 0 };
     char port_text[8];
     snprintf(port_text, sizeof(port_text), "%d", (int)read->port);
     if (read->group.size || !slice_equal(read->kind, SLICE("Service"))) {
-        refuse(spot->node, spot->place, backend, "InvalidKind: only a Service can be a backend");
-        return;
+        *reason = "InvalidKind: only a Service can be a backend";
+        return NULL;
     }
     if (read->port == INTEGER_NULL) {
         schema_error(spot->place, spot->node, "port", "required field missing");
-        return;
+        return NULL;
     }
     if (!slice_equal(namespace, object->namespace) &&
         !is_granted(reader, object->namespace, namespace, read->name)) {
-        refuse(spot->node, spot->place, backend, "RefNotPermitted: no ReferenceGrant allows it");
-        return;
+        *reason = "RefNotPermitted: no ReferenceGrant allows it";
+        return NULL;
     }
     const struct kube_service *service =
         kube_cluster_service(reader->kube, reader->cluster, namespace, read->name);
     const struct kube_port *port = service ? kube_service_port(service, slice_of(port_text)) : NULL;
     if (port == NULL) {
-        refuse(spot->node, spot->place, backend,
-               service ? "BackendNotFound: the Service has no such port"
-                       : "BackendNotFound: there is no such Service");
-        return;
+        *reason = service ? "BackendNotFound: the Service has no such port"
+                          : "BackendNotFound: there is no such Service";
+        return NULL;
     }
     if (port->app_protocol.size && !slice_equal(port->app_protocol, SLICE("http"))) {
         schema_error(spot->place, spot->node, "port", "appProtocol %.*s of the Service: not supported yet",
                      SLICE_FORMAT(port->app_protocol));
-        return;
+        return NULL;
     }
     if (!kube_service_destination(reader->kube, service, port, &destination))
-        return;
+        return NULL;
     destination.rules.cookie_ttl_s = INTEGER_NULL;
-    backend->service = kube_add_service(reader->kube, object, &destination);
+    return kube_add_service(reader->kube, object, &destination);
+}
+
+/* What cannot be used is a warning, for the API wants the rest to work. */
+static void warn(const struct kube_spot *spot, const char *reason, const char *consequence)
+{
+    report_add(spot->place->report, REPORT_WARNING, &spot->node->position, spot->place->path, "%s: %s",
+               reason, consequence);
+}
+
+struct service *gateway_mirror_service(struct gateway_reader *reader, const struct kube_object *object,
+                                       const struct kube_spot *spot)
+{
+    struct schema schema = backend_schema;
+    struct backend_record read;
+    const char *reason = NULL;
+    schema.field_count--; /* its weight */
+    schema.others = NULL;
+    if (!schema_read(&schema, spot->node, spot->place, &read))
+        return NULL;
+    struct service *service = find_service(reader, object, &read, spot, &reason);
+    if (reason)
+        warn(spot, reason, "nothing is copied");
+    return service;
 }
 
 void gateway_read_backends(struct gateway_reader *reader, const struct kube_object *object,
@@ -135,10 +150,15 @@ void gateway_read_backends(struct gateway_reader *reader, const struct kube_obje
         struct backend_record read;
         struct backend *backend = &backends[count];
         struct kube_spot spot = { &deeper, one, "name" };
+        const char *reason = NULL;
         if (!schema_read(&backend_schema, one, &deeper, &read))
             continue;
         backend->weight = (uint32_t)read.weight;
-        find_service(reader, object, &read, &spot, backend);
+        backend->service = find_service(reader, object, &read, &spot, &reason);
+        if (reason) {
+            backend->status = 500;
+            warn(&spot, reason, "its share is answered with 500");
+        }
         gateway_read_backend_filters(reader, one, &deeper, backend);
         sum += backend->weight;
         count++;

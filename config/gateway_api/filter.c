@@ -252,6 +252,7 @@ void gateway_read_filters(struct gateway_reader *reader, const struct node *node
             read_headers(reader, filter, "responseHeaderModifier", &deeper, &action->response);
             break;
         case REDIRECT: read_redirect(reader, filter, &deeper, action); break;
+        case MIRROR: break; /* see mirror.c */
         case REWRITE: read_rewrite(filter, &deeper, action); break;
         default: schema_error(&deeper, filter, "type", "%s: not supported yet", types[read.type]); break;
         }

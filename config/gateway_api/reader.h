@@ -87,9 +87,13 @@ void gateway_read_routes(struct gateway_reader *reader);
 void gateway_read_matches(struct gateway_reader *reader, const struct node *node,
                           const struct config_place *place, struct gateway_rule *rule);
 
-/* filter.c: what the filters of a rule do, into the action. */
+/* filter.c: what the filters of a rule do, into the action; all but RequestMirror. */
 void gateway_read_filters(struct gateway_reader *reader, const struct node *node,
                           const struct config_place *place, struct action *action);
+
+/* mirror.c: an instance of request-mirror on the route of a rule, when it has such a filter. */
+void gateway_read_mirror(struct gateway_reader *reader, const struct kube_object *object,
+                         const struct node *rule, const struct config_place *place, struct route *route);
 
 /* The header modifiers among the filters of a backend; others are reported. */
 void gateway_read_backend_filters(struct gateway_reader *reader, const struct node *node,
@@ -98,6 +102,10 @@ void gateway_read_backend_filters(struct gateway_reader *reader, const struct no
 /* backend.c: where a rule sends requests. */
 void gateway_read_backends(struct gateway_reader *reader, const struct kube_object *object,
                            const struct node *node, const struct config_place *place, struct action *action);
+
+/* The one of a RequestMirror, whose reference is the spot's node. NULL: it was reported. */
+struct service *gateway_mirror_service(struct gateway_reader *reader, const struct kube_object *object,
+                                       const struct kube_spot *spot);
 
 /* attach.c: match rules for all routes on all listeners that take them. */
 void gateway_compile(struct gateway_reader *reader);

@@ -168,6 +168,8 @@ static void read_rule(struct gateway_reader *reader, struct gateway_route *route
     made->action = action;
     for (uint32_t i = 0; i < action->backend_count && !made->service; i++)
         made->service = action->backends[i].service;
+    if (!action->redirect)
+        gateway_read_mirror(reader, route->object, node, place, made);
     rule->route = made;
     route->rule_count++;
 }

@@ -73,3 +73,32 @@ def test_backends(t):
             assert 60 <= len(two.requests) <= 145, "%d of 1000 went to the second" % len(two.requests)
             assert gateway.get("/empty", port=port).status == 503
             assert gateway.get("/zero", port=port).status == 500
+
+
+def test_mirror(t):
+    """A copy of each request goes to another Service, as it goes upstream; a share of none goes nowhere."""
+    port = net.free_port()
+    with origin.Origin() as upstream, origin.Origin() as mirror:
+        copy = "{type: RequestMirror, requestMirror: {backendRef: {name: copy, port: 80}%s}}"
+        rules = ("{matches: [{path: {value: /a}}], backendRefs: [{name: web, port: 80}], filters: [" + copy % ""
+                 + ", {type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /b}}}]}, "
+                 "{matches: [{path: {value: /none}}], backendRefs: [{name: web, port: 80}], "
+                 "filters: [" + copy % ", percent: 0" + "]}, "
+                 "{matches: [{path: {value: /half}}], backendRefs: [{name: web, port: 80}], "
+                 "filters: [" + copy % ", fraction: {numerator: 1, denominator: 2}" + "]}")
+        text = (service("web", upstream) + service("copy", mirror) + gateway_of(port)
+                + document("HTTPRoute", "name: r", "parentRefs: [{name: gw}], rules: [%s]" % rules))
+        with Kube({"a.yaml": text}) as gateway:
+            assert gateway.get("/none", port=port).status == 200
+            assert gateway.get("/a/x?y=1", host="a.test", port=port).status == 200
+            net.wait_until(lambda: mirror.requests, what="a copy")
+            assert (mirror.requests[0].target, mirror.requests[0].get("Host")) == ("/b/x?y=1", "a.test")
+            with client.Connection((gateway.address[0], port)) as connection:
+                for _ in range(200):
+                    assert connection.exchange(client.encode("GET", "/half")).status == 200
+            assert gateway.get("/a/last", port=port).status == 200
+            net.wait_until(lambda: any(r.target == "/b/last" for r in mirror.requests), what="the last copy")
+            share = sum(r.target == "/half" for r in mirror.requests)
+            assert 60 <= share <= 140, "%d of 200 were copied" % share
+            assert not any(r.target == "/none" for r in mirror.requests)
+            assert len(upstream.requests) == 203

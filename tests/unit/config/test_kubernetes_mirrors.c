@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which routes copy their requests, and where to: the shadows of Mappings. */
+/* Which routes copy their requests, and where to: the shadows of Mappings, RequestMirror of HTTPRoutes. */
 #include "tests/support/kube_setup.h"
 
 #include <criterion/criterion.h>
@@ -135,6 +135,78 @@ Test(kubernetes_mirrors, shadows_that_are_none)
               MAPPING("s", "prefix: /, service: two, resolver: endpoint, shadow: true")
                   PODS("two", "{ip: 10.0.0.1}, {ip: 10.0.0.2}"),
           "several pods: not supported yet" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        cr_expect_not(load(rows[i].text), "%zu", i);
+        expect_report(rows[i].reason);
+    }
+}
+
+/* --- RequestMirror ---------------------------------------------------------------------------------- */
+
+#define ROUTE(mirror)                                                                                  \
+    "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\n"              \
+    "spec: {gatewayClassName: c, listeners: [{name: l, port: 8000, protocol: HTTP}]}\n"                \
+    "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\n"            \
+    "spec: {parentRefs: [{name: g}], rules: [{backendRefs: [{name: web, port: 80}], "                  \
+    "filters: [{type: RequestMirror, requestMirror: {" mirror "}}]}]}\n" PODS("web", "{ip: 10.0.0.1}") \
+        PODS("copy", "{ip: 10.0.0.2}") PODS("two", "{ip: 10.0.0.3}, {ip: 10.0.0.4}")
+
+Test(kubernetes_mirrors, shares_of_request_mirrors)
+{
+    static const struct {
+        const char *text;
+        double percentage;
+    } rows[] = {
+        { ROUTE("backendRef: {name: copy, port: 80}"), 100 },
+        { ROUTE("backendRef: {name: copy, port: 80}, percent: 7"), 7 },
+        { ROUTE("backendRef: {name: copy, port: 80}, percent: 0"), 0 },
+        { ROUTE("backendRef: {name: copy, port: 80}, fraction: {numerator: 3}"), 3 },
+        { ROUTE("backendRef: {name: copy, port: 80}, fraction: {numerator: 1, denominator: 8}"), 12.5 },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        must_load(rows[i].text);
+        expect_url("GET h /", "http://10.0.0.2:8080");
+        const double *percentage = option(mirror_of("GET h /"), "percentage");
+        cr_expect_float_eq(*percentage, rows[i].percentage, 1e-9, "%zu: %f", i, *percentage);
+    }
+}
+
+Test(kubernetes_mirrors, request_mirrors_that_are_left_out)
+{
+    static const struct {
+        const char *text, *reason;
+    } rows[] = {
+        { ROUTE("backendRef: {name: none, port: 80}"), "there is no such Service: nothing is copied" },
+        { ROUTE("backendRef: {name: copy, port: 81}"), "has no such port: nothing is copied" },
+        { ROUTE("backendRef: {name: copy, port: 80, namespace: away}"), "RefNotPermitted" },
+        { ROUTE("backendRef: {name: copy, kind: Bucket}"), "InvalidKind" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        must_load(rows[i].text);
+        cr_expect_null(mirror_of("GET h /"), "%zu", i);
+        expect_report(rows[i].reason);
+    }
+}
+
+Test(kubernetes_mirrors, request_mirrors_that_are_wrong)
+{
+    static const struct {
+        const char *text, *reason;
+    } rows[] = {
+        { ROUTE("percent: 1"), "required field missing" },
+        { ROUTE("backendRef: {name: copy}"), "required field missing" },
+        { ROUTE("backendRef: {name: copy, port: 80}, percent: 101"), "between 0 and 100" },
+        { ROUTE("backendRef: {name: copy, port: 80}, percent: 1, fraction: {numerator: 1}"),
+          "beside percent" },
+        { ROUTE("backendRef: {name: copy, port: 80}, fraction: {numerator: 101}"),
+          "greater than denominator" },
+        { ROUTE("backendRef: {name: copy, port: 80}, fraction: {numerator: 1, denominator: 0}"),
+          "between 1" },
+        { ROUTE("backendRef: {name: two, port: 80}"), "several pods: not supported yet" },
+        { ROUTE("backendRef: {name: copy, port: 80}}}, {type: RequestMirror, "
+                "requestMirror: {backendRef: {name: copy, port: 80}"),
+          "second filter" },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         cr_expect_not(load(rows[i].text), "%zu", i);

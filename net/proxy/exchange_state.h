@@ -38,7 +38,7 @@ enum step_result { STEP_RESULT_NEXT, STEP_RESULT_JUMP, STEP_RESULT_WAIT, STEP_RE
 
 /* Chunks queued toward one peer before the other is paused: each may hold a whole receive block. */
 enum { STREAM_CHUNKS_MAX = 24 };
-enum { EXCHANGE_PAGE_BYTES = 2560, REQUEST_ID_SIZE = 32 };
+enum { EXCHANGE_PAGE_BYTES = 3584, REQUEST_ID_SIZE = 32 };
 
 /* A response made by the gateway. */
 struct answer {

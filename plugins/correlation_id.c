@@ -53,6 +53,16 @@ static struct slice tracker(struct exchange *exchange)
                         (unsigned)(wall_ms % 1000));
 }
 
+/* By hand: formatting would cost half of all that the plugin does. */
+static struct slice counted(struct correlation_id_shard *shard, struct arena *arena)
+{
+    char text[UUID_TEXT_SIZE + SLICE_U64_SIZE];
+    memcpy(text, shard->uuid, UUID_TEXT_SIZE - 1);
+    text[UUID_TEXT_SIZE - 1] = '#';
+    char *end = slice_write_u64(text + UUID_TEXT_SIZE, ++shard->count);
+    return arena_copy(arena, (struct slice){ text, (size_t)(end - text) });
+}
+
 /* Absent when memory is exhausted. */
 static struct slice generate(const struct plugin_call *call)
 {
@@ -62,7 +72,7 @@ static struct slice generate(const struct plugin_call *call)
     if (config->generator == GENERATOR_TRACKER)
         return tracker(call->exchange);
     if (config->generator == GENERATOR_COUNTER)
-        return arena_format(arena, "%s#%llu", shard->uuid, (unsigned long long)++shard->count);
+        return counted(shard, arena);
     char text[UUID_TEXT_SIZE];
     uuid_random(&shard->random, text);
     return arena_copy(arena, slice_of(text));

@@ -128,25 +128,12 @@ char *limit_write_prefix(const struct plugin_instance *instance, char *out)
     return write_id(instance->service ? &instance->service->entity : NULL, out);
 }
 
-char *limit_write_number(char *out, uint64_t number)
-{
-    char digits[LIMIT_NUMBER_SIZE];
-    size_t size = 0;
-    do {
-        digits[size++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    while (size > 0)
-        *out++ = digits[--size];
-    return out;
-}
-
 struct slice limit_number_text(struct arena *arena, double number)
 {
     if (number != floor(number))
         return arena_format(arena, "%.14g", number);
-    char *text = arena_alloc(arena, LIMIT_NUMBER_SIZE);
-    return (struct slice){ text, text ? (size_t)(limit_write_number(text, (uint64_t)number) - text) : 0 };
+    char *text = arena_alloc(arena, SLICE_U64_SIZE);
+    return (struct slice){ text, text ? (size_t)(slice_write_u64(text, (uint64_t)number) - text) : 0 };
 }
 
 /* --- hashes ------------------------------------------------------------------------------------------- */

@@ -56,10 +56,6 @@ struct slice limit_identifier(const struct limit_subject *subject);
 enum { LIMIT_PREFIX_SIZE = 2 * MODEL_ID_SIZE };
 char *limit_write_prefix(const struct plugin_instance *instance, char *out);
 
-/* Decimal, without a sign; returns its end, at most LIMIT_NUMBER_SIZE further. */
-enum { LIMIT_NUMBER_SIZE = 20 };
-char *limit_write_number(char *out, uint64_t number);
-
 /* The text of a number that may have a fraction; absent when memory is exhausted. */
 struct slice limit_number_text(struct arena *arena, double number);
 

@@ -20,8 +20,7 @@ struct slice rate_limiting_key(const struct rate_limiting_pass *pass, struct sli
 {
     static const char word[] = "ratelimit:";
     struct slice period = period_names[pass->config->periods[index]];
-    size_t most =
-        sizeof(word) + LIMIT_PREFIX_SIZE + identifier.size + 1 + LIMIT_NUMBER_SIZE + 1 + period.size;
+    size_t most = sizeof(word) + LIMIT_PREFIX_SIZE + identifier.size + 1 + SLICE_U64_SIZE + 1 + period.size;
     char *key = arena_alloc(exchange_arena(pass->exchange), most);
     if (key == NULL)
         return (struct slice){ NULL, 0 };
@@ -30,7 +29,7 @@ struct slice rate_limiting_key(const struct rate_limiting_pass *pass, struct sli
     memcpy(end, identifier.data, identifier.size);
     end += identifier.size;
     *end++ = ':';
-    end = limit_write_number(end, pass->windows[index].start_ms);
+    end = slice_write_u64(end, pass->windows[index].start_ms);
     *end++ = ':';
     memcpy(end, period.data, period.size);
     return (struct slice){ key, (size_t)(end - key) + period.size };

@@ -18,12 +18,12 @@ struct redis_store *rate_limiting_store(const struct rate_limiting_pass *pass)
 static void expire_new(const struct redis_pass *waiting)
 {
     struct redis_command commands[PERIOD_COUNT];
-    char texts[PERIOD_COUNT][LIMIT_NUMBER_SIZE];
+    char texts[PERIOD_COUNT][SLICE_U64_SIZE];
     unsigned count = 0;
     for (unsigned i = 0; i < waiting->pass.config->period_count; i++) {
         if (waiting->request.values[i] != 1)
             continue;
-        char *end = limit_write_number(texts[count], period_length_s(waiting->pass.config->periods[i]));
+        char *end = slice_write_u64(texts[count], period_length_s(waiting->pass.config->periods[i]));
         commands[count] = (struct redis_command){
             { SLICE("EXPIRE"), waiting->keys[i], { texts[count], (size_t)(end - texts[count]) } }, 3
         };

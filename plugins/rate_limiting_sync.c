@@ -74,8 +74,8 @@ static void arm(struct counter *counter)
 
 static void expire(struct counter *counter)
 {
-    char text[LIMIT_NUMBER_SIZE];
-    size_t size = (size_t)(limit_write_number(text, counter->length_s) - text);
+    char text[SLICE_U64_SIZE];
+    size_t size = (size_t)(slice_write_u64(text, counter->length_s) - text);
     struct redis_command command = { { SLICE("EXPIRE"), key_of(counter), { text, size } }, 3 };
     /* The name holds the window: a counter that never ends makes no limit wrong. */
     (void)!redis_store_send(counter->store, NULL, &command, 1);
@@ -97,8 +97,8 @@ static void push_done(struct redis_request *request, enum error error)
 
 static void push(struct counter *counter)
 {
-    char text[LIMIT_NUMBER_SIZE];
-    size_t size = (size_t)(limit_write_number(text, (uint64_t)counter->counted) - text);
+    char text[SLICE_U64_SIZE];
+    size_t size = (size_t)(slice_write_u64(text, (uint64_t)counter->counted) - text);
     struct redis_command command = { { SLICE("INCRBY"), key_of(counter), { text, size } }, 3 };
     if (redis_store_send(counter->store, &counter->push, &command, 1) != ERROR_OK) {
         arm(counter);

@@ -73,8 +73,8 @@ static struct slice key_of(const struct response_pass *pass, const struct respon
     struct slice parts[] = {
         pass->identifier, { NULL, 0 }, pass->config->names[limit->name].name, period_names[limit->period]
     };
-    char number[LIMIT_NUMBER_SIZE];
-    char *number_end = limit_write_number(number, pass->windows[limit->period].start_ms);
+    char number[SLICE_U64_SIZE];
+    char *number_end = slice_write_u64(number, pass->windows[limit->period].start_ms);
     parts[1] = (struct slice){ number, (size_t)(number_end - number) };
     size_t size = sizeof(word) - 1 + LIMIT_PREFIX_SIZE;
     for (size_t i = 0; i < COUNT_OF(parts); i++)
@@ -150,14 +150,14 @@ static void count_in_redis(const struct response_pass *pass, const int64_t *amou
         const struct response_limit *limit = &pass->config->limits[i];
         int64_t amount = amounts[limit->name];
         struct slice key = amount != 0 ? key_of(pass, limit) : (struct slice){ NULL, 0 };
-        char text[LIMIT_NUMBER_SIZE + 1], seconds[LIMIT_NUMBER_SIZE];
+        char text[SLICE_U64_SIZE + 1], seconds[SLICE_U64_SIZE];
         if (key.data == NULL)
             continue;
         char *start = text;
         if (amount < 0)
             *start++ = '-';
-        char *end = limit_write_number(start, (uint64_t)(amount < 0 ? -amount : amount));
-        char *seconds_end = limit_write_number(seconds, period_length_s(limit->period));
+        char *end = slice_write_u64(start, (uint64_t)(amount < 0 ? -amount : amount));
+        char *seconds_end = slice_write_u64(seconds, period_length_s(limit->period));
         struct redis_command commands[] = {
             { { SLICE("INCRBY"), key, { text, (size_t)(end - text) } }, 3 },
             { { SLICE("EXPIRE"), key, { seconds, (size_t)(seconds_end - seconds) } }, 3 },

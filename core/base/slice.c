@@ -7,14 +7,43 @@ bool slice_ends_with(struct slice text, struct slice suffix)
            (suffix.size == 0 || memcmp(text.data + text.size - suffix.size, suffix.data, suffix.size) == 0);
 }
 
-bool slice_equal_nocase(struct slice a, struct slice b)
+enum { WORD_BYTES = sizeof(uint64_t) };
+
+static uint64_t load_word(const char *data)
 {
-    if (a.size != b.size)
-        return false;
-    for (size_t i = 0; i < a.size; i++)
-        if (slice_lower(a.data[i]) != slice_lower(b.data[i]))
+    uint64_t word;
+    memcpy(&word, data, WORD_BYTES);
+    return word;
+}
+
+/* slice_lower of eight bytes at a time; the eighth bit of each byte keeps carries from its neighbour. */
+static uint64_t lower_word(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u, high = ones * 0x80;
+    uint64_t low = word & ~high;
+    uint64_t from_a = low + ones * (0x80 - 'A'), beyond_z = low + ones * (0x7f - 'Z');
+    uint64_t is_upper = (from_a ^ beyond_z) & ~word & high;
+    return word | is_upper >> 2;
+}
+
+static bool same_word(uint64_t a, uint64_t b)
+{
+    return a == b || lower_word(a) == lower_word(b);
+}
+
+bool slice_same_nocase(const char *a, const char *b, size_t size)
+{
+    if (size < WORD_BYTES) {
+        for (size_t i = 0; i < size; i++)
+            if (slice_lower(a[i]) != slice_lower(b[i]))
+                return false;
+        return true;
+    }
+    size_t last = size - WORD_BYTES; /* that word overlaps the one before */
+    for (size_t i = 0; i < last; i += WORD_BYTES)
+        if (!same_word(load_word(a + i), load_word(b + i)))
             return false;
-    return true;
+    return same_word(load_word(a + last), load_word(b + last));
 }
 
 int slice_compare(struct slice a, struct slice b)
@@ -61,6 +90,19 @@ bool slice_to_u64(struct slice text, uint64_t *value)
     }
     *value = sum;
     return true;
+}
+
+char *slice_write_u64(char *out, uint64_t number)
+{
+    char digits[SLICE_U64_SIZE];
+    size_t size = 0;
+    do {
+        digits[size++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (size > 0)
+        *out++ = digits[--size];
+    return out;
 }
 
 bool slice_equal_constant_time(struct slice a, struct slice b)

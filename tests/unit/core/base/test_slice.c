@@ -37,6 +37,15 @@ Test(slice, compares)
         { "@", "`", -1, false, false, false },
         { "\xC4", "\xE4", -1, false, false, false },
         { "\x7f", "\x80", -1, false, false, false },
+        { "ABCDEFGH", "abcdefgh", -1, true, false, false },
+        { "X-Ab[cdefgh", "x-aB[CdEFGH", -1, true, false, false },
+        { "abcdefg@", "abcdefg`", -1, false, false, false },
+        { "[bcdefghi", "{bcdefghi", -1, false, false, false },
+        { "Zbcdefgh\xC4", "zbcdefgh\xE4", -1, false, false, false },
+        { "abcdefgh\xC4zz", "abcdefgh\xC4ZZ", 1, true, false, false },
+        { "abcdefghi", "abcdefghj", -1, false, false, false },
+        { "abcdefghijklmnopq", "abcdefghIjklmnoPq", 1, true, false, false },
+        { "abcdefghijklmnopq", "abcdefgh_jklmnopq", 1, false, false, false },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct slice a = slice_of(cases[i].a), b = slice_of(cases[i].b);
@@ -125,5 +134,20 @@ Test(slice, knows_digits)
         const char *lower = c > 0 ? strchr(digits, c >= 'A' && c <= 'F' ? c | 0x20 : c) : NULL;
         cr_expect_eq(slice_hex_value((char)c), lower ? (int)(lower - digits) : -1, "%d", c);
         cr_expect_eq(slice_is_digit((char)c), lower != NULL && lower < digits + 10, "%d", c);
+    }
+}
+
+Test(slice, writes_numbers)
+{
+    static const struct {
+        uint64_t number;
+        const char *text;
+    } cases[] = {
+        { 0, "0" }, { 9, "9" }, { 10, "10" }, { 1234567, "1234567" }, { UINT64_MAX, "18446744073709551615" }
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[SLICE_U64_SIZE];
+        struct slice written = { text, (size_t)(slice_write_u64(text, cases[i].number) - text) };
+        cr_expect(slice_equal(written, slice_of(cases[i].text)), "%s", cases[i].text);
     }
 }

@@ -7,13 +7,14 @@ within 1 to 4 percent. It sees user space only; what the kernel does is run.py's
 import argparse
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 
 from processes import ROOT, BenchError, Processes, build_tools, raise_file_limit  # noqa: E402
 from run import choose_cores, tell  # noqa: E402
-from scenarios import Run, Size, find_scenarios  # noqa: E402
+from scenarios import Run, Size, find_scenarios, plugin_scenarios  # noqa: E402
 from subjects import DEFAULT_BINARY, peer_subjects, sluice_subject  # noqa: E402
 
 OUTPUT = 'callgrind.%p'
@@ -30,8 +31,7 @@ def under_callgrind(subject):
         return tool + ['daemon off; master_process off;' if word == 'daemon off;' else word
                        for word in plain(program, plan, core)]
 
-    subject.argv = argv
-    return subject
+    return replace(subject, argv=argv)
 
 
 def control(pid, flag):
@@ -77,7 +77,7 @@ def measure(run):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
-    parser.add_argument('scenario', nargs='*', default=['plain'], help='closed-loop scenarios of run.py')
+    parser.add_argument('scenario', nargs='*', help='closed-loop scenarios of run.py (plain), or plugins')
     parser.add_argument('--binary', type=Path, default=DEFAULT_BINARY)
     parser.add_argument('--subject', default='sluice', help='sluice, or a peer such as nginx or haproxy')
     parser.add_argument('--seconds', type=float, default=2.0)
@@ -85,6 +85,9 @@ def parse_arguments():
     parser.add_argument('--top', type=int, default=25, help='functions to list')
     parser.add_argument('--guard', type=float, metavar='RATIO',
                         help="count nginx too, and fail if the gateway takes more than RATIO of its instructions")
+    parser.add_argument('--plugins', action='store_true', help='what each plugin adds to a request instead')
+    parser.add_argument('--plugins-guard', type=float, metavar='COUNT',
+                        help='the same, and fail if one adds COUNT instructions or more')
     return parser.parse_args()
 
 
@@ -117,20 +120,43 @@ def show(processes, tools, arguments, scenario, subject):
     return True
 
 
+def plugins(processes, tools, arguments, subject):
+    """Whatever the plugin makes other parts do counts: one more header to write, a longer request to send."""
+    totals, added = {}, {}
+
+    def total(scenario):
+        if scenario.name not in totals:
+            totals[scenario.name], _ = count(processes, tools, arguments, scenario, subject)
+        return totals[scenario.name]
+
+    for name, with_it, without in plugin_scenarios(arguments.scenario):
+        added[name] = total(with_it) - total(without)
+    for name, instructions in added.items():
+        print(f'{name}: {instructions:,.0f} instructions per request')
+    return not arguments.plugins_guard or max(added.values()) < arguments.plugins_guard
+
+
+def measure_all(processes, tools, arguments):
+    good = True
+    build_tools(tools)
+    subject = (sluice_subject('sluice', arguments.binary.resolve()) if arguments.subject == 'sluice'
+               else peer_subjects()[arguments.subject])
+    if not subject.path():
+        raise BenchError(f'{subject.program} is missing')
+    if arguments.plugins or arguments.plugins_guard:
+        return plugins(processes, tools, arguments, subject)
+    for scenario in find_scenarios(arguments.scenario or ['plain']):
+        good = (guard if arguments.guard else show)(processes, tools, arguments, scenario, subject) and good
+    return good
+
+
 def main():
     arguments = parse_arguments()
     tools = ROOT / 'build' / 'bench-tools'
     processes = Processes()
     raise_file_limit()
-    good = True
     try:
-        build_tools(tools)
-        for scenario in find_scenarios(arguments.scenario):
-            subject = (sluice_subject('sluice', arguments.binary.resolve()) if arguments.subject == 'sluice'
-                       else peer_subjects()[arguments.subject])
-            if not subject.path():
-                raise BenchError(f'{subject.program} is missing')
-            good = (guard if arguments.guard else show)(processes, tools, arguments, scenario, subject) and good
+        good = measure_all(processes, tools, arguments)
     except BenchError as error:
         tell(f'instructions: {error}')
         return 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from processes import BenchError, free_port, is_listening, tree_resident_bytes, wait_until
-from subjects import Plan, jwt_token
+from subjects import ORIGIN, PLUGINS, Plan, consumer_key, jwt_token
 
 PEERS = ('nginx', 'haproxy')
 CONSUMERS = 100
@@ -66,7 +66,7 @@ class Run:
         self.origin_port = int(origin.stdout.readline())
         scenario = self.scenario
         self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
-                         scenario.rate_limit, cache=scenario.cache,
+                         scenario.rate_limit, keys=scenario.keys, cache=scenario.cache, plugins=scenario.plugins,
                          idle=self.size.idle if scenario.name == 'idle10000' else 0,
                          settings=self.settings if self.subject.says_ready else {})
         if scenario.rate_limit == 'redis':
@@ -101,6 +101,8 @@ class Run:
         argv = [self.tools / 'load', '--port', port, '--target', self.target_path]
         if not direct:
             argv += ['--pid', self.proxy.pid]
+        for header in self.scenario.headers:
+            argv += ['--header', header]
         for name, value in flags.items():
             argv += [f'--{name}'] if value is True else [f'--{name}', value]
         return self.processes.start(argv, self.cores.load, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -253,6 +255,9 @@ class Scenario:
     consumers: int = 0
     rate_limit: str = ''
     cache: bool = False
+    keys: int = 0
+    plugins: tuple = ()
+    headers: tuple = ()                 # of every request
     extra_metrics: tuple = ()           # beside those every scenario shows
     open_loop: bool = False
     single_round: bool = False
@@ -274,6 +279,26 @@ def route_targets(count):
 
 def token_targets():
     return [f'/api/v1/items/bytes/128\tAuthorization: Bearer {jwt_token(n)}' for n in range(CONSUMERS)]
+
+
+def key_targets():
+    return [f'/api/v1/items/bytes/128\tapikey: {consumer_key(n)}' for n in range(CONSUMERS)]
+
+
+def plugin_scenarios(names):
+    """[(plugin, the scenario with it, the same without it)]: the same requests in all of them. acl needs somebody to
+    judge, so it stands on key-auth."""
+    unknown = [name for name in names if name not in PLUGINS]
+    if unknown:
+        raise BenchError(f'unknown plugin {unknown[0]}; known: {", ".join(PLUGINS)}')
+
+    def scenario(*plugins):
+        return Scenario('+'.join(('plain', *plugins)), '', key_targets, keys=CONSUMERS, plugins=plugins,
+                        headers=(f'Origin: {ORIGIN}',))
+
+    below = {'acl': ('key-auth',)}
+    return [(name, scenario(*below.get(name, ()), name), scenario(*below.get(name, ())))
+            for name in names or PLUGINS]
 
 
 LATENCY_METRICS = ('added_p50_us', 'added_p99_us', 'direct_p50_us', 'direct_p99_us', 'saturation_rps')

@@ -19,6 +19,7 @@ from processes import ROOT, is_listening, wait_until
 
 KEEPALIVE_S = 600
 HUGE_LIMIT = 1_000_000_000
+ORIGIN = 'https://shop.example.com'
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Plan:
     rate_limit: str = ''    # '', 'local' or 'redis'
     redis_port: int = 0
     cache: bool = False     # responses are kept
+    keys: int = 0           # consumers with a key and a group each
+    plugins: tuple = ()     # by name, from PLUGINS
     idle: int = 0
     revision: int = 0       # changes the text, for reloads
     settings: dict = field(default_factory=dict)
@@ -67,8 +70,19 @@ def sluice_routes(plan):
                    for n in range(plan.routes))
 
 
+# As somebody who needs them would set them up.
+PLUGINS = {
+    'key-auth': '{key_names: [apikey]}',
+    'acl': '{allow: [gold, staff]}',
+    'ip-restriction': '{allow: [127.0.0.0/8, 10.0.0.0/8, "2001:db8::/32"], deny: [10.0.0.13]}',
+    'cors': f'{{origins: ["{ORIGIN}"], methods: [GET, POST], credentials: true, max_age: 3600}}',
+    'rate-limiting': f'{{minute: {HUGE_LIMIT}, policy: local}}',
+    'correlation-id': '{header_name: X-Correlation-ID, echo_downstream: true}',
+}
+
+
 def sluice_plugins(plan):
-    plugins = []
+    plugins = [f'      - name: {name}\n        config: {PLUGINS[name]}\n' for name in plan.plugins]
     if plan.consumers:
         plugins.append('      - name: jwt\n        config: {claims_to_verify: [exp]}\n')
     if plan.rate_limit:
@@ -86,8 +100,11 @@ def sluice_config(plan):
     text += '    routes:\n' + sluice_routes(plan) + sluice_plugins(plan)
     if plan.revision:
         text += f'    tags: [revision-{plan.revision}]\n'
-    if plan.consumers:
+    if plan.consumers or plan.keys:
         text += 'consumers:\n'
+    for n in range(plan.keys):
+        text += f'  - username: consumer-{n}\n    acls: [{{group: gold}}]\n'
+        text += f'    keyauth_credentials: [{{key: {consumer_key(n)}}}]\n'
     for n in range(plan.consumers):
         text += f'  - username: consumer-{n}\n    jwt_secrets:\n'
         text += f'      - {{key: {consumer_key(n)}, secret: {CONSUMER_SECRET}, algorithm: HS256}}\n'

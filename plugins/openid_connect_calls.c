@@ -251,9 +251,11 @@ static bool is_active(struct oidc *oidc, struct slice text, int64_t *until)
     if (members[EXP].value.kind != JSON_NUMBER)
         return true;
     double expires = json_number(members[EXP].value.text);
+    if (expires <= now - leeway)
+        return false;
     if (expires < (double)*until)
         *until = (int64_t)expires;
-    return expires > now - leeway;
+    return true;
 }
 
 static enum verdict introspected(struct oidc *oidc)

@@ -285,6 +285,10 @@ def key_targets():
     return [f'/api/v1/items/bytes/128\tapikey: {consumer_key(n)}' for n in range(CONSUMERS)]
 
 
+def gateway_targets():
+    return [f'{target}\tapikey: {consumer_key(n % CONSUMERS)}' for n, target in enumerate(route_targets(1000)())]
+
+
 def plugin_scenarios(names):
     """[(plugin, the scenario with it, the same without it)]: the same requests in all of them. acl needs somebody to
     judge, so it stands on key-auth."""
@@ -313,6 +317,8 @@ SCENARIOS = [
     Scenario('churn', '128 B, a new connection per request, 64 at a time', one_target(128), measure_churn),
     Scenario('routes1000', '1 000 routes, all used', route_targets(1000), routes=1000),
     Scenario('routes10000', '10 000 routes, all used', route_targets(10000), routes=10000),
+    Scenario('gateway1000', f'1 000 routes, {CONSUMERS} keys, each with a group and a rate limit', gateway_targets,
+             routes=1000, keys=CONSUMERS, plugins=('key-auth', 'acl', 'rate-limiting')),
     Scenario('jwt_ratelimit', f'JWT HS256 of {CONSUMERS} consumers and a local rate limit each', token_targets,
              peers=('haproxy', 'nginx-no-jwt'), consumers=CONSUMERS, rate_limit='local'),
     Scenario('ratelimit_redis', 'rate limit counted in Redis', one_target(128), peers=(), rate_limit='redis'),

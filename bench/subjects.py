@@ -248,9 +248,29 @@ NGINX_UNBUFFERED = '''\
 '''
 
 
+NGINX_KEYS = '''\
+        if ($consumer = "") { return 401; }
+        if ($permitted = 0) { return 403; }
+        limit_req zone=consumers burst=1000000 nodelay;
+        proxy_set_header X-Consumer-Username $consumer;
+'''
+
+
+def nginx_keys(plan):
+    keys = ''.join(f'        "{consumer_key(n)}" consumer-{n};\n' for n in range(plan.keys))
+    groups = ''.join(f'        consumer-{n} 1;\n' for n in range(plan.keys))
+    return ('    map_hash_max_size 4096;\n'
+            f'    map $http_apikey $consumer {{\n        default "";\n{keys}    }}\n'
+            f'    map $consumer $permitted {{\n        default 0;\n{groups}    }}\n'
+            '    limit_req_zone $consumer zone=consumers:10m rate=1000000r/s;\n')
+
+
 def nginx_config(plan, unbuffered=False):
     http = f'    # revision {plan.revision}\n'
     server = NGINX_UNBUFFERED if unbuffered else ''
+    if plan.keys:
+        http += nginx_keys(plan)
+        server += NGINX_KEYS
     if plan.rate_limit:
         http += '    limit_req_zone $http_authorization zone=limit:10m rate=1000000r/s;\n'
         server += '        limit_req zone=limit burst=1000000 nodelay;\n'
@@ -317,6 +337,15 @@ HAPROXY_LIMIT = '''\
     http-request deny deny_status 429 if {{ sc_http_req_rate(0,limits) gt {limit} }}
 '''
 
+HAPROXY_KEYS = '''\
+    http-request set-var(txn.consumer) req.hdr(apikey),map_str({directory}/keys.map)
+    http-request deny deny_status 401 unless {{ var(txn.consumer) -m found }}
+    http-request deny deny_status 403 unless {{ var(txn.consumer),map_str({directory}/groups.map) -m str gold staff }}
+    http-request track-sc0 var(txn.consumer) table limits
+    http-request deny deny_status 429 if {{ sc_http_req_rate(0,limits) gt {limit} }}
+    http-request set-header X-Consumer-Username %[var(txn.consumer)]
+'''
+
 HAPROXY_TABLE = '''\
 backend limits
     stick-table type string len 64 size 100k expire 60s store http_req_rate(60s)
@@ -331,6 +360,11 @@ def haproxy_config(plan, splice=False):
         files['consumers.map'] = ''.join(f'{consumer_key(n)} {n}\n' for n in range(plan.consumers))
     if plan.rate_limit:
         frontend += HAPROXY_LIMIT.format(limit=HUGE_LIMIT)
+        extra = HAPROXY_TABLE
+    if plan.keys:
+        frontend += HAPROXY_KEYS.format(directory=plan.directory, limit=HUGE_LIMIT)
+        files['keys.map'] = ''.join(f'{consumer_key(n)} consumer-{n}\n' for n in range(plan.keys))
+        files['groups.map'] = ''.join(f'consumer-{n} gold\n' for n in range(plan.keys))
         extra = HAPROXY_TABLE
     if plan.routes:
         frontend += f'    use_backend %[path,map_beg({plan.directory}/routes.map,none)]\n'

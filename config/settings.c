@@ -33,6 +33,8 @@ static const struct field fields[] = {
       .fallback = "127.0.0.1:8007" },
     { "admin_allowed_hosts", FIELD_STRINGS, AT(admin_allowed_hosts),
       .help = "names besides loopback and the own address by which admin_listen may be asked" },
+    { "admin_body_bytes", FIELD_SIZE, AT(admin_body_bytes), .min = 1024, .max = 1073741824, .fallback = "64m",
+      .help = "longest body of a request to admin_listen, 413 beyond" },
     { "port_maps", FIELD_STRINGS, AT(port_maps), K, .check = settings_check_port_map,
       .help = "FROM:TO, where clients see port FROM of what listens on TO" },
 

@@ -10,10 +10,12 @@
 
 enum {
     IDLE_MS = 30000,   /* for the first byte of a request */
-    HEAD_MS = 10000,   /* for the rest of it */
+    HEAD_MS = 10000,   /* for the rest of its head */
+    BODY_MS = 30000,   /* for each piece of its body */
     SEND_MS = 10000,   /* for the client to take an answer */
     LINGER_MS = 1000,
     ARENA_BYTES = 65536,
+    STATUS_BODY_BYTES = 1024, /* of a request to the status listener */
     HEAD_ROOM = 1024   /* status line and headers of an answer */
 };
 
@@ -34,6 +36,9 @@ static uint64_t clock_us(void)
 static void begin_message(struct admin_connection *connection, uint64_t now_ms)
 {
     arena_reset(&connection->arena);
+    free(connection->body);
+    connection->body = NULL;
+    connection->body_size = connection->body_capacity = 0;
     http1_parser_begin(&connection->parser, &connection->message, &connection->arena);
     connection->state = ADMIN_READING;
     connection->request_start_us = 0;
@@ -54,6 +59,9 @@ struct admin_connection *admin_connection_open(const struct admin_node *node, in
     struct address local = { .size = sizeof(local.v6) };
     if (getsockname(fd, &local.any, &local.size) == 0)
         address_text(&local, connection->local);
+    struct address peer = { .size = sizeof(peer.v6) };
+    if (getpeername(fd, &peer.any, &peer.size) == 0)
+        address_text(&peer, connection->peer);
     arena_init(&connection->arena, NULL, 0, ARENA_BYTES);
     http1_parser_init(&connection->parser, HTTP1_REQUEST, &limits);
     begin_message(connection, now_ms);
@@ -67,6 +75,7 @@ void admin_connection_free(struct admin_connection *connection)
     close(connection->fd);
     arena_deinit(&connection->arena);
     free(connection->output);
+    free(connection->body);
     free(connection);
 }
 
@@ -82,24 +91,45 @@ static void write_date(struct writer *out)
     writer_header(out, SLICE("Date"), (struct slice){ text, size });
 }
 
-static void write_head(const struct admin_connection *connection, const struct admin_answer *answer,
-                       struct writer *out)
+/* What Kong's clients read beside the body. */
+static void write_extras(const struct admin_connection *connection, const struct admin_answer *answer,
+                         struct writer *out)
 {
     unsigned headers = connection->node->settings->headers_sent;
-    http1_write_status_line(out, answer->status, (struct slice){ NULL, 0 });
-    write_date(out);
-    writer_header(out, SLICE("Content-Type"), slice_of(answer->type));
-    writer_header_u64(out, SLICE("Content-Length"), answer->size);
-    if (answer->allow)
-        writer_header(out, SLICE("Allow"), slice_of(answer->allow));
+    if (answer->retry_after_s)
+        writer_header_u64(out, SLICE("Retry-After"), answer->retry_after_s);
     writer_header(out, SLICE("Cache-Control"), SLICE("no-store"));
     writer_header(out, SLICE("X-Content-Type-Options"), SLICE("nosniff"));
     if (headers & SETTINGS_HEADER_SERVER)
         writer_header(out, SLICE("Server"), SLICE("sluice/" SLUICE_VERSION));
-    if (connection->side == ADMIN_SIDE_ADMIN && headers & SETTINGS_HEADER_ADMIN_LATENCY) {
+    if (connection->side != ADMIN_SIDE_ADMIN)
+        return;
+    writer_header(out, SLICE("Access-Control-Allow-Origin"), SLICE("*"));
+    writer_header(out, SLICE("Access-Control-Allow-Credentials"), SLICE("true"));
+    if (headers & SETTINGS_HEADER_ADMIN_LATENCY) {
         uint64_t spent_us = clock_us() - connection->request_start_us;
         writer_header_u64(out, SLICE("X-Kong-Admin-Latency"), spent_us / 1000);
     }
+}
+
+static void write_head(const struct admin_connection *connection, const struct admin_answer *answer,
+                       struct writer *out)
+{
+    bool has_body = answer->status != 204 && answer->status != 304;
+    http1_write_status_line(out, answer->status, (struct slice){ NULL, 0 });
+    write_date(out);
+    if (has_body && answer->type)
+        writer_header(out, SLICE("Content-Type"), slice_of(answer->type));
+    if (has_body)
+        writer_header_u64(out, SLICE("Content-Length"), answer->size);
+    if (answer->allow)
+        writer_header(out, SLICE("Allow"), slice_of(answer->allow));
+    if (answer->allow && answer->status == 204) {
+        writer_header(out, SLICE("Access-Control-Allow-Methods"), slice_of(answer->allow));
+        writer_header(out, SLICE("Access-Control-Allow-Headers"), SLICE("Content-Type"));
+    }
+    if (!answer->bare)
+        write_extras(connection, answer, out);
     writer_header(out, SLICE("Connection"), connection->close_after ? SLICE("close") : SLICE("keep-alive"));
     writer_text(out, "\r\n");
 }
@@ -114,8 +144,9 @@ static void send_answer(struct admin_connection *connection, struct admin_answer
         return;
     }
     struct writer out = writer_of(connection->output, HEAD_ROOM + answer->size);
+    bool without = slice_equal(connection->message.method, SLICE("HEAD")) || answer->status == 204;
     write_head(connection, answer, &out);
-    if (answer->body && !slice_equal(connection->message.method, SLICE("HEAD")))
+    if (answer->body && !without)
         writer_bytes(&out, answer->body, answer->size);
     CHECK(!out.overflow);
     free(answer->body);
@@ -125,17 +156,89 @@ static void send_answer(struct admin_connection *connection, struct admin_answer
     connection->deadline_ms = now_ms + SEND_MS;
 }
 
-static void answer_request(struct admin_connection *connection, uint64_t now_ms)
+static struct admin_request request_of(const struct admin_connection *connection)
 {
-    struct admin_request request = { .side = connection->side,
-                                     .message = &connection->message,
-                                     .local_address = slice_of(connection->local) };
+    return (struct admin_request){ .side = connection->side,
+                                   .message = &connection->message,
+                                   .body = { connection->body, connection->body_size },
+                                   .local_address = slice_of(connection->local),
+                                   .peer_address = slice_of(connection->peer) };
+}
+
+static void answer_request(struct admin_connection *connection)
+{
+    struct admin_request request = request_of(connection);
     struct admin_answer answer;
     admin_pages_answer(connection->node, &request, &answer);
-    send_answer(connection, &answer, now_ms);
+    /* A change of the configuration may have taken its time. */
+    send_answer(connection, &answer, clock_us() / 1000);
 }
 
 /* --- input and output ----------------------------------------------------------------------------------- */
+
+static size_t body_limit(const struct admin_connection *connection)
+{
+    return connection->side == ADMIN_SIDE_ADMIN ? (size_t)connection->node->settings->admin_body_bytes
+                                                : STATUS_BODY_BYTES;
+}
+
+/* The rest of the request is not read. */
+static bool refuse(struct admin_connection *connection, struct admin_answer *answer, uint64_t now_ms)
+{
+    connection->close_after = true;
+    send_answer(connection, answer, now_ms);
+    return false;
+}
+
+static bool refuse_with(struct admin_connection *connection, int status, const char *text, uint64_t now_ms)
+{
+    struct admin_answer answer;
+    admin_pages_message(&answer, status, text);
+    return refuse(connection, &answer, now_ms);
+}
+
+/* False: the answer is on its way already. */
+static bool take_head(struct admin_connection *connection, uint64_t now_ms)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const struct message *message = &connection->message;
+    struct admin_request request = request_of(connection);
+    struct admin_answer answer;
+    connection->close_after = connection->close_after || !message->keep_alive;
+    if (admin_pages_refuse(connection->node, &request, &answer)) {
+        connection->close_after = connection->close_after || message->framing != BODY_NONE;
+        send_answer(connection, &answer, now_ms);
+        return false;
+    }
+    if (message->framing == BODY_LENGTH && message->body_bytes > body_limit(connection))
+        return refuse_with(connection, 413, "request body too large", now_ms);
+    /* An empty socket takes so few bytes; a client that did not get them sends its body nevertheless. */
+    if (message->expects_continue && message->framing != BODY_NONE &&
+        send(connection->fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL) < 0)
+        connection->close_after = true;
+    if (message->framing != BODY_NONE)
+        connection->deadline_ms = now_ms + BODY_MS;
+    return true;
+}
+
+static bool take_body(struct admin_connection *connection, struct slice part, uint64_t now_ms)
+{
+    size_t size = connection->body_size + part.size;
+    if (size > body_limit(connection))
+        return refuse_with(connection, 413, "request body too large", now_ms);
+    if (size > connection->body_capacity) {
+        size_t capacity = size * 2 < 4096 ? 4096 : size * 2;
+        char *body = realloc(connection->body, capacity);
+        if (body == NULL)
+            return refuse_with(connection, 503, "out of memory", now_ms);
+        connection->body = body;
+        connection->body_capacity = capacity;
+    }
+    memcpy(connection->body + connection->body_size, part.data, part.size);
+    connection->body_size = size;
+    connection->deadline_ms = now_ms + BODY_MS;
+    return true;
+}
 
 /* One event of what has been received; false: it takes more bytes, or the request is over. */
 static bool parse_input(struct admin_connection *connection, uint64_t now_ms)
@@ -147,24 +250,15 @@ static bool parse_input(struct admin_connection *connection, uint64_t now_ms)
     connection->input_at += consumed;
     struct admin_answer answer;
     switch (event) {
-    case HTTP1_HEAD:
-        if (connection->message.keep_alive && connection->message.framing == BODY_NONE)
-            return true;
-        connection->close_after = true;
-        if (connection->message.framing == BODY_NONE)
-            return true;
-        break; /* no endpoint has a use for a body: it is not read */
-    case HTTP1_END: break;
+    case HTTP1_HEAD: return take_head(connection, now_ms);
+    case HTTP1_BODY: return take_body(connection, body, now_ms);
+    case HTTP1_END: answer_request(connection); return false;
     case HTTP1_REFUSED:
-        connection->close_after = true;
-        admin_pages_message(&answer, http1_parser_status(&connection->parser),
+        admin_pages_refused(&answer, http1_parser_status(&connection->parser),
                             http1_refusal_text(connection->parser.refusal));
-        send_answer(connection, &answer, now_ms);
-        return false;
-    case HTTP1_MORE:
-    case HTTP1_BODY: return false;
+        return refuse(connection, &answer, now_ms);
+    case HTTP1_MORE: break;
     }
-    answer_request(connection, now_ms);
     return false;
 }
 

@@ -19,7 +19,7 @@ struct admin_connection {
     int fd;
     enum admin_side side;
     enum admin_connection_state state;
-    char local[ADDRESS_TEXT_SIZE];
+    char local[ADDRESS_TEXT_SIZE], peer[ADDRESS_TEXT_SIZE];
     uint64_t deadline_ms; /* of the state, on the clock of admin_connection_step */
     uint64_t request_start_us; /* its first byte was here */
     bool close_after;
@@ -27,6 +27,8 @@ struct admin_connection {
     struct message message;
     struct arena arena;
     size_t input_at, input_size;
+    char *body; /* of the request, as much of it as is there */
+    size_t body_size, body_capacity;
     char *output;
     size_t output_at, output_size;
     char input[4096];

@@ -53,16 +53,34 @@ static bool host_is_allowed(const struct admin_node *node, const struct admin_re
     return false;
 }
 
+/* The pages of this listener itself, in a browser: scheme://host[:port] of the Host that was asked. */
+static bool is_own_origin(struct slice origin, struct slice host)
+{
+    static const char *const schemes[] = { "http://", "https://" };
+    for (size_t i = 0; i < COUNT_OF(schemes); i++) {
+        struct slice scheme = slice_of(schemes[i]);
+        if (slice_starts_with(origin, scheme))
+            return slice_equal_nocase(slice_from(origin, scheme.size), host);
+    }
+    return false;
+}
+
 /* A page in the operator's browser must not reach the admin listener: neither by a name that was made to
- * resolve to it (DNS rebinding) nor as a request across origins. NULL: the request is fine. */
+ * resolve to it (DNS rebinding) nor as a request across origins, also one that has no Origin because it only
+ * reads. NULL: the request is fine. */
 static const char *refusal(const struct admin_node *node, const struct admin_request *request)
 {
+    const struct message *message = request->message;
     if (request->side != ADMIN_SIDE_ADMIN)
         return NULL;
-    if (message_find_name(request->message, SLICE("origin")).data)
-        return "requests with an Origin are not allowed";
     if (!host_is_allowed(node, request))
         return "this Host is not allowed, see the setting admin_allowed_hosts";
+    struct slice origin = message_find_name(message, SLICE("origin"));
+    if (origin.data && !is_own_origin(origin, message_find(message, HEADER_HOST)))
+        return "requests from other origins are not allowed";
+    struct slice site = message_find_name(message, SLICE("sec-fetch-site"));
+    if (slice_equal(site, SLICE("cross-site")) || slice_equal(site, SLICE("same-site")))
+        return "requests from other origins are not allowed";
     return NULL;
 }
 
@@ -256,6 +274,29 @@ static void page_metrics(const struct admin_node *node, struct admin_answer *ans
     }
 }
 
+bool admin_pages_refuse(const struct admin_node *node, const struct admin_request *request,
+                        struct admin_answer *answer)
+{
+    const char *reason = refusal(node, request);
+    if (reason)
+        admin_pages_message(answer, 403, reason);
+    return reason != NULL;
+}
+
+/* Clients know the page for a method that is never served from nginx. */
+void admin_pages_refused(struct admin_answer *answer, int status, const char *reason)
+{
+    static const char page[] = "<html>\n<head><title>405 Not Allowed</title></head>\n"
+                               "<body>\n<h1>405 Not Allowed</h1>\n</body>\n</html>\n";
+    if (status != 405) {
+        admin_pages_message(answer, status, reason);
+        return;
+    }
+    *answer = (struct admin_answer){ .status = 405, .type = "text/html; charset=UTF-8", .bare = true };
+    answer->body = strdup(page);
+    answer->size = answer->body ? sizeof(page) - 1 : 0;
+}
+
 typedef void page_fn(const struct admin_node *node, struct admin_answer *answer);
 
 static const struct {
@@ -285,11 +326,8 @@ void admin_pages_answer(const struct admin_node *node, const struct admin_reques
                         struct admin_answer *answer)
 {
     const struct message *message = request->message;
-    const char *reason = refusal(node, request);
     page_fn *page = find_page(request->side, message->origin_form);
-    if (reason) {
-        admin_pages_message(answer, 403, reason);
-    } else if (page == NULL) {
+    if (page == NULL) {
         admin_pages_message(answer, 404, "Not found");
     } else if (!slice_equal(message->method, SLICE("GET")) && !slice_equal(message->method, SLICE("HEAD"))) {
         admin_pages_message(answer, 405, "Method not allowed");

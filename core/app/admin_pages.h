@@ -20,19 +20,29 @@ struct admin_node {
 struct admin_request {
     enum admin_side side;
     const struct message *message;
-    struct slice local_address; /* of the connection, numeric */
+    struct slice body; /* as sent, empty when there is none */
+    struct slice local_address, peer_address; /* of the connection, numeric */
 };
 
 struct admin_answer {
     int status;
     const char *type; /* of the body */
     const char *allow; /* NULL: no Allow header */
+    unsigned retry_after_s; /* 0: no Retry-After */
+    bool bare; /* without the headers that say who answers */
     char *body; /* to be freed; NULL: memory was short, the answer has no body */
     size_t size;
 };
 
 void admin_pages_answer(const struct admin_node *node, const struct admin_request *request,
                         struct admin_answer *answer);
+
+/* Who may not ask gets an answer before the body of the request is read. */
+bool admin_pages_refuse(const struct admin_node *node, const struct admin_request *request,
+                        struct admin_answer *answer);
+
+/* A request that is no HTTP as it should be. */
+void admin_pages_refused(struct admin_answer *answer, int status, const char *reason);
 
 /* {"message": text} */
 void admin_pages_message(struct admin_answer *answer, int status, const char *text);

@@ -104,7 +104,12 @@ ASKERS = [
     ("foreign address", "192.0.2.1", [], 403),
     ("allowed name", "admin.test", [], 200),
     ("longer than an allowed name", "admin.test.evil.test", [], 403),
-    ("a page of its own", "localhost", [("Origin", "http://localhost")], 403),
+    ("a page of its own", "localhost", [("Origin", "http://localhost")], 200),
+    ("a page on another port", "localhost:8001", [("Origin", "http://localhost:8002")], 403),
+    ("a page of another name", "localhost", [("Origin", "http://localhost.evil.test")], 403),
+    ("a picture in another page", "localhost", [("Sec-Fetch-Site", "cross-site")], 403),
+    ("a picture in a page on another port", "localhost", [("Sec-Fetch-Site", "same-site")], 403),
+    ("a link typed by hand", "localhost", [("Sec-Fetch-Site", "none")], 200),
     ("an opaque origin", "localhost", [("Origin", "null")], 403),
 ]
 
@@ -128,7 +133,10 @@ HOSTILE = [
     ("no Host", b"GET / HTTP/1.1\r\n\r\n", 400),
     ("long header", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000 + b"\r\n\r\n", 431),
     ("long target", b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-    ("body", b"GET /status HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"a" * 100000, 200),
+    ("long body", b"GET /status HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"a" * 100000, 413),
+    ("long chunks", b"GET /status HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     + b"400\r\n" + b"a" * 1024 + b"\r\n1\r\na\r\n", 413),
+    ("TRACE", b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
 ]
 
 
@@ -138,6 +146,10 @@ def test_hostile(t):
             with t.case(name), client.Connection(status) as c:
                 assert c.exchange(data, "GET").status == code
                 assert c.ended()
+        with t.case("body"), client.Connection(status) as c:
+            for _ in range(2):
+                c.send(b"GET /status HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+                assert c.read().status == 200
         with t.case("byte by byte"), client.Connection(status) as c:
             c.send_bytewise(client.encode("GET", "/status"))
             assert c.read().status == 200

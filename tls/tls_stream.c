@@ -50,7 +50,7 @@ void tls_stream_fail(struct tls_stream *tls, enum error error, enum tls_alert al
 {
     if (tls->phase == TLS_PHASE_DEAD || tls->closing)
         return;
-    if (alert != TLS_ALERT_NONE) {
+    if (alert != TLS_ALERT_NONE && !tls->finished) {
         send_alert(tls, alert);
         tls->failure.alert_sent = (uint8_t)alert;
     }
@@ -93,9 +93,12 @@ static bool seal(struct tls_stream *tls, enum tls_type type, const struct slices
     return true;
 }
 
+/* Behind close_notify nothing may be said, whatever the peer still does. */
 void tls_stream_seal_control(struct tls_stream *tls, enum tls_type type, struct slice bytes)
 {
     struct slices parts = { &bytes, 1 };
+    if (tls->finished)
+        return;
     if (tls->kernel != TLS_KERNEL_NONE)
         tls->lower->ops->send_record(tls->lower, type, bytes);
     else
@@ -148,8 +151,8 @@ static bool seal_data(struct tls_stream *tls)
 static void say_close(struct tls_stream *tls)
 {
     static const char close_notify[] = { 1, TLS_CLOSE_NOTIFY };
-    tls->finished = true;
     tls_stream_seal_control(tls, TLS_ALERT, (struct slice){ close_notify, sizeof(close_notify) });
+    tls->finished = true;
     if (tls->phase == TLS_PHASE_OPEN)
         stream_finish(tls->lower);
 }

@@ -196,6 +196,40 @@ Test(tls_hostile, illegal_records)
     expect_failure(clear, sizeof(clear), TLS_DECODE_ERROR);
 }
 
+/* Behind our close_notify nothing may be sent, and the lower stream takes nothing any more. */
+static void finish_server(void)
+{
+    begin();
+    cr_assert(settle());
+    stream_finish(&ends.server.tls.stream);
+    cr_assert(tls_ends_until_count(&ends.shard, &ends.client.ended, 1));
+}
+
+Test(tls_hostile, illegal_records_behind_our_end)
+{
+    static const unsigned char spoiled[] = { 23, 3, 3, 0,  17, 1,  2,  3,  4,  5,  6,
+                                             7,  8, 9, 10, 11, 12, 13, 14, 15, 16, 17 };
+    finish_server();
+    inject(&ends.client.pipe, spoiled, sizeof(spoiled));
+    cr_assert(tls_ends_until_count(&ends.shard, &ends.server.failed, 1));
+    cr_assert_eq(tls_stream_failure(&ends.server.tls).alert_sent, TLS_ALERT_NONE);
+    part();
+}
+
+Test(tls_hostile, a_key_update_behind_our_end)
+{
+    unsigned char record[TLS_HALF_OVERHEAD + 256];
+    struct slice update = SLICE("\x18\0\0\1\1");
+    struct slices parts = { &update, 1 };
+    finish_server();
+    inject(&ends.client.pipe, record, tls_half_seal(&ends.client.tls.sending, TLS_HANDSHAKE, &parts, record));
+    cr_assert(tls_half_update(&ends.client.tls.sending));
+    tls_ends_send_text(&ends.client, "late");
+    cr_assert(tls_ends_until_count(&ends.shard, &ends.server.received, 4));
+    cr_assert_eq(ends.server.failed, 0);
+    part();
+}
+
 /* What a peer that has the keys can send. */
 static void expect_sealed_failure(enum tls_type type, struct slice bytes, enum tls_alert alert)
 {

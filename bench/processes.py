@@ -15,6 +15,7 @@ PR_SET_PDEATHSIG = 1
 TOOLS = {
     'origin': ['origin.c', 'wire.c'],
     'load': ['load.c', 'load_engine.c', 'histogram.c', 'process_sample.c', 'wire.c'],
+    'tap': ['tap.c', 'histogram.c'],
 }
 
 

@@ -28,6 +28,8 @@ METRICS = {
     'saturation_rps': ('saturation req/s', 0, False),
     'added_p50_us': ('added p50 us', 0, True),
     'added_p99_us': ('added p99 us', 0, True),
+    'own_p50_us': ('own p50 us', 0, True),
+    'own_p99_us': ('own p99 us', 0, True),
     'direct_p50_us': ('direct p50 us', 0, True),
     'direct_p99_us': ('direct p99 us', 0, True),
     'added_p99_9_us': ('added p99.9 us', 0, True),
@@ -41,7 +43,7 @@ METRICS = {
 }
 COMMON = ('cpu_us', 'rps', 'p50_us', 'p99_us', 'p99_9_us', 'rss_mib')
 RATIOS = ('cpu_us', 'rps', 'p50_us', 'p99_us', 'p99_9_us', 'rss_mib', 'added_p50_us', 'added_p99_us',
-          'idle_bytes')
+          'own_p50_us', 'own_p99_us', 'idle_bytes')
 BUSY_SHARE = 0.9    # below it the proxy was not the bottleneck of a closed loop
 
 

@@ -4,6 +4,7 @@
 A scenario is a row of SCENARIOS. Its `measure` function gets a Run (one proxy,
 started and ready) and returns a dict of metrics; report.py knows their names."""
 import json
+import os
 import signal
 import subprocess
 import tempfile
@@ -117,6 +118,18 @@ class Run:
             raise BenchError(f'the load generator failed: {complaint.decode()}')
         return json.loads(output)
 
+    def start_tap(self):
+        """Listens to the packets of the next load, if it may: only root opens packet sockets."""
+        if os.geteuid() != 0:
+            return None
+        argv = [self.tools / 'tap', self.plan.listen_port, self.origin_port, self.size.warmup_s, self.size.seconds]
+        return self.processes.start(argv, self.cores.load, stdout=subprocess.PIPE)
+
+    def end_tap(self, tap):
+        output, _ = tap.communicate(timeout=60)
+        self.processes.stop(tap)
+        return json.loads(output) if tap.returncode == 0 else {}
+
     def load(self, **options):
         return self.end_load(self.start_load(**options))
 
@@ -157,13 +170,17 @@ def measure_steady(run):
 
 
 def measure_rate(run, rate):
+    tap = run.start_tap()
     result = run.load(rate=rate)
+    own = run.end_tap(tap) if tap else {}
     direct = run.load(direct=True, rate=rate)
     metrics = common_metrics(result)
     metrics['errors'] += direct['errors']['total']
     for name in ('p50', 'p99', 'p99_9'):
         metrics[f'added_{name}_us'] = result['latency_us'][name] - direct['latency_us'][name]
         metrics[f'direct_{name}_us'] = direct['latency_us'][name]
+        if own.get('requests'):
+            metrics[f'own_{name}_us'] = own[name]
     return metrics
 
 
@@ -270,6 +287,11 @@ def one_target(size_bytes):
     return lambda: [f'/api/v1/items/bytes/{size_bytes}']
 
 
+def distinct_targets():
+    """So that a request can be told from the others under way."""
+    return [f'/api/v1/{n}/items/bytes/128' for n in range(10000)]
+
+
 def route_targets(count):
     """All routes once per cycle, in a fixed order that no cache line likes."""
     def targets():
@@ -305,7 +327,8 @@ def plugin_scenarios(names):
             for name in names or PLUGINS]
 
 
-LATENCY_METRICS = ('added_p50_us', 'added_p99_us', 'direct_p50_us', 'direct_p99_us', 'saturation_rps')
+LATENCY_METRICS = ('own_p50_us', 'own_p99_us', 'added_p50_us', 'added_p99_us', 'direct_p50_us', 'direct_p99_us',
+                   'saturation_rps')
 
 SCENARIOS = [
     Scenario('plain', '128 B, keep-alive, 64 connections, saturation', one_target(128)),
@@ -327,10 +350,10 @@ SCENARIOS = [
     Scenario('idle10000', 'idle keep-alive connections, then a constant rate on 64 others', one_target(128),
              measure_idle, extra_metrics=('idle_opened', 'idle_bytes', 'idle_anonymous_bytes'),
              open_loop=True),
-    Scenario('half', 'open loop at half of the own saturation, against the origin directly', one_target(128),
+    Scenario('half', 'open loop at half of the own saturation, against the origin directly', distinct_targets,
              measure_half, extra_metrics=LATENCY_METRICS, open_loop=True),
-    Scenario('steady', '20 000 req/s, open loop, against the origin directly', one_target(128), measure_steady,
-             extra_metrics=LATENCY_METRICS[:-1], open_loop=True),
+    Scenario('steady', '20 000 req/s, open loop, against the origin directly', distinct_targets,
+             measure_steady,              extra_metrics=LATENCY_METRICS[:-1], open_loop=True),
     Scenario('reload', 'SIGHUP reloads under a constant rate', one_target(128), measure_reload,
              peers=('nginx',), open_loop=True, single_round=True, has_ratios=False, tolerant_of=('nginx',),
              note='CPU has the reloads in it, of nginx only what workers alive at the end used',

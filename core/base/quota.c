@@ -2,6 +2,7 @@
 #include "core/base/quota.h"
 
 #include "core/base/check.h"
+#include "core/base/pages.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -180,12 +181,10 @@ static void make_table(struct quota *quota, uint64_t entries)
         buckets *= 2;
     quota->bucket_mask = buckets - 1;
     quota->locks = calloc(buckets, sizeof(*quota->locks));
-    quota->buckets = aligned_alloc(LINE_BYTES, buckets * sizeof(*quota->buckets));
-    if (quota->buckets && quota->locks) {
-        memset(quota->buckets, 0, buckets * sizeof(*quota->buckets));
+    quota->buckets = pages_open(buckets, sizeof(*quota->buckets));
+    if (quota->buckets && quota->locks)
         return;
-    }
-    free(quota->buckets);
+    pages_close(quota->buckets, buckets, sizeof(*quota->buckets));
     free(quota->locks);
     quota->buckets = NULL;
     quota->locks = NULL;
@@ -209,7 +208,7 @@ void quota_close(struct quota *quota)
     for (uint64_t i = 0; quota->buckets && i <= quota->bucket_mask; i++)
         for (unsigned j = 0; j < BUCKET_SLOTS; j++)
             free(atomic_load(&quota->buckets[i].cells[j]));
-    free(quota->buckets);
+    pages_close(quota->buckets, quota->bucket_mask + 1, sizeof(*quota->buckets));
     free(quota->locks);
     free(quota->stats);
     free(quota);

@@ -2,6 +2,7 @@
 #include "core/base/shared_cache.h"
 
 #include "core/base/hash.h"
+#include "core/base/pages.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ struct shared_cache {
     struct reader *readers;
     uint64_t mask;
     _Atomic(struct shared_entry *) *buckets;
-    struct list_node *groups; /* as many */
+    struct list_node *groups; /* as many; all zero: nothing was ever in it */
     uint64_t room_bytes;
     atomic_flag making;
     /* Read by all, written with each removal. */
@@ -59,22 +60,21 @@ struct shared_cache *shared_cache_open(unsigned reader_count)
     return cache;
 }
 
+/* Nothing is written into them: pages that are not used cost nothing. */
 static bool make_tables(struct shared_cache *cache, uint64_t bytes)
 {
     uint64_t count = BUCKETS_MIN;
     while (count < BUCKETS_MAX && count < bytes / BYTES_PER_BUCKET)
         count *= 2;
-    cache->buckets = calloc(count, sizeof(*cache->buckets));
-    cache->groups = calloc(count, sizeof(*cache->groups));
+    cache->buckets = pages_open(count, sizeof(*cache->buckets));
+    cache->groups = pages_open(count, sizeof(*cache->groups));
     if (cache->buckets == NULL || cache->groups == NULL) {
-        free(cache->buckets);
-        free(cache->groups);
+        pages_close(cache->buckets, count, sizeof(*cache->buckets));
+        pages_close(cache->groups, count, sizeof(*cache->groups));
         cache->buckets = NULL;
         cache->groups = NULL;
         return false;
     }
-    for (uint64_t i = 0; i < count; i++)
-        list_init(&cache->groups[i]);
     cache->mask = count - 1;
     cache->room_bytes = bytes;
     return true;
@@ -136,8 +136,8 @@ void shared_cache_close(struct shared_cache *cache)
         free(entry);
     }
     free_all(cache->retired_first);
-    free(cache->buckets);
-    free(cache->groups);
+    pages_close(cache->buckets, cache->mask + 1, sizeof(*cache->buckets));
+    pages_close(cache->groups, cache->mask + 1, sizeof(*cache->groups));
     free(cache->readers);
     free(cache);
 }
@@ -333,6 +333,14 @@ static void remove_same(struct shared_cache *cache, const struct shared_entry *e
     change->evicted++;
 }
 
+static struct list_node *group_list(struct shared_cache *cache, uint64_t group)
+{
+    struct list_node *list = &cache->groups[group & cache->mask];
+    if (list->next == NULL)
+        list_init(list);
+    return list;
+}
+
 static void insert(struct shared_cache *cache, struct shared_entry *entry, struct shared_change *change)
 {
     _Atomic(struct shared_entry *) *bucket = &cache->buckets[entry->hash & cache->mask];
@@ -341,7 +349,7 @@ static void insert(struct shared_cache *cache, struct shared_entry *entry, struc
     list_append(&cache->round, &entry->round_node);
     list_init(&entry->group_node);
     if (entry->group)
-        list_append(&cache->groups[entry->group & cache->mask], &entry->group_node);
+        list_append(group_list(cache, entry->group), &entry->group_node);
     cache->bytes += cost_of(entry);
     change->bytes += (int64_t)cost_of(entry);
     change->stored = 1;
@@ -392,8 +400,8 @@ struct shared_change shared_cache_remove_group(struct shared_cache *cache, uint6
 {
     struct shared_change change = { 0 };
     struct shared_entry *freed = NULL;
-    struct list_node *head = &cache->groups[group & cache->mask], *next;
     lock(cache);
+    struct list_node *head = group_list(cache, group), *next;
     for (struct list_node *node = head->next; node != head; node = next) {
         struct shared_entry *entry = CONTAINER_OF(node, struct shared_entry, group_node);
         next = node->next;

@@ -29,8 +29,21 @@ struct waf_config {
     struct waf_rules *compiled;
 };
 
+/* An engine per shard. Opening and closing them is not safe beside others at work, so all are opened when the
+ * first configuration asks for one, and closed after the shards ended. */
+struct waf_process {
+    unsigned count;
+    struct waf_engine *engines[]; /* NULL: not asked for yet */
+};
+
+/* The control thread's: whoever checks a configuration. */
+static struct {
+    struct waf_process *process; /* NULL: nothing serves */
+    bool asked_for;
+} engines;
+
 struct waf_shard {
-    struct waf_engine *engine;
+    struct waf_process *process;
     struct access_log log;
     bool log_is_open;
 };
@@ -80,6 +93,20 @@ static const struct field fields[] = {
     { "message", FIELD_STRING, OFFSET(message), .fallback = "Forbidden",
       .help = "to clients that are refused" },
 };
+
+static void log_message(void *pointer, const void *message);
+
+/* False: out of memory. */
+static bool open_engines(struct waf_process *process)
+{
+    for (unsigned i = 0; process && i < process->count; i++) {
+        if (process->engines[i] == NULL)
+            process->engines[i] = waf_engine_open(log_message);
+        if (process->engines[i] == NULL)
+            return false;
+    }
+    return true;
+}
 
 static void close_rules(void *rules)
 {
@@ -168,8 +195,9 @@ static struct slice directives(const struct waf_config *config, struct arena *ar
 static void check(void *value, const struct node *node, const struct config_place *place)
 {
     struct waf_config *config = value;
-    if (waf_engine_version() == NULL) {
-        schema_error(place, node, "mode", "this build has no waf: it was made without libmodsecurity");
+    const char *missing = waf_engine_load();
+    if (missing) {
+        schema_error(place, node, "", "this gateway has no waf: %s", missing);
         return;
     }
     if (config->rules.count + config->rules_files.count == 0) {
@@ -178,8 +206,10 @@ static void check(void *value, const struct node *node, const struct config_plac
                      "'config.rules', 'config.rules_files'");
         return;
     }
+    engines.asked_for = true;
     config->compiled = waf_rules_open();
-    if (config->compiled == NULL || !arena_on_close(place->arena, close_rules, config->compiled)) {
+    if (!open_engines(engines.process) || config->compiled == NULL ||
+        !arena_on_close(place->arena, close_rules, config->compiled)) {
         waf_rules_close(config->compiled);
         schema_error(place, node, "rules", "out of memory");
         return;
@@ -234,10 +264,11 @@ static bool open_request(struct waf_exchange *state)
     struct slice client = arena_copy(arena, exchange_client_ip(exchange));
     struct slice id = arena_copy(arena, exchange_request_id(exchange));
     struct waf_connection connection = { .client_ip = client.data, .request_id = id.data, .server_ip = "" };
+    struct waf_engine *engine = state->shard->process->engines[exchange_shard(exchange)->index];
     chunk_queue_init(&state->held);
     if (client.data == NULL || id.data == NULL || !arena_on_close(arena, close_request, state))
         return false;
-    state->request = waf_request_open(state->shard->engine, state->config->compiled, &connection, state);
+    state->request = waf_request_open(engine, state->config->compiled, &connection, state);
     return state->request != NULL;
 }
 
@@ -375,41 +406,33 @@ static enum verdict on_log(const struct plugin_call *call)
 
 /* --- states --------------------------------------------------------------------------------------------- */
 
-/* An engine per shard. Opening and closing them is not safe beside others at work, so it is done before the
- * shards start and after they ended. */
-struct waf_process {
-    unsigned count;
-    struct waf_engine *engines[];
-};
-
 static void process_close(void *process_state)
 {
     struct waf_process *process = process_state;
     for (unsigned i = 0; process && i < process->count; i++)
         waf_engine_close(process->engines[i]);
+    engines.process = NULL;
     free(process);
 }
 
 static void *process_open(unsigned shard_count)
 {
     struct waf_process *process = calloc(1, sizeof(*process) + shard_count * sizeof(process->engines[0]));
-    for (unsigned i = 0; process && waf_engine_version() && i < shard_count; i++) {
-        process->engines[i] = waf_engine_open(log_message);
-        process->count = i + 1;
-        if (process->engines[i])
-            continue;
-        process_close(process);
+    if (process == NULL)
         return NULL;
-    }
-    return process;
+    process->count = shard_count;
+    engines.process = process;
+    if (!engines.asked_for || open_engines(process))
+        return process;
+    process_close(process);
+    return NULL;
 }
 
 static enum error shard_state_open(struct shard *shard, void *process_state, void *shard_state)
 {
     const struct settings *settings = proxy_settings(shard);
     struct waf_shard *state = shard_state;
-    struct waf_process *process = process_state;
-    state->engine = process->engines[shard->index];
+    state->process = process_state;
     if (settings->waf_log.size == 0 || slice_equal(settings->waf_log, SLICE("off")))
         return ERROR_OK;
     struct access_log_options options = { .path = settings->waf_log.data };

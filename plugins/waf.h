@@ -14,6 +14,10 @@ struct waf_request; /* of one exchange */
 /* NULL: there is no engine in this build; otherwise its name and version. */
 const char *waf_engine_version(void);
 
+/* Before all functions below, by the control thread or before there are others. NULL: the engine is there;
+ * otherwise why not, until the next call. */
+const char *waf_engine_load(void);
+
 /* NULL: out of memory. `log` gets the messages of rules, with the pointer given to waf_request_open. */
 typedef void waf_log_fn(void *pointer, const void *message);
 struct waf_engine *waf_engine_open(waf_log_fn *log);

@@ -7,6 +7,11 @@ const char *waf_engine_version(void)
     return NULL;
 }
 
+const char *waf_engine_load(void)
+{
+    return "it was built without libmodsecurity";
+}
+
 struct waf_engine *waf_engine_open(waf_log_fn *log)
 {
     (void)log;

@@ -33,8 +33,8 @@ static void print_libraries(void)
     printf("  libyaml    %s\n", yaml_get_version_string());
     printf("  jansson    %s\n", JANSSON_VERSION);
     printf("  c-ares     %s\n", ares_version(NULL));
-    printf("  waf        %s\n",
-           waf_engine_version() ? waf_engine_version() : "none: built without libmodsecurity");
+    const char *no_waf = waf_engine_load();
+    printf("  waf        %s%s\n", no_waf ? "none: " : "", no_waf ? no_waf : waf_engine_version());
 }
 
 static void print_feature(const char *name, bool there, const char *what)

@@ -182,3 +182,30 @@ def test_rules_live_as_long_as_their_configuration(t):
             gateway.reload(config)
             net.wait_until(lambda: gateway.get("/?x=" + letter).status == 403, 10, lambda: "the new rule")
         assert gateway.get("/?x=a").status == 200
+
+
+def test_the_library_is_opened_when_it_is_needed(t):
+    if skipped(t):
+        return
+    with origin.Origin() as upstream, Gateway(simple_config(upstream.url)) as gateway:
+        assert gateway.get("/?x=a").status == 200
+        with open("/proc/%d/maps" % gateway.pid) as maps:
+            assert "libmodsecurity" not in maps.read()
+        config = simple_config(upstream.url)
+        config["plugins"] = [{"name": "waf", "config": {"rules": [rule(1, 'ARGS "@contains a"', 1)]}}]
+        gateway.reload(config)
+        net.wait_until(lambda: gateway.get("/?x=a").status == 403, 10, lambda: "the first rule")
+        assert gateway.get("/?x=b").status == 200
+
+
+def test_a_library_that_cannot_be_opened(t):
+    if skipped(t):
+        return
+    with Folder() as folder:
+        folder.file("libmodsecurity.so.3", "no library")
+        config = folder.file("waf.json", json.dumps({"_format_version": "3.0", "plugins": [
+            {"name": "waf", "config": {"rules": [rule(1, 'ARGS "@contains a"', 1)]}}]}))
+        done = run("check", "-c", config, env={"LD_LIBRARY_PATH": folder.path})
+        assert done.returncode == 1, done
+        assert "this gateway has no waf" in done.stderr and "libmodsecurity.so.3: " in done.stderr, done
+        assert "none: " in run("version", env={"LD_LIBRARY_PATH": folder.path}).stdout

@@ -188,9 +188,10 @@ static const struct field fields[] = {
 
     /* Who the client is. */
     { "trusted_ips", FIELD_STRINGS, AT(trusted_ips), K, .check = settings_check_range,
-      .help = "addresses and ranges whose X-Forwarded-* are believed" },
+      .help = "addresses and ranges whose X-Forwarded-* and PROXY headers are believed" },
     { "real_ip_header", FIELD_STRING, AT(real_ip_header), K, .check = settings_check_header_name,
-      .fallback = "X-Real-IP" },
+      .fallback = "X-Real-IP",
+      .help = "the field that says who the client is; proxy_protocol: the PROXY header" },
     { "real_ip_recursive", FIELD_BOOLEAN, AT(real_ip_recursive), K, .fallback = "off" },
 
     /* Logs. */

@@ -229,10 +229,9 @@ static bool start_workers(struct control *control)
                                   .snapshot = control->snapshot,
                                   .plugin_process_states = control->plugin_states,
                                   .listener_fds = control->sockets.fds + i * control->sockets.per_shard,
-                                  .listener_ports = control->sockets.ports,
+                                  .listener_options = control->sockets.options,
                                   .listener_count = control->sockets.per_shard,
                                   .log = &options->log,
-                                  .listener_tls = control->sockets.tls,
                                   .tls = tls_setup_loop(&control->tls, i) };
         control->metrics[i] = &worker->shard.metrics;
         enum error error = worker_start(worker);

@@ -11,7 +11,7 @@
 
 static bool serves(const struct listener_setting *setting)
 {
-    return !setting->proxy_protocol && !setting->udp;
+    return !setting->udp;
 }
 
 static bool open_one(struct sockets *sockets, const struct listener_setting *setting, uint16_t *port,
@@ -51,8 +51,7 @@ static uint32_t choose(const struct listener_settings *all, const struct listene
         if (serves(setting))
             chosen[count++] = setting;
         else
-            journal(JOURNAL_WARN,
-                    "proxy_listen %.*s:%u is not opened: proxy_protocol and udp are not supported yet",
+            journal(JOURNAL_WARN, "proxy_listen %.*s:%u is not opened: HTTP is not spoken over udp",
                     SLICE_FORMAT(setting->address), setting->port);
     }
     return count;
@@ -62,12 +61,13 @@ static bool open_all(struct sockets *sockets, const struct listener_setting *con
                      unsigned shard_count, struct report *report)
 {
     for (uint32_t i = 0; i < sockets->per_shard; i++) {
-        sockets->ports[i] = chosen[i]->port;
-        sockets->tls[i] = chosen[i]->ssl;
+        sockets->options[i] = (struct listener_options){ .port = chosen[i]->port,
+                                                         .tls = chosen[i]->ssl,
+                                                         .proxy_protocol = chosen[i]->proxy_protocol };
     }
     for (unsigned shard = 0; shard < shard_count; shard++)
         for (uint32_t i = 0; i < sockets->per_shard; i++)
-            if (!open_one(sockets, chosen[i], &sockets->ports[i], report))
+            if (!open_one(sockets, chosen[i], &sockets->options[i].port, report))
                 return false;
     return true;
 }
@@ -76,10 +76,10 @@ static bool open_all(struct sockets *sockets, const struct listener_setting *con
 static void map_ports(struct sockets *sockets, const struct settings *settings)
 {
     for (uint32_t i = 0; i < sockets->per_shard; i++) {
-        uint16_t own = sockets->ports[i];
+        uint16_t own = sockets->options[i].port;
         for (uint32_t j = 0; j < settings->port_map.count; j++)
             if (settings->port_map.items[j].to == own)
-                sockets->ports[i] = settings->port_map.items[j].from;
+                sockets->options[i].port = settings->port_map.items[j].from;
     }
 }
 
@@ -89,9 +89,8 @@ bool sockets_open(struct sockets *sockets, const struct settings *settings, unsi
     const struct listener_settings *all = &settings->proxy_listeners;
     const struct listener_setting **chosen = calloc(all->count + 1, sizeof(*chosen));
     sockets->fds = calloc((size_t)all->count * shard_count + 1, sizeof(int));
-    sockets->ports = calloc(all->count + 1, sizeof(uint16_t));
-    sockets->tls = calloc(all->count + 1, sizeof(bool));
-    bool opened = chosen && sockets->fds && sockets->ports && sockets->tls;
+    sockets->options = calloc(all->count + 1, sizeof(*sockets->options));
+    bool opened = chosen && sockets->fds && sockets->options;
     if (opened) {
         sockets->per_shard = choose(all, chosen);
         opened = open_all(sockets, chosen, shard_count, report);
@@ -113,8 +112,7 @@ void sockets_close(struct sockets *sockets)
     for (uint32_t i = sockets->given_count; i < sockets->count; i++)
         close(sockets->fds[i]);
     free(sockets->fds);
-    free(sockets->ports);
-    free(sockets->tls);
+    free(sockets->options);
     *sockets = (struct sockets){ 0 };
 }
 

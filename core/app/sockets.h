@@ -4,18 +4,18 @@
 #pragma once
 
 #include "config/settings.h"
+#include "net/transport/listener.h"
 
 struct sockets {
     int *fds; /* of shard 0, then of shard 1 ... */
-    uint16_t *ports; /* by listener */
-    bool *tls; /* by listener */
+    struct listener_options *options; /* by listener */
     uint32_t per_shard, count;
     uint32_t given_count; /* the first ones, which shards have taken and close */
     char first_text[64];
 };
 
-/* False: reported, nothing is left open. Listeners that cannot be served yet (proxy_protocol) are left out
- * with a warning. */
+/* False: reported, nothing is left open. Listeners that cannot be served (udp) are left out with a
+ * warning. */
 bool sockets_open(struct sockets *sockets, const struct settings *settings, unsigned shard_count,
                   struct report *report);
 

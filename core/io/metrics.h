@@ -39,6 +39,7 @@
     M(SNAPSHOTS_ADOPTED, "snapshots_adopted", "snapshots taken up")                         \
     M(BODIES_TOO_LONG, "bodies_too_long", "responses too long for a plugin to change")      \
     M(REGEX_OVERRUNS, "regex_overruns", "matches given up at a regex_ limit")               \
+    M(PREAMBLES_REFUSED, "preambles_refused", "clients without a good PROXY header")        \
     M(TLS_HANDSHAKES, "tls_handshakes", "handshakes with clients that succeeded")           \
     M(TLS_RESUMED, "tls_resumed", "of them, those that resumed a session")                  \
     M(TLS_FAILED, "tls_failed", "handshakes with clients that failed")                      \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/client.h"
 
+#include "net/proxy/client_begin.h"
 #include "net/proxy/exchange_events.h"
 
 #include <stdlib.h>
@@ -34,18 +35,13 @@ static void update_listeners(struct proxy *proxy)
     }
 }
 
-static void count_handshakes(struct client *client, int change)
-{
-    client->proxy->handshake_count += (uint32_t)change;
-    metric_add(&client->proxy->shard->metrics, METRIC_TLS_SHAKING, change);
-}
-
 static void leave(struct client *client)
 {
     if (client->state == CLIENT_HELLO && client->connection.tls)
-        count_handshakes(client, -1);
+        client_count_handshakes(client, -1);
     client->state = CLIENT_CLOSING;
     list_remove(&client->task.node);
+    preamble_deinit(&client->preamble);
     timer_disarm(&client->proxy->shard->timers, &client->timer);
     chunk_queue_clear(&client->input);
 }
@@ -65,6 +61,11 @@ static void close_with_reset(struct client *client)
     connection_reset(&client->connection);
 }
 
+void client_close(struct client *client)
+{
+    close_now(client);
+}
+
 static void abort_exchange(struct client *client)
 {
     struct exchange *exchange = client->exchange;
@@ -79,9 +80,10 @@ static uint64_t limit_ms(const struct client *client)
     const struct proxy_options *options = client->proxy->options;
     const struct exchange *exchange = client->exchange;
     if (client->connection.stream->queued_bytes > 0 && client->state != CLIENT_HEAD &&
-        client->state != CLIENT_HELLO && client->state != CLIENT_CLOSING)
+        client->state > CLIENT_HELLO && client->state != CLIENT_CLOSING)
         return options->send_timeout_ms;
     switch ((enum client_state)client->state) {
+    case CLIENT_PREAMBLE:
     case CLIENT_HELLO:
         if (client->proxy->draining && options->handshake_timeout_ms > DRAIN_FIRST_MS)
             return DRAIN_FIRST_MS;
@@ -128,7 +130,7 @@ static void on_timer(struct timer *timer)
     struct client *client = CONTAINER_OF(timer, struct client, timer);
     struct exchange *exchange = client->exchange;
     metric_add(&client->proxy->shard->metrics, METRIC_TIMEOUTS_CLIENT, client->state != CLIENT_IDLE);
-    if (client->state != CLIENT_HEAD && client->state != CLIENT_HELLO &&
+    if (client->state != CLIENT_HEAD && client->state > CLIENT_HELLO &&
         client->connection.stream->queued_bytes > 0) {
         if (tcp_stream_progressed(&client->connection.tcp))
             client_timer_update(client);
@@ -150,6 +152,11 @@ static void on_timer(struct timer *timer)
 static void parse_on(struct shard_task *task);
 static void update_reading(struct client *client);
 
+static enum client_state state_of(const struct listener_options *listener)
+{
+    return listener->proxy_protocol ? CLIENT_PREAMBLE : listener->tls ? CLIENT_HELLO : CLIENT_IDLE;
+}
+
 void client_accepted(struct listener *listener, int fd)
 {
     struct proxy *proxy = listener->owner;
@@ -167,8 +174,8 @@ void client_accepted(struct listener *listener, int fd)
         return;
     }
     *client = (struct client){ .proxy = proxy,
-                               .port = listener->port,
-                               .state = listener->tls ? CLIENT_HELLO : CLIENT_IDLE };
+                               .listener = listener->options,
+                               .state = (uint8_t)state_of(listener->options) };
     client->peer.size = sizeof(client->peer.v6);
     if (getpeername(fd, &client->peer.any, &client->peer.size) != 0)
         client->peer = (struct address){ .v4 = { .sin_family = AF_INET }, .size = sizeof(client->peer.v4) };
@@ -368,69 +375,13 @@ static void on_end(struct client *client)
         linger_or_close(client);
 }
 
-/* --- TLS ------------------------------------------------------------------------------------------------ */
-
-static void begin_handshake(struct client *client, struct chunk first)
-{
-    struct proxy *proxy = client->proxy;
-    struct metrics *metrics = &proxy->shard->metrics;
-    if (proxy->handshake_count >= proxy->options->handshakes_max) {
-        metric_add(metrics, METRIC_TLS_REFUSED, 1);
-        chunk_release(&first);
-        close_now(client);
-    } else if (connection_protect(&client->connection, proxy->snapshot->tls.server, first) != ERROR_OK) {
-        metric_add(metrics, METRIC_MEMORY_FAILURES, 1);
-        close_now(client);
-    } else {
-        count_handshakes(client, 1);
-    }
-}
-
-/* The first bytes on a TLS port: of a ClientHello (the old kind of SSL 2 is left to TLS to refuse), or of
- * somebody who speaks in the clear. Until they come a client costs no more than any other. */
-static bool is_hello(const struct chunk *chunk)
-{
-    unsigned char first = (unsigned char)chunk_slice(chunk).data[0];
-    return first == TLS_HANDSHAKE || (first & 0x80) != 0;
-}
-
-static void begin(struct client *client, struct chunk chunk)
-{
-    if (chunk.size == 0) {
-        close_now(client);
-    } else if (is_hello(&chunk)) {
-        begin_handshake(client, chunk);
-    } else {
-        metric_add(&client->proxy->shard->metrics, METRIC_TLS_CLEARTEXT, 1);
-        client->misdirected = true;
-        client->state = CLIENT_IDLE;
-        client_events.received(client->connection.stream, chunk);
-    }
-}
-
-static void on_opened(struct stream *stream, enum error error)
-{
-    struct client *client = client_of(stream);
-    struct metrics *metrics = &client->proxy->shard->metrics;
-    if (client->state != CLIENT_HELLO)
-        return;
-    metric_add(metrics, error == ERROR_OK ? METRIC_TLS_HANDSHAKES : METRIC_TLS_FAILED, 1);
-    if (error != ERROR_OK) {
-        close_now(client);
-        return;
-    }
-    metric_add(metrics, METRIC_TLS_RESUMED, client->connection.tls->resumed);
-    count_handshakes(client, -1);
-    client->tls = true;
-    client->state = CLIENT_IDLE;
-    client_timer_update(client);
-}
+/* --- events of the stream ------------------------------------------------------------------------------- */
 
 static void on_received(struct stream *stream, struct chunk chunk)
 {
     struct client *client = client_of(stream);
-    if (client->state == CLIENT_HELLO) {
-        begin(client, chunk);
+    if (client->state <= CLIENT_HELLO) {
+        client_begin(client, chunk);
         return;
     }
     if (client->state == CLIENT_LINGERING) {
@@ -567,7 +518,7 @@ void client_exchange_done(struct client *client, enum client_keep keep)
 /* One that has just been opened, or whose next request has already arrived, is served once more. */
 void client_drain(struct client *client)
 {
-    if (client->state == CLIENT_HELLO)
+    if (client->state <= CLIENT_HELLO)
         client_timer_update(client);
     if (client->state != CLIENT_IDLE)
         return;
@@ -584,7 +535,7 @@ void client_abort(struct client *client)
 }
 
 static const struct stream_events client_events = {
-    .opened = on_opened,
+    .opened = client_shaken,
     .received = on_received,
     .writable = on_writable,
     .failed = on_failed,

@@ -5,8 +5,10 @@
 
 #include "net/proxy/exchange_state.h"
 #include "net/transport/connection.h"
+#include "net/transport/preamble.h"
 
 enum client_state {
+    CLIENT_PREAMBLE, /* a PROXY header is to come */
     CLIENT_HELLO, /* TLS is to begin, or shakes hands */
     CLIENT_IDLE, /* between requests */
     CLIENT_HEAD, /* a head is arriving */
@@ -30,7 +32,9 @@ struct client {
     uint64_t body_begin_ms; /* when the body began to arrive */
     uint64_t body_begin_bytes;
     uint32_t request_count;
-    uint16_t port;
+    const struct listener_options *listener;
+    struct preamble preamble;
+    struct proxy_protocol told; /* by a PROXY header; addresses of size 0: nothing */
     uint8_t state; /* enum client_state */
     bool tls; /* nothing is said in the clear */
     bool misdirected; /* speaks in the clear where TLS is spoken */

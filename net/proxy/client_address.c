@@ -69,8 +69,10 @@ void client_address_determine(struct exchange *exchange)
     if (options->trusted.count == 0 || !address_in_ranges(&client->peer, &options->trusted))
         return;
     exchange->trust = PEER_TRUSTED;
-    struct address address;
-    if (!from_list(options, header_list(exchange, options->real_ip_header), &address))
+    struct address address = client->told.source;
+    bool by_preamble = slice_equal(options->real_ip_header, SLICE("proxy_protocol"));
+    if (by_preamble ? address.size == 0
+                    : !from_list(options, header_list(exchange, options->real_ip_header), &address))
         return;
     char text[ADDRESS_TEXT_SIZE];
     size_t size = address_text(&address, text);

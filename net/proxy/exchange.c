@@ -136,7 +136,7 @@ struct exchange *exchange_open(struct proxy *proxy, struct client *client)
     exchange->snapshot = proxy->snapshot;
     exchange->tls = client->tls;
     exchange->style = (uint8_t)proxy->snapshot->model->style;
-    exchange->port = client->port;
+    exchange->port = client->listener->port;
     exchange->start_ns = proxy->shard->now_ns;
     exchange->wall_ms = proxy->shard->wall_ms;
     exchange->replayable = true;

@@ -100,7 +100,7 @@ static bool match_route(struct exchange *exchange)
         .host = message_find(&exchange->request, HEADER_HOST),
         .path = exchange->path,
         .query = exchange->query,
-        .source = exchange->client ? &exchange->client->peer : NULL,
+        .source = &exchange->client_address,
         .destination = find_local(exchange, &local) ? &local : NULL,
         .port = exchange->port,
         .draw = (uint8_t)balancer_draw(&exchange->proxy->balancers, 100),

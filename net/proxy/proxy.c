@@ -46,8 +46,7 @@ static enum error open_listeners(struct proxy *proxy, const struct proxy_start *
         struct listener *listener = &proxy->listeners[i];
         listener->accepted = client_accepted;
         listener->owner = proxy;
-        listener->tls = start->listener_tls[i];
-        listener_start(listener, proxy->shard, start->listener_fds[i], start->listener_ports[i]);
+        listener_start(listener, proxy->shard, start->listener_fds[i], &start->listener_options[i]);
         proxy->listener_count++;
     }
     return ERROR_OK;

@@ -108,8 +108,7 @@ struct proxy_start {
     struct snapshot *snapshot;
     void *const *plugin_process_states; /* by index in the registry */
     const int *listener_fds;
-    const uint16_t *listener_ports;
-    const bool *listener_tls;
+    const struct listener_options *listener_options; /* live as long as the shard */
     uint32_t listener_count;
     const struct access_log_options *log;
     struct tls_loop_options tls;

@@ -66,11 +66,12 @@ static void retry(struct timer *timer)
         accept_start(listener);
 }
 
-void listener_start(struct listener *listener, struct shard *shard, int fd, uint16_t port)
+void listener_start(struct listener *listener, struct shard *shard, int fd,
+                    const struct listener_options *options)
 {
     listener->shard = shard;
     listener->fd = fd;
-    listener->port = port;
+    listener->options = options;
     timer_init(&listener->retry_timer, retry);
     accept_start(listener);
 }

@@ -10,11 +10,17 @@
 struct listener;
 typedef void listener_accepted_fn(struct listener *listener, int fd);
 
+/* What clients see, and what its owner speaks there. */
+struct listener_options {
+    uint16_t port; /* its own, or what that is mapped to */
+    bool tls;
+    bool proxy_protocol; /* a PROXY header comes first */
+};
+
 struct listener {
     struct shard *shard;
     int fd;
-    uint16_t port;
-    bool tls; /* the owner's: what it speaks there */
+    const struct listener_options *options;
     bool stopped; /* for good: draining */
     bool paused; /* at a limit */
     struct op accept_op;
@@ -27,7 +33,8 @@ struct listener {
 enum error listener_bind(const struct address *address, int backlog, int *fd, const char **reason) MUST_CHECK;
 
 /* On the shard's thread. */
-void listener_start(struct listener *listener, struct shard *shard, int fd, uint16_t port);
+void listener_start(struct listener *listener, struct shard *shard, int fd,
+                    const struct listener_options *options);
 
 /* At a limit of connections or descriptors, and back. */
 void listener_pause(struct listener *listener);

@@ -177,7 +177,8 @@ void scripted_http_open(struct scripted_http *http, struct shard *shard, struct 
     snprintf(http->url, sizeof(http->url), "http%s://127.0.0.1:%u", tls ? "s" : "", ntohs(address.sin_port));
     http->listener.accepted = accepted;
     http->listener.owner = http;
-    listener_start(&http->listener, shard, fd, ntohs(address.sin_port));
+    http->listener_options.port = ntohs(address.sin_port);
+    listener_start(&http->listener, shard, fd, &http->listener_options);
 }
 
 void scripted_http_script(struct scripted_http *http, const struct scripted_answer *answers, size_t count)

@@ -25,6 +25,7 @@ enum { SCRIPTED_REQUEST_SIZE = 8192, SCRIPTED_REQUESTS_MAX = 4096 };
 struct scripted_http {
     struct shard *shard;
     struct listener listener;
+    struct listener_options listener_options;
     char url[64]; /* "http://127.0.0.1:PORT", or https */
     struct tls_server *tls; /* NULL: none */
     const struct scripted_answer *answers;

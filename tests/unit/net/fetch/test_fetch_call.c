@@ -402,7 +402,7 @@ Test(fetch_call, waits_for_a_name)
     char url[64];
     struct fetch_request request = request_of("/");
     resolver.ask = ask;
-    snprintf(url, sizeof(url), "http://Found.test:%u/", http.listener.port);
+    snprintf(url, sizeof(url), "http://Found.test:%u/", http.listener.options->port);
     request.url = slice_of(url);
     SCRIPT({ OK_TEXT("1\r\n\r\n1") }, { OK_TEXT("1\r\n\r\n2") }, { OK_TEXT("1\r\n\r\n3") });
     fetch_start(&fetch, &request);

@@ -107,8 +107,8 @@ Test(fetch_tls, believes_whom_it_may)
     char good[64], other[64];
     know("a.test");
     know("b.test");
-    snprintf(good, sizeof(good), "https://a.test:%u/x", http.listener.port);
-    snprintf(other, sizeof(other), "https://b.test:%u/x", http.listener.port);
+    snprintf(good, sizeof(good), "https://a.test:%u/x", http.listener.options->port);
+    snprintf(other, sizeof(other), "https://b.test:%u/x", http.listener.options->port);
     struct fetch_request request = { .url = slice_of(good), .limit_bytes = 64, .timeout_ms = 5000 };
     scripted_http_script(&http, answers, COUNT_OF(answers));
     cr_expect_str_eq(call(&request), "200 1");

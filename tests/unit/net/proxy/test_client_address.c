@@ -146,3 +146,33 @@ Test(client_address, another_header_may_be_asked_for)
     add("x-real-ip", "192.0.2.7");
     check("192.0.2.7", "X-Real-IP");
 }
+
+/* As nginx: the header of the connection counts when its peer is trusted and the setting says so. */
+Test(client_address, may_be_told_by_a_preamble)
+{
+    static const struct {
+        const char *peer, *setting, *expected;
+    } cases[] = {
+        { "10.0.0.1", "proxy_protocol", "192.0.2.7" },
+        { "192.0.2.1", "proxy_protocol", "192.0.2.1" },
+        { "10.0.0.1", "X-Real-IP", "198.51.100.9" },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        restart();
+        set_peer(cases[i].peer);
+        options.real_ip_header = slice_of(cases[i].setting);
+        add("X-Real-IP", "198.51.100.9");
+        cr_assert(address_parse(SLICE("192.0.2.7"), 77, &client.told.source));
+        check(cases[i].expected, cases[i].setting);
+        cr_expect_eq(address_port(&exchange.client_address), i == 0 ? 77 : i == 1 ? 1234 : 0);
+    }
+}
+
+Test(client_address, is_the_peer_when_a_preamble_tells_none)
+{
+    set_peer("10.0.0.1");
+    options.real_ip_header = SLICE("proxy_protocol");
+    add("proxy_protocol", "198.51.100.9");
+    client.told = (struct proxy_protocol){ .version = 2 };
+    check("10.0.0.1", "LOCAL");
+}

@@ -11,6 +11,7 @@ enum { ACCEPTED_MAX = 16 };
 
 static struct shard shard;
 static struct listener listener;
+static struct listener_options options;
 static int accepted[ACCEPTED_MAX];
 static uint64_t accepted_count;
 static bool pauses; /* at each one */
@@ -46,7 +47,8 @@ static void start(void)
     shard_setup_open(&shard);
     int fd = bind_port(0);
     listener = (struct listener){ .accepted = note };
-    listener_start(&listener, &shard, fd, port_of(fd));
+    options.port = port_of(fd);
+    listener_start(&listener, &shard, fd, &options);
 }
 
 static void end(void)
@@ -78,7 +80,7 @@ static int connect_to(uint16_t port)
 static void connect_some(unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        cr_assert_geq(connect_to(listener.port), 0);
+        cr_assert_geq(connect_to(listener.options->port), 0);
 }
 
 Test(listener, accepts_all_with_one_operation)
@@ -146,7 +148,7 @@ Test(listener, paused_from_inside_an_accept)
 
 Test(listener, a_stopped_one_refuses)
 {
-    uint16_t port = listener.port;
+    uint16_t port = listener.options->port;
     connect_some(1);
     cr_assert(shard_setup_turn_until_count(&shard, &accepted_count, 1));
     listener_stop(&listener, LISTENER_TAKE_BACKLOG);
@@ -180,8 +182,8 @@ Test(listener, goes_on_when_descriptors_are_free_again)
 
 Test(listener, shards_share_a_port)
 {
-    int other = bind_port(listener.port);
-    cr_assert_eq(port_of(other), listener.port);
+    int other = bind_port(listener.options->port);
+    cr_assert_eq(port_of(other), listener.options->port);
     close(other);
 }
 

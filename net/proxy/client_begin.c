@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/proxy/client_begin.h"
+
+void client_count_handshakes(struct client *client, int change)
+{
+    client->proxy->handshake_count += (uint32_t)change;
+    metric_add(&client->proxy->shard->metrics, METRIC_TLS_SHAKING, change);
+}
+
+static void begin_handshake(struct client *client, struct chunk first)
+{
+    struct proxy *proxy = client->proxy;
+    struct metrics *metrics = &proxy->shard->metrics;
+    if (proxy->handshake_count >= proxy->options->handshakes_max) {
+        metric_add(metrics, METRIC_TLS_REFUSED, 1);
+        chunk_release(&first);
+        client_close(client);
+    } else if (connection_protect(&client->connection, proxy->snapshot->tls.server, first) != ERROR_OK) {
+        metric_add(metrics, METRIC_MEMORY_FAILURES, 1);
+        client_close(client);
+    } else {
+        client_count_handshakes(client, 1);
+    }
+}
+
+/* The first bytes on a TLS port: of a ClientHello (the old kind of SSL 2 is left to TLS to refuse), or of
+ * somebody who speaks in the clear. Until they come a client costs no more than any other. */
+static bool is_hello(const struct chunk *chunk)
+{
+    unsigned char first = (unsigned char)chunk_slice(chunk).data[0];
+    return first == TLS_HANDSHAKE || (first & 0x80) != 0;
+}
+
+static void begin_tls(struct client *client, struct chunk chunk)
+{
+    if (chunk.size == 0) {
+        client_close(client);
+    } else if (is_hello(&chunk)) {
+        begin_handshake(client, chunk);
+    } else {
+        metric_add(&client->proxy->shard->metrics, METRIC_TLS_CLEARTEXT, 1);
+        client->misdirected = true;
+        client->state = CLIENT_IDLE;
+        client->connection.stream->events->received(client->connection.stream, chunk);
+    }
+}
+
+/* What says whose connection it is comes before everything else; who says something else is not heard. */
+static void read_preamble(struct client *client, struct chunk chunk)
+{
+    enum proxy_protocol_result result = PROXY_PROTOCOL_BAD;
+    if (chunk.size > 0)
+        result = preamble_take(&client->preamble, &chunk, &client->told);
+    if (result == PROXY_PROTOCOL_MORE)
+        return;
+    if (result == PROXY_PROTOCOL_BAD) {
+        metric_add(&client->proxy->shard->metrics, METRIC_PREAMBLES_REFUSED, 1);
+        client_close(client);
+        return;
+    }
+    client->state = client->listener->tls ? CLIENT_HELLO : CLIENT_IDLE;
+    client_timer_update(client);
+    if (chunk.size > 0)
+        client->connection.stream->events->received(client->connection.stream, chunk);
+    else
+        chunk_release(&chunk);
+}
+
+void client_begin(struct client *client, struct chunk chunk)
+{
+    if (client->state == CLIENT_PREAMBLE)
+        read_preamble(client, chunk);
+    else
+        begin_tls(client, chunk);
+}
+
+void client_shaken(struct stream *stream, enum error error)
+{
+    struct client *client = stream->owner;
+    struct metrics *metrics = &client->proxy->shard->metrics;
+    if (client->state != CLIENT_HELLO)
+        return;
+    metric_add(metrics, error == ERROR_OK ? METRIC_TLS_HANDSHAKES : METRIC_TLS_FAILED, 1);
+    if (error != ERROR_OK) {
+        client_close(client);
+        return;
+    }
+    metric_add(metrics, METRIC_TLS_RESUMED, client->connection.tls->resumed);
+    client_count_handshakes(client, -1);
+    client->tls = true;
+    client->state = CLIENT_IDLE;
+    client_timer_update(client);
+}

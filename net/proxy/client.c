@@ -68,8 +68,8 @@ void client_close(struct client *client)
 
 static void abort_exchange(struct client *client)
 {
-    struct exchange *exchange = client->exchange;
-    client->exchange = NULL;
+    struct exchange *exchange = client->caller.exchange;
+    client->caller.exchange = NULL;
     close_now(client);
     if (exchange)
         exchange_client_gone(exchange);
@@ -78,7 +78,7 @@ static void abort_exchange(struct client *client)
 static uint64_t limit_ms(const struct client *client)
 {
     const struct proxy_options *options = client->proxy->options;
-    const struct exchange *exchange = client->exchange;
+    const struct exchange *exchange = client->caller.exchange;
     if (client->connection.stream->queued_bytes > 0 && client->state != CLIENT_HEAD &&
         client->state > CLIENT_HELLO && client->state != CLIENT_CLOSING)
         return options->send_timeout_ms;
@@ -128,7 +128,7 @@ static void linger(struct client *client);
 static void on_timer(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, timer);
-    struct exchange *exchange = client->exchange;
+    struct exchange *exchange = client->caller.exchange;
     metric_add(&client->proxy->shard->metrics, METRIC_TIMEOUTS_CLIENT, client->state != CLIENT_IDLE);
     if (client->state != CLIENT_HEAD && client->state > CLIENT_HELLO &&
         client->connection.stream->queued_bytes > 0) {
@@ -174,6 +174,7 @@ void client_accepted(struct listener *listener, int fd)
         return;
     }
     *client = (struct client){ .proxy = proxy,
+                               .caller = { &http1_caller_ops, client, NULL },
                                .listener = listener->options,
                                .state = (uint8_t)state_of(listener->options) };
     client->peer.size = sizeof(client->peer.v6);
@@ -197,7 +198,7 @@ static void on_closed(struct stream *stream)
 {
     struct client *client = client_of(stream);
     struct proxy *proxy = client->proxy;
-    CHECK(client->exchange == NULL);
+    CHECK(client->caller.exchange == NULL);
     connection_deinit(&client->connection);
     list_remove(&client->node);
     proxy->client_count--;
@@ -239,12 +240,12 @@ static void refuse_without_exchange(struct client *client)
 
 static bool begin_exchange(struct client *client)
 {
-    client->exchange = exchange_open(client->proxy, client);
-    if (client->exchange == NULL) {
+    client->caller.exchange = exchange_open(client->proxy, &client->caller);
+    if (client->caller.exchange == NULL) {
         refuse_without_exchange(client);
         return false;
     }
-    http1_parser_begin(&client->parser, &client->exchange->request, &client->exchange->arena);
+    http1_parser_begin(&client->parser, &client->caller.exchange->request, &client->caller.exchange->arena);
     client->state = CLIENT_HEAD;
     client_timer_update(client);
     return true;
@@ -252,7 +253,7 @@ static bool begin_exchange(struct client *client)
 
 static void refuse(struct client *client)
 {
-    struct exchange *exchange = client->exchange;
+    struct exchange *exchange = client->caller.exchange;
     metric_add(&client->proxy->shard->metrics, METRIC_REQUESTS_REFUSED, 1);
     client->ended = false;
     chunk_queue_clear(&client->input);
@@ -269,7 +270,7 @@ static void refuse(struct client *client)
 static void refuse_cleartext(struct client *client)
 {
     chunk_queue_clear(&client->input);
-    exchange_refuse(client->exchange, 400, SLICE("The plain HTTP request was sent to HTTPS port"));
+    exchange_refuse(client->caller.exchange, 400, SLICE("The plain HTTP request was sent to HTTPS port"));
 }
 
 /* Parses one event out of the first chunk, or out of nothing: an end needs no more bytes. False: nothing
@@ -281,7 +282,7 @@ static bool parse_some(struct client *client, bool *begun)
     struct slice data = chunk_slice(chunk), body;
     size_t consumed = 0;
     enum http1_event event = http1_parse(&client->parser, data.data, data.size, &consumed, &body);
-    struct exchange *exchange = client->exchange;
+    struct exchange *exchange = client->caller.exchange;
     struct chunk part = { 0 };
     if (event == HTTP1_BODY)
         part = chunk_part(chunk, (uint32_t)(body.data - data.data), (uint32_t)body.size);
@@ -299,7 +300,7 @@ static bool parse_some(struct client *client, bool *begun)
         return !client->misdirected;
     case HTTP1_BODY:
         exchange_request_body(exchange, part);
-        return client->exchange == exchange && !client->paused;
+        return client->caller.exchange == exchange && !client->paused;
     case HTTP1_END: exchange_request_end(exchange); return false;
     case HTTP1_REFUSED: refuse(client); return false;
     }
@@ -312,9 +313,9 @@ static bool can_parse(const struct client *client)
         return false;
     if (client->input.count == 0)
         return false;
-    if (client->exchange == NULL) /* a client that does not read its answers gets no further ones */
+    if (client->caller.exchange == NULL) /* a client that does not read its answers gets no further ones */
         return !client_is_congested(client);
-    return !client->exchange->request_complete && !client->paused;
+    return !client->caller.exchange->request_complete && !client->paused;
 }
 
 static void on_end(struct client *client);
@@ -326,20 +327,21 @@ static void client_process(struct client *client)
     client->processing = true;
     while (can_parse(client)) {
         bool begun = false;
-        if (client->exchange == NULL && !begin_exchange(client))
+        if (client->caller.exchange == NULL && !begin_exchange(client))
             break;
-        struct exchange *exchange = client->exchange;
+        struct exchange *exchange = client->caller.exchange;
         while (parse_some(client, &begun))
             continue;
         /* What came along with the head is there when the walk begins: a small body leaves with its head. */
-        if (begun && client->exchange == exchange)
+        if (begun && client->caller.exchange == exchange)
             exchange_run(exchange);
-        if (client->exchange == exchange && !exchange->request_complete)
+        if (client->caller.exchange == exchange && !exchange->request_complete)
             break;
     }
     client->processing = false;
     update_reading(client);
-    if (client->ended && client->input.count == 0 && client->exchange && !client->exchange->request_complete)
+    if (client->ended && client->input.count == 0 && client->caller.exchange &&
+        !client->caller.exchange->request_complete)
         on_end(client);
 }
 
@@ -361,7 +363,7 @@ static void linger_or_close(struct client *client)
 
 static void on_end(struct client *client)
 {
-    struct exchange *exchange = client->exchange;
+    struct exchange *exchange = client->caller.exchange;
     client->ended = true;
     if (exchange && exchange->request_complete)
         return; /* a half-close after the request is not an abort: the answer still goes out */
@@ -410,9 +412,9 @@ static void on_received(struct stream *stream, struct chunk chunk)
         return;
     if (client->state == CLIENT_BUSY)
         client_timer_update(client);
-    if (client->state == CLIENT_BUSY && client->exchange && !client->exchange->request_complete &&
-        drips(client))
-        exchange_refuse(client->exchange, 408, (struct slice){ NULL, 0 });
+    if (client->state == CLIENT_BUSY && client->caller.exchange &&
+        !client->caller.exchange->request_complete && drips(client))
+        exchange_refuse(client->caller.exchange, 408, (struct slice){ NULL, 0 });
 }
 
 /* --- output --------------------------------------------------------------------------------------------- */
@@ -424,9 +426,7 @@ void client_send(struct client *client, struct chunk chunk)
 
 bool client_is_congested(const struct client *client)
 {
-    const struct stream *stream = client->connection.stream;
-    return stream->queued_bytes > client->proxy->options->stream_bytes ||
-           stream->queued_chunks > STREAM_CHUNKS_MAX;
+    return backlog_of_stream(client->connection.stream, client->proxy->options->stream_bytes) == BACKLOG_HIGH;
 }
 
 /* Reads on only when everything that was read is parsed: each time the kernel hands over all it has. */
@@ -473,8 +473,8 @@ static void on_writable(struct stream *stream)
             client_timer_update(client);
         return;
     }
-    if (client->exchange)
-        exchange_client_writable(client->exchange);
+    if (client->caller.exchange)
+        exchange_client_writable(client->caller.exchange);
     else if (client->input.count > 0 && !client_is_congested(client))
         client_process(client);
     if (client->state == CLIENT_BUSY || client->state == CLIENT_IDLE)
@@ -487,16 +487,16 @@ static void on_failed(struct stream *stream, enum error error)
     abort_exchange(client_of(stream));
 }
 
-void client_exchange_done(struct client *client, enum client_keep keep)
+void client_exchange_done(struct client *client, enum caller_fate fate)
 {
-    client->exchange = NULL;
+    client->caller.exchange = NULL;
     if (client->state == CLIENT_CLOSING)
         return;
-    if (keep == CLIENT_CUT) {
+    if (fate == CALLER_CUT) {
         close_with_reset(client);
         return;
     }
-    if (keep == CLIENT_CLOSE || client->proxy->draining) {
+    if (fate == CALLER_CLOSE || client->proxy->draining) {
         linger(client);
         return;
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client's connection: HTTP/1 requests in, one exchange at a time, responses out in order. An idle one owns
- * neither buffer nor exchange. Its shard's. */
+/* A client's connection: accepted, protected if that is spoken there, then HTTP/1 requests in, one exchange
+ * at a time, responses out in order. An idle one owns neither buffer nor exchange. Its shard's. */
 #pragma once
 
+#include "net/proxy/caller.h"
 #include "net/proxy/exchange_state.h"
 #include "net/transport/connection.h"
 #include "net/transport/preamble.h"
@@ -23,7 +24,7 @@ struct client {
     struct client *next_spare;
     struct list_node node; /* proxy->clients */
     struct http1_parser parser;
-    struct exchange *exchange;
+    struct caller caller;
     struct chunk_queue input; /* arrived, not yet parsed */
     struct timer timer;
     struct address peer;
@@ -48,7 +49,7 @@ struct client {
 /* An accepted descriptor; it is closed here when there is no room for another client. */
 void client_accepted(struct listener *listener, int fd);
 
-/* For the exchange: */
+/* For http1_caller.c: */
 void client_send(struct client *client, struct chunk chunk);
 bool client_is_congested(const struct client *client);
 
@@ -56,9 +57,8 @@ bool client_is_congested(const struct client *client);
 void client_pause(struct client *client);
 void client_resume(struct client *client); /* parses on in a task, not inside this call */
 
-/* The exchange is over; `keep`: the connection may take another request. */
-enum client_keep { CLIENT_CLOSE, CLIENT_KEEP, CLIENT_CUT };
-void client_exchange_done(struct client *client, enum client_keep keep);
+/* The exchange is over; CALLER_KEEP: the connection may take another request. */
+void client_exchange_done(struct client *client, enum caller_fate fate);
 
 /* Draining: ends it now when idle. */
 void client_drain(struct client *client);

@@ -59,7 +59,7 @@ static struct slice header_list(struct exchange *exchange, struct slice name)
 void client_address_determine(struct exchange *exchange)
 {
     const struct proxy_options *options = exchange->proxy->options;
-    const struct client *client = exchange->client;
+    const struct client *client = exchange->caller->client;
     /* A copy: the exchange may outlive its client. */
     exchange->peer_ip =
         arena_copy(&exchange->arena, (struct slice){ client->peer_text, client->peer_text_size });

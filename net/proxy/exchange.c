@@ -119,8 +119,9 @@ static void draw_request_id(struct exchange *exchange)
         write_hex(exchange->request_id + i * 8, (uint32_t)(words[i / 2] >> i % 2 * 32));
 }
 
-struct exchange *exchange_open(struct proxy *proxy, struct client *client)
+struct exchange *exchange_open(struct proxy *proxy, struct caller *caller)
 {
+    const struct client *client = caller->client;
     struct exchange *exchange = proxy->spare_exchanges;
     if (exchange) {
         proxy->spare_exchanges = exchange->next_spare;
@@ -132,7 +133,7 @@ struct exchange *exchange_open(struct proxy *proxy, struct client *client)
         return NULL;
     memset(exchange, 0, offsetof(struct exchange, request_id));
     exchange->proxy = proxy;
-    exchange->client = client;
+    exchange->caller = caller;
     exchange->snapshot = proxy->snapshot;
     exchange->tls = client->tls;
     exchange->style = (uint8_t)proxy->snapshot->model->style;
@@ -190,7 +191,7 @@ void exchange_abandon_waiting(struct proxy *proxy)
 
 void exchange_client_gone(struct exchange *exchange)
 {
-    exchange->client = NULL;
+    exchange->caller = NULL;
     exchange->aborted = true;
     metric_add(&exchange->proxy->shard->metrics, METRIC_REQUESTS_ABORTED, 1);
     if (exchange->origin)
@@ -204,8 +205,7 @@ void exchange_client_gone(struct exchange *exchange)
 /* A client whose exchange cannot be answered any more. */
 static void cut_client(struct exchange *exchange)
 {
-    struct client *client = exchange->client;
-    client_exchange_done(client, CLIENT_CUT);
+    caller_done(exchange->caller, CALLER_CUT);
     exchange_client_gone(exchange);
 }
 

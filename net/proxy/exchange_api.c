@@ -74,10 +74,10 @@ const struct service *exchange_service(const struct exchange *exchange)
 
 struct arrival exchange_arrival(const struct exchange *exchange)
 {
-    const struct client *client = exchange->client;
     struct arrival arrival = { .tls = exchange->tls };
-    if (client == NULL)
+    if (exchange->caller == NULL)
         return arrival;
+    const struct client *client = exchange->caller->client;
     arrival.address.size = sizeof(arrival.address.v6);
     if (getsockname(client->connection.tcp.fd, &arrival.address.any, &arrival.address.size) != 0)
         arrival.address = (struct address){ 0 };
@@ -88,9 +88,9 @@ struct arrival exchange_arrival(const struct exchange *exchange)
 
 bool exchange_tls(const struct exchange *exchange, struct tls_info *info)
 {
-    if (!exchange->tls || exchange->client == NULL)
+    if (!exchange->tls || exchange->caller == NULL)
         return false;
-    *info = tls_stream_info(exchange->client->connection.tls);
+    *info = tls_stream_info(exchange->caller->client->connection.tls);
     return true;
 }
 

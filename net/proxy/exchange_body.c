@@ -53,7 +53,7 @@ enum body_reading exchange_read_body(struct exchange *exchange, uint64_t limit_b
     exchange->reading_body = true;
     exchange->read_limit_bytes = limit_bytes;
     exchange_send_continue(exchange);
-    client_resume(exchange->client);
+    caller_resume(exchange->caller);
     return BODY_LATER;
 }
 
@@ -105,8 +105,8 @@ bool body_filter_pass(struct body_filter *filter, struct chunk chunk)
         return filter->next->ops->write(filter->next, chunk);
     if (exchange->answer.status)
         return chunk_queue_push(&exchange->filtered, chunk);
-    if (exchange->client_framing != BODY_NONE && exchange->client)
-        return exchange_send_body(exchange, chunk);
+    if (exchange->client_framing != BODY_NONE && exchange->caller)
+        return caller_send_body(exchange->caller, chunk);
     chunk_release(&chunk);
     return true;
 }

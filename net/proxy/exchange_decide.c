@@ -86,8 +86,8 @@ static enum step_result refuse_grpc(struct exchange *exchange)
 static bool find_local(const struct exchange *exchange, struct address *local)
 {
     local->size = sizeof(local->v6);
-    return exchange->snapshot->router.asks_destination && exchange->client &&
-           getsockname(exchange->client->connection.tcp.fd, &local->any, &local->size) == 0;
+    return exchange->snapshot->router.asks_destination && exchange->caller &&
+           getsockname(exchange->caller->client->connection.tcp.fd, &local->any, &local->size) == 0;
 }
 
 static bool match_route(struct exchange *exchange)

@@ -2,7 +2,6 @@
 /* The second half of the walk: the request goes out, the response comes back, bodies flow both ways. */
 #include "net/proxy/action.h"
 #include "net/proxy/balancer_circuit.h"
-#include "net/proxy/client.h"
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/forward.h"
@@ -19,7 +18,7 @@ static void limit_origin_time(struct exchange *exchange)
     uint64_t timeout_ms = (uint64_t)service->read_timeout_ms;
     if (origin->paused)
         timeout_ms = 0;
-    else if (origin->connection.stream->queued_bytes > 0)
+    else if (origin_backlog(origin) != BACKLOG_NONE)
         timeout_ms = (uint64_t)service->write_timeout_ms;
     else if (!exchange->upstream_done && exchange->upstream_head_ns == 0)
         timeout_ms = 0;
@@ -43,30 +42,16 @@ static void remember(struct exchange *exchange, const struct chunk *chunk)
     chunk_queue_clear(&exchange->replay);
 }
 
-static bool send_line(struct exchange *exchange, struct chunk line)
-{
-    if (line.block == NULL)
-        return false;
-    origin_send(exchange->origin, line);
-    return true;
-}
-
 bool exchange_flush_body(struct exchange *exchange)
 {
-    bool framed = exchange->upstream_chunked;
     while (exchange->body.count > 0) {
         struct chunk chunk = chunk_queue_pop(&exchange->body);
         remember(exchange, &chunk);
-        if (framed && !send_line(exchange, forward_chunk_line(exchange, chunk.size))) {
-            chunk_release(&chunk);
-            return false;
-        }
-        origin_send(exchange->origin, chunk);
-        if (framed && !send_line(exchange, forward_text(exchange, SLICE("\r\n"))))
+        if (!origin_send_body(exchange->origin, chunk))
             return false;
     }
     if (exchange->request_complete && !exchange->upstream_done) {
-        if (framed && !send_line(exchange, forward_last_chunk(exchange, NULL, 0)))
+        if (!origin_send_end(exchange->origin))
             return false;
         exchange->upstream_done = true;
     }
@@ -111,9 +96,9 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
     }
     if (flows)
         limit_origin_time(exchange);
-    if (flows ? origin_is_congested(exchange->origin)
+    if (flows ? origin_backlog(exchange->origin) == BACKLOG_HIGH
               : exchange->body.bytes > options->stream_bytes || exchange->body.count > STREAM_CHUNKS_MAX)
-        client_pause(exchange->client);
+        caller_pause(exchange->caller);
 }
 
 void exchange_request_end(struct exchange *exchange)
@@ -131,13 +116,10 @@ void exchange_request_end(struct exchange *exchange)
 
 void exchange_origin_writable(struct exchange *exchange)
 {
-    struct origin *origin = exchange->origin;
     if (exchange->upstream_sent)
         limit_origin_time(exchange);
-    if (exchange->client == NULL || exchange->request_complete || origin_is_congested(origin))
-        return;
-    client_resume(exchange->client);
-    client_timer_update(exchange->client);
+    if (exchange->caller && !exchange->request_complete && origin_backlog(exchange->origin) != BACKLOG_HIGH)
+        caller_resume(exchange->caller);
 }
 
 /* --- connecting and sending ----------------------------------------------------------------------------- */
@@ -167,10 +149,8 @@ void exchange_send_continue(struct exchange *exchange)
     if (!exchange->request.expects_continue || exchange->request_complete || exchange->continue_sent ||
         exchange->body_bytes > 0)
         return;
-    struct chunk chunk = forward_text(exchange, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
     exchange->continue_sent = true;
-    if (chunk.block)
-        client_send(exchange->client, chunk);
+    (void)caller_send_head(exchange->caller, CALLER_CONTINUE);
 }
 
 enum step_result step_send(struct exchange *exchange)
@@ -179,17 +159,14 @@ enum step_result step_send(struct exchange *exchange)
     if (exchange_body_is_too_long(exchange)) /* it came while a plugin waited */
         return exchange_answer_long_body(exchange);
     exchange->upstream_chunked = request->framing == BODY_CHUNKED && !exchange->request_complete;
-    struct chunk head = forward_request_head(exchange);
-    if (head.block == NULL)
+    if (!origin_send_head(exchange->origin))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
-    origin_expect_response(exchange->origin);
-    origin_send(exchange->origin, head);
     exchange->upstream_sent = true;
     exchange_send_continue(exchange);
     if (!exchange_flush_body(exchange))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
-    if (!exchange->request_complete && !origin_is_congested(exchange->origin))
-        client_resume(exchange->client);
+    if (!exchange->request_complete && origin_backlog(exchange->origin) != BACKLOG_HIGH)
+        caller_resume(exchange->caller);
     limit_origin_time(exchange);
     return STEP_RESULT_NEXT;
 }
@@ -206,11 +183,8 @@ void exchange_response_interim(struct exchange *exchange)
     limit_origin_time(exchange);
     if (status == 100 || exchange->request.version_minor == 0)
         return; /* Expect was answered by the gateway itself */
-    struct chunk head = forward_interim_head(exchange);
-    if (head.block == NULL)
-        return;
-    metric_add(&exchange->proxy->shard->metrics, METRIC_RESPONSES_1XX, 1);
-    client_send(exchange->client, head);
+    if (caller_send_head(exchange->caller, CALLER_INTERIM))
+        metric_add(&exchange->proxy->shard->metrics, METRIC_RESPONSES_1XX, 1);
 }
 
 void exchange_response_head(struct exchange *exchange)
@@ -230,24 +204,11 @@ static enum step_result send_answer(struct exchange *exchange)
 {
     if (!exchange->request_complete)
         exchange->client_closes = true;
-    struct chunk chunk = { 0 };
-    if (exchange->filters == NULL || exchange_filter_answer(exchange))
-        chunk = forward_answer(exchange);
+    bool whole = exchange->filters == NULL || exchange_filter_answer(exchange);
+    exchange->truncated |= !whole || !caller_send_head(exchange->caller, CALLER_ANSWER);
     exchange->status = exchange->answer.status;
     exchange->response_complete = true;
-    if (chunk.block)
-        client_send(exchange->client, chunk);
-    else
-        exchange->truncated = true;
     return STEP_RESULT_NEXT;
-}
-
-static bool client_must_close(const struct exchange *exchange)
-{
-    const struct proxy *proxy = exchange->proxy;
-    return !exchange->request.keep_alive || proxy->draining || exchange->client->ended ||
-           proxy->options->keepalive_timeout_ms == 0 ||
-           exchange->client->request_count >= proxy->options->keepalive_requests;
 }
 
 /* Filters and client are told that the body is complete. */
@@ -255,14 +216,8 @@ static void finish_body(struct exchange *exchange, const struct header *trailers
 {
     if (exchange->filters && !exchange_end_filters(exchange))
         exchange->truncated = true;
-    if (exchange->client_framing == BODY_CHUNKED && !exchange->truncated) {
-        bool wanted = message_list_has(message_find(&exchange->request, HEADER_TE), SLICE("trailers"));
-        struct chunk end = forward_last_chunk(exchange, trailers, wanted ? trailer_count : 0);
-        if (end.block)
-            client_send(exchange->client, end);
-        else
-            exchange->truncated = true;
-    }
+    if (!exchange->truncated && !caller_send_end(exchange->caller, trailers, trailer_count))
+        exchange->truncated = true;
     exchange->response_complete = true;
 }
 
@@ -274,7 +229,7 @@ static bool pass_body(struct exchange *exchange, struct chunk chunk)
         chunk_release(&chunk);
         return true;
     }
-    return filter ? filter->ops->write(filter, chunk) : exchange_send_body(exchange, chunk);
+    return filter ? filter->ops->write(filter, chunk) : caller_send_body(exchange->caller, chunk);
 }
 
 /* The body of a stored response, behind its head. */
@@ -297,39 +252,15 @@ enum step_result step_response_head(struct exchange *exchange)
 {
     if (exchange->answer.status == 0 && exchange->upstream_head_ns == 0)
         return STEP_RESULT_WAIT;
-    exchange->client_closes |= client_must_close(exchange);
     exchange_run_late_phase(exchange, PHASE_RESPONSE_HEAD);
     if (exchange->answer.status != 0)
         return send_answer(exchange);
     if (exchange->match.route->action && !action_edit_response(exchange))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
-    struct chunk head = forward_response_head(exchange);
-    if (head.block == NULL)
+    if (!caller_send_head(exchange->caller, CALLER_RESPONSE))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     exchange->status = exchange->response.status;
-    client_send(exchange->client, head);
     return exchange->replays ? play(exchange) : STEP_RESULT_NEXT;
-}
-
-bool exchange_send_body(struct exchange *exchange, struct chunk chunk)
-{
-    struct client *client = exchange->client;
-    bool framed = exchange->client_framing == BODY_CHUNKED;
-    struct chunk line = framed ? forward_chunk_line(exchange, chunk.size) : (struct chunk){ 0 };
-    struct chunk end = framed ? forward_text(exchange, SLICE("\r\n")) : (struct chunk){ 0 };
-    bool enough = !framed || (line.block && end.block);
-    if (!enough) {
-        chunk_release(&line);
-        chunk_release(&chunk);
-        chunk_release(&end);
-        return false;
-    }
-    if (framed)
-        client_send(client, line);
-    client_send(client, chunk);
-    if (framed)
-        client_send(client, end);
-    return true;
 }
 
 void exchange_response_body(struct exchange *exchange, struct chunk chunk)
@@ -338,18 +269,15 @@ void exchange_response_body(struct exchange *exchange, struct chunk chunk)
         exchange_origin_failed(exchange, ERROR_MEMORY);
         return;
     }
-    if (client_is_congested(exchange->client)) {
+    if (caller_backlog(exchange->caller) == BACKLOG_HIGH)
         origin_pause(exchange->origin);
-        client_timer_update(exchange->client);
-    }
     limit_origin_time(exchange);
 }
 
 void exchange_client_writable(struct exchange *exchange)
 {
-    const struct stream *stream = exchange->client->connection.stream;
     if (exchange->origin == NULL || !exchange->origin->paused ||
-        stream->queued_bytes * 2 > exchange->proxy->options->stream_bytes)
+        caller_backlog(exchange->caller) > BACKLOG_LOW)
         return;
     origin_resume(exchange->origin);
     limit_origin_time(exchange);
@@ -357,11 +285,9 @@ void exchange_client_writable(struct exchange *exchange)
 
 void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count)
 {
-    struct origin *origin = exchange->origin;
     finish_body(exchange, trailers, trailer_count);
-    bool reusable = exchange->upstream_done && origin->connection.stream->queued_bytes == 0 && origin->open &&
-                    exchange->response.keep_alive;
-    origin_detach(origin, reusable ? ORIGIN_REUSE : ORIGIN_DROP);
+    bool reusable = exchange->upstream_done && exchange->response.keep_alive;
+    origin_detach(exchange->origin, reusable ? ORIGIN_REUSE : ORIGIN_DROP);
     exchange_run(exchange);
 }
 
@@ -434,14 +360,14 @@ enum step_result step_log(struct exchange *exchange)
 
 enum step_result step_finish(struct exchange *exchange)
 {
-    struct client *client = exchange->client;
-    enum client_keep keep = CLIENT_KEEP;
+    struct caller *caller = exchange->caller;
+    enum caller_fate fate = CALLER_KEEP;
     if (exchange->truncated)
-        keep = exchange->client_framing == BODY_UNTIL_CLOSE ? CLIENT_CUT : CLIENT_CLOSE;
+        fate = exchange->client_framing == BODY_UNTIL_CLOSE ? CALLER_CUT : CALLER_CLOSE;
     else if (exchange->client_closes || !exchange->request_complete)
-        keep = CLIENT_CLOSE;
+        fate = CALLER_CLOSE;
     exchange_close(exchange);
-    if (client)
-        client_exchange_done(client, keep);
+    if (caller)
+        caller_done(caller, fate);
     return STEP_RESULT_DONE;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of an exchange, for the files of net/proxy only (plugins use net/proxy/exchange.h). Owned by the
- * client connection that began it; it outlives that one only while a plugin waits. One shard. */
+ * caller that began it; it outlives that one only while a plugin waits. One shard. */
 #pragma once
 
 #include "config/action.h"
 #include "core/io/chunk_queue.h"
 #include "net/http/http1_write.h"
 #include "net/proxy/balancer_pick.h"
+#include "net/proxy/caller.h"
 #include "net/proxy/exchange_body.h"
 #include "net/proxy/proxy.h"
 
-struct client;
 struct origin;
 
 /* The order of the walk, declared once; each is a function in exchange.c. */
@@ -36,8 +36,6 @@ enum exchange_step {
 
 enum step_result { STEP_RESULT_NEXT, STEP_RESULT_JUMP, STEP_RESULT_WAIT, STEP_RESULT_DONE };
 
-/* Chunks queued toward one peer before the other is paused: each may hold a whole receive block. */
-enum { STREAM_CHUNKS_MAX = 24 };
 enum { EXCHANGE_PAGE_BYTES = 3584, REQUEST_ID_SIZE = 32 };
 
 /* A response made by the gateway. */
@@ -51,7 +49,7 @@ enum exchange_trust { PEER_UNTRUSTED, PEER_TRUSTED };
 
 struct exchange {
     struct proxy *proxy;
-    struct client *client; /* NULL: gone */
+    struct caller *caller; /* NULL: gone */
     struct snapshot *snapshot;
     struct exchange *next_spare;
     enum exchange_step step;
@@ -137,8 +135,8 @@ struct exchange {
     _Alignas(8) char page[EXCHANGE_PAGE_BYTES];
 };
 
-/* A new exchange for the next request of `client`; NULL: out of memory. */
-struct exchange *exchange_open(struct proxy *proxy, struct client *client);
+/* A new exchange for the next request of a client; NULL: out of memory. */
+struct exchange *exchange_open(struct proxy *proxy, struct caller *caller);
 
 /* Walks on from the current step until it has to wait or is done; legal from any event. */
 void exchange_run(struct exchange *exchange);

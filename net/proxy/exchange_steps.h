@@ -56,9 +56,6 @@ void exchange_body_arrives(struct exchange *exchange);
 /* The client waits to be told before it sends its body: it is wanted now. */
 void exchange_send_continue(struct exchange *exchange);
 
-/* A piece of the response's body in the client's framing; takes the reference. False: out of memory. */
-bool exchange_send_body(struct exchange *exchange, struct chunk chunk);
-
 /* Tells the filters that the body has ended; has them change the gateway's own answer; closes them. False:
  * they cannot. */
 bool exchange_end_filters(struct exchange *exchange);

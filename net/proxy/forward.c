@@ -70,6 +70,12 @@ static struct chunk finish_block(struct block *block, const struct writer *out)
     return (struct chunk){ block, 0, block->used };
 }
 
+static void end_head(enum forward_form form, struct writer *out)
+{
+    if (form == FORWARD_HTTP1)
+        writer_text(out, "\r\n");
+}
+
 static struct slice product(void)
 {
     return SLICE("sluice/" SLUICE_VERSION);
@@ -147,10 +153,10 @@ static void write_forwarded(struct exchange *exchange, struct writer *out)
     writer_header(out, SLICE("X-Real-IP"), exchange->client_ip);
 }
 
-static void write_request_framing(const struct exchange *exchange, struct writer *out)
+static void write_request_framing(const struct exchange *exchange, enum forward_form form, struct writer *out)
 {
     const struct message *request = &exchange->request;
-    if (request->framing == BODY_NONE)
+    if (request->framing == BODY_NONE || (exchange->upstream_chunked && form == FORWARD_HTTP2))
         return;
     if (exchange->upstream_chunked)
         writer_text(out, "Transfer-Encoding: chunked\r\n");
@@ -179,12 +185,10 @@ bool forward_path(struct exchange *exchange, struct slice *path)
     return joined && path_escape(&exchange->arena, *path, path) == ERROR_OK;
 }
 
-static void write_request_line(const struct exchange *exchange, struct slice path, struct writer *out)
+static void write_target(const struct exchange *exchange, struct slice path, struct writer *out)
 {
     const struct action *action = exchange->match.route->action;
     struct slice before = action ? action->query : (struct slice){ NULL, 0 };
-    writer_slice(out, action_method(exchange));
-    writer_byte(out, ' ');
     writer_slice(out, path);
     if (before.data || exchange->query.data)
         writer_byte(out, '?');
@@ -192,6 +196,13 @@ static void write_request_line(const struct exchange *exchange, struct slice pat
     if (before.size > 0 && exchange->query.size > 0)
         writer_byte(out, '&');
     writer_slice(out, exchange->query);
+}
+
+static void write_request_line(const struct exchange *exchange, struct slice path, struct writer *out)
+{
+    writer_slice(out, action_method(exchange));
+    writer_byte(out, ' ');
+    write_target(exchange, path, out);
     writer_text(out, " HTTP/1.1\r\n");
 }
 
@@ -234,12 +245,24 @@ struct forward_host forward_upstream_host(const struct exchange *exchange)
     return (struct forward_host){ host, port };
 }
 
-static void write_host(const struct exchange *exchange, struct writer *out)
+static void write_host(const struct exchange *exchange, struct slice name, struct writer *out)
 {
     struct forward_host host = forward_upstream_host(exchange);
-    writer_text(out, "Host: ");
+    writer_slice(out, name);
+    writer_text(out, ": ");
     writer_slice(out, host.host);
     writer_slice(out, host.port);
+    writer_text(out, "\r\n");
+}
+
+/* RFC 9113 section 8.3.1 */
+static void write_pseudo_fields(const struct exchange *exchange, struct slice path, struct writer *out)
+{
+    writer_header(out, SLICE(":method"), action_method(exchange));
+    writer_header(out, SLICE(":scheme"), exchange->service->tls ? SLICE("https") : SLICE("http"));
+    write_host(exchange, SLICE(":authority"), out);
+    writer_text(out, ":path: ");
+    write_target(exchange, path, out);
     writer_text(out, "\r\n");
 }
 
@@ -255,7 +278,7 @@ static void write_kong_request(struct exchange *exchange, struct writer *out)
                       (struct slice){ exchange->request_id, REQUEST_ID_SIZE });
 }
 
-struct chunk forward_request_head(struct exchange *exchange)
+struct chunk forward_request_head(struct exchange *exchange, enum forward_form form)
 {
     const struct message *request = &exchange->request;
     struct slice path;
@@ -265,11 +288,15 @@ struct chunk forward_request_head(struct exchange *exchange)
     struct block *block = head_block(exchange, request, path.size, &out);
     if (block == NULL)
         return (struct chunk){ 0 };
-    write_request_line(exchange, path, &out);
-    write_host(exchange, &out);
-    writer_text(&out, "Connection: keep-alive\r\n");
+    if (form == FORWARD_HTTP1) {
+        write_request_line(exchange, path, &out);
+        write_host(exchange, SLICE("Host"), &out);
+        writer_text(&out, "Connection: keep-alive\r\n");
+    } else {
+        write_pseudo_fields(exchange, path, &out);
+    }
     write_request_headers(exchange, &out);
-    write_request_framing(exchange, &out);
+    write_request_framing(exchange, form, &out);
     if (exchange->style == ANSWER_STYLE_KONG)
         write_kong_request(exchange, &out);
     else
@@ -277,11 +304,19 @@ struct chunk forward_request_head(struct exchange *exchange)
     if (message_has(request, HEADER_TE) &&
         message_list_has(message_find(request, HEADER_TE), SLICE("trailers")))
         writer_text(&out, "TE: trailers\r\n");
-    writer_text(&out, "\r\n");
+    end_head(form, &out);
     return finish_block(block, &out);
 }
 
 /* --- response ------------------------------------------------------------------------------------------- */
+
+static void write_status(int status, struct slice reason, enum forward_form form, struct writer *out)
+{
+    if (form == FORWARD_HTTP1)
+        http1_write_status_line(out, status, reason);
+    else
+        writer_header_u64(out, SLICE(":status"), (uint64_t)status);
+}
 
 static void write_edits(const struct exchange *exchange, struct writer *out)
 {
@@ -381,13 +416,14 @@ static void write_connection(const struct exchange *exchange, struct writer *out
 }
 
 /* What follows decides, not the field: that one may have been edited, or be the answer to another method. */
-static void write_response_framing(const struct exchange *exchange, struct writer *out)
+static void write_response_framing(const struct exchange *exchange, enum forward_form form,
+                                   struct writer *out)
 {
     const struct message *response = &exchange->response;
     bool tells_only = response->status == 304 || slice_equal(exchange->request.method, SLICE("HEAD"));
     if (response->status == 205)
         writer_text(out, "Content-Length: 0\r\n");
-    else if (exchange->client_framing == BODY_CHUNKED)
+    else if (exchange->client_framing == BODY_CHUNKED && form == FORWARD_HTTP1)
         writer_text(out, "Transfer-Encoding: chunked\r\n");
     else if (tells_only && exchange_body_changes(exchange))
         return;
@@ -431,7 +467,7 @@ static void write_kong_response(const struct exchange *exchange, struct writer *
     write_request_id(exchange, out);
 }
 
-struct chunk forward_response_head(struct exchange *exchange)
+struct chunk forward_response_head(struct exchange *exchange, enum forward_form form)
 {
     const struct message *response = &exchange->response;
     struct writer out;
@@ -439,35 +475,36 @@ struct chunk forward_response_head(struct exchange *exchange)
     if (block == NULL)
         return (struct chunk){ 0 };
     decide_framing(exchange);
-    http1_write_status_line(&out, response->status, response->reason);
+    write_status(response->status, response->reason, form, &out);
     write_response_headers(exchange, &out);
     write_edits(exchange, &out);
     if (exchange->cookie.data)
         writer_header(&out, SLICE("Set-Cookie"), exchange->cookie);
     if (!message_has(response, HEADER_DATE))
         write_date(exchange->proxy, &out);
-    write_response_framing(exchange, &out);
-    write_connection(exchange, &out);
+    write_response_framing(exchange, form, &out);
+    if (form == FORWARD_HTTP1)
+        write_connection(exchange, &out);
     if (exchange->style == ANSWER_STYLE_KONG)
         write_kong_response(exchange, &out);
     else
         style_write_response(exchange, STYLE_PROXIED, &out);
-    writer_text(&out, "\r\n");
+    end_head(form, &out);
     return finish_block(block, &out);
 }
 
-struct chunk forward_interim_head(struct exchange *exchange)
+struct chunk forward_interim_head(struct exchange *exchange, enum forward_form form)
 {
     const struct message *response = &exchange->response;
     struct writer out;
     struct block *block = head_block(exchange, response, 0, &out);
     if (block == NULL)
         return (struct chunk){ 0 };
-    http1_write_status_line(&out, response->status, response->reason);
+    write_status(response->status, response->reason, form, &out);
     for (uint32_t i = 0; i < response->header_count; i++)
         if (response->headers[i].id == HEADER_OTHER || !(response_dropped >> response->headers[i].id & 1))
             writer_header(&out, response->headers[i].name, response->headers[i].value);
-    writer_text(&out, "\r\n");
+    end_head(form, &out);
     return finish_block(block, &out);
 }
 
@@ -488,7 +525,12 @@ static void write_kong_answer(struct exchange *exchange, struct writer *out)
     write_request_id(exchange, out);
 }
 
-struct chunk forward_answer(struct exchange *exchange)
+bool forward_answer_has_body(const struct exchange *exchange)
+{
+    return !slice_equal(exchange->request.method, SLICE("HEAD")) && has_body(exchange->answer.status);
+}
+
+struct chunk forward_answer(struct exchange *exchange, enum forward_form form)
 {
     const struct answer *answer = &exchange->answer;
     struct writer out;
@@ -502,7 +544,7 @@ struct chunk forward_answer(struct exchange *exchange)
     if (block == NULL)
         return (struct chunk){ 0 };
     out = writer_of(block->data, block->capacity);
-    http1_write_status_line(&out, answer->status, (struct slice){ NULL, 0 });
+    write_status(answer->status, (struct slice){ NULL, 0 }, form, &out);
     write_date(exchange->proxy, &out);
     if (answer->content_type.size && !exchange_hides_header(exchange, SLICE("Content-Type"))) {
         if (exchange->style == ANSWER_STYLE_KONG)
@@ -512,50 +554,15 @@ struct chunk forward_answer(struct exchange *exchange)
     }
     if (has_body(answer->status))
         writer_header_u64(&out, SLICE("Content-Length"), answer->body.size);
-    write_connection(exchange, &out);
+    if (form == FORWARD_HTTP1)
+        write_connection(exchange, &out);
     write_edits(exchange, &out);
     if (exchange->style == ANSWER_STYLE_KONG)
         write_kong_answer(exchange, &out);
     else
         style_write_response(exchange, STYLE_OWN, &out);
-    writer_text(&out, "\r\n");
-    if (!slice_equal(exchange->request.method, SLICE("HEAD")) && has_body(answer->status))
+    end_head(form, &out);
+    if (form == FORWARD_HTTP1 && forward_answer_has_body(exchange))
         writer_slice(&out, answer->body);
-    return finish_block(block, &out);
-}
-
-/* --- chunks --------------------------------------------------------------------------------------------- */
-
-struct chunk forward_text(struct exchange *exchange, struct slice text)
-{
-    struct block *block = block_open(exchange->proxy->shard->blocks, text.size);
-    if (block == NULL)
-        return (struct chunk){ 0 };
-    memcpy(block->data, text.data, text.size);
-    block->used = (uint32_t)text.size;
-    return (struct chunk){ block, 0, block->used };
-}
-
-struct chunk forward_chunk_line(struct exchange *exchange, uint64_t size_bytes)
-{
-    char line[HTTP1_CHUNK_LINE_BYTES];
-    struct writer out = writer_of(line, sizeof(line));
-    http1_write_chunk_line(&out, size_bytes);
-    return forward_text(exchange, (struct slice){ line, (size_t)(out.next - line) });
-}
-
-struct chunk forward_last_chunk(struct exchange *exchange, const struct header *trailers, uint32_t count)
-{
-    size_t size = 16;
-    for (uint32_t i = 0; i < count; i++)
-        size += trailers[i].name.size + trailers[i].value.size + 4;
-    struct block *block = block_open(exchange->proxy->shard->blocks, size);
-    if (block == NULL)
-        return (struct chunk){ 0 };
-    struct writer out = writer_of(block->data, block->capacity);
-    writer_text(&out, "0\r\n");
-    for (uint32_t i = 0; i < count; i++)
-        writer_header(&out, trailers[i].name, trailers[i].value);
-    writer_text(&out, "\r\n");
     return finish_block(block, &out);
 }

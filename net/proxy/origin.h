@@ -1,36 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections to origin servers. One serves one exchange at a time; between two it waits with its endpoint,
- * receiving, so that a close by the upstream is seen at once. Its shard's. */
+/* The upstream's side of one exchange, whatever version of HTTP it speaks: what an exchange asks of it. It is
+ * embedded in a connection (HTTP/1, which serves one exchange at a time and waits with its endpoint between
+ * two, receiving, so that a close by the upstream is seen at once), or in what takes part of one.
+ * net/proxy/exchange_events.h is the other direction. Its shard's. */
 #pragma once
 
+#include "net/proxy/backlog.h"
 #include "net/proxy/exchange_state.h"
-#include "net/transport/connection.h"
 
-enum { ORIGIN_NAME_SIZE = 256 };
+enum origin_reading { ORIGIN_PAUSE, ORIGIN_RESUME };
 
-/* By what rules a connection was opened with TLS: one that was opened by others is never used. */
-struct origin_rules {
-    unsigned char id[32]; /* struct tls_upstream */
-    char name[ORIGIN_NAME_SIZE]; /* of the server, lower case: asked for, and checked if that is asked for */
+/* ORIGIN_REUSE: request and response have both ended cleanly. */
+enum origin_fate { ORIGIN_DROP, ORIGIN_REUSE };
+
+struct origin_ops {
+    /* The exchange's request as it stands now; its response will be parsed into exchange->response. False:
+     * out of memory. */
+    bool (*send_head)(struct origin *origin);
+    bool (*send_body)(struct origin *origin, struct chunk chunk); /* takes the reference */
+    bool (*send_end)(struct origin *origin);
+    enum backlog (*backlog)(const struct origin *origin);
+    void (*read)(struct origin *origin, enum origin_reading reading);
+    /* Has let go of the exchange already; may free the origin. */
+    void (*leave)(struct origin *origin, enum origin_fate fate);
 };
 
 struct origin {
-    struct connection connection;
-    struct origin_rules *rules; /* NULL: in the clear */
+    const struct origin_ops *ops;
     struct proxy *proxy;
     struct endpoint *endpoint;
-    struct list_node node; /* endpoint->idle */
-    struct list_node age_node; /* proxy->idle_origins, longest idle first */
-    struct http1_parser parser;
     struct exchange *exchange; /* NULL: idle or closing */
     struct timer timer;
-    uint32_t request_count;
+    bool open; /* connected, and good for a request */
     bool reused; /* carries not its first request */
-    bool open; /* connected */
-    bool closing;
     bool head_seen; /* a byte of the response has arrived */
     bool paused;
 };
+
+/* A connection to the exchange's endpoint, kept or new: exchange->origin is set, and when it is new
+ * exchange_origin_opened follows. ERROR_LIMIT at upstream_max_connections, ERROR_MEMORY,
+ * ERROR_TLS for a name that TLS cannot ask for. */
+enum error origin_take(struct exchange *exchange) MUST_CHECK;
+
+/* Parts the two. */
+void origin_detach(struct origin *origin, enum origin_fate fate);
+
+/* Time limit for what the exchange waits for now; 0 disarms. */
+void origin_limit_time(struct origin *origin, uint64_t timeout_ms);
 
 /* Close idle ones: all of the shard, which drains; all of an endpoint, which leaves; the longest idle one of
  * an endpoint, false when it has none. Those in use are closed when their exchange lets go. */
@@ -38,22 +54,36 @@ void origin_close_all_idle(struct proxy *proxy);
 void origin_close_idle(struct endpoint *endpoint);
 bool origin_close_oldest(struct endpoint *endpoint);
 
-/* A connection to the exchange's endpoint, kept or new: exchange->origin is set, and when it is new
- * exchange_origin_opened follows. ERROR_LIMIT at upstream_max_connections, ERROR_MEMORY,
- * ERROR_TLS for a name that TLS cannot ask for. */
-enum error origin_take(struct exchange *exchange) MUST_CHECK;
+static inline bool origin_send_head(struct origin *origin)
+{
+    return origin->ops->send_head(origin);
+}
 
-/* Before the head is sent: the response will be parsed into exchange->response. */
-void origin_expect_response(struct origin *origin);
+static inline bool origin_send_body(struct origin *origin, struct chunk chunk)
+{
+    return origin->ops->send_body(origin, chunk);
+}
 
-/* Parts the two. `reusable`: the response has ended cleanly and so has the request. */
-enum origin_fate { ORIGIN_DROP, ORIGIN_REUSE };
-void origin_detach(struct origin *origin, enum origin_fate fate);
+static inline bool origin_send_end(struct origin *origin)
+{
+    return origin->ops->send_end(origin);
+}
 
-void origin_send(struct origin *origin, struct chunk chunk);
-bool origin_is_congested(const struct origin *origin);
-void origin_pause(struct origin *origin);
-void origin_resume(struct origin *origin);
+static inline enum backlog origin_backlog(const struct origin *origin)
+{
+    return origin->ops->backlog(origin);
+}
 
-/* Time limit for what the exchange waits for now; 0 disarms. */
-void origin_limit_time(struct origin *origin, uint64_t timeout_ms);
+static inline void origin_pause(struct origin *origin)
+{
+    if (!origin->paused)
+        origin->ops->read(origin, ORIGIN_PAUSE);
+    origin->paused = true;
+}
+
+static inline void origin_resume(struct origin *origin)
+{
+    if (origin->paused)
+        origin->ops->read(origin, ORIGIN_RESUME);
+    origin->paused = false;
+}

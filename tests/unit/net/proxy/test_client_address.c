@@ -9,6 +9,7 @@
 static struct proxy_options options;
 static struct proxy proxy = { .options = &options };
 static struct client client;
+static struct caller caller = { .client = &client };
 static struct exchange exchange;
 static struct address_range trusted[2];
 
@@ -16,7 +17,7 @@ static void start(void)
 {
     memset(&exchange, 0, sizeof(exchange));
     exchange.proxy = &proxy;
-    exchange.client = &client;
+    exchange.caller = &caller;
     arena_init(&exchange.arena, exchange.page, sizeof(exchange.page), 1 << 20);
     message_init(&exchange.request, &exchange.arena);
     cr_assert(address_parse_range(SLICE("10.0.0.0/8"), &trusted[0]));

@@ -343,6 +343,16 @@ static void write_log(struct exchange *exchange)
     access_log_write(&exchange->proxy->log, &record);
 }
 
+static void count_traffic(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    const struct route *route = exchange->match.route;
+    struct traffic_route *counts =
+        route ? &exchange->snapshot->traffic[proxy->shard->index][route->entity.index] : NULL;
+    traffic_count(&proxy->traffic, counts, exchange->status,
+                  (proxy->shard->now_ns - exchange->start_ns) / 1000);
+}
+
 enum step_result step_log(struct exchange *exchange)
 {
     static const enum metric classes[] = { METRIC_RESPONSES_2XX, METRIC_RESPONSES_3XX, METRIC_RESPONSES_4XX,
@@ -350,6 +360,7 @@ enum step_result step_log(struct exchange *exchange)
     int class = exchange->status / 100 - 2;
     if (class >= 0 && class < (int)COUNT_OF(classes))
         metric_add(&exchange->proxy->shard->metrics, classes[class], 1);
+    count_traffic(exchange);
     if (exchange->chain)
         exchange_run_late_phase(exchange, PHASE_LOG);
     if (access_log_is_on(&exchange->proxy->log))

@@ -84,6 +84,7 @@ struct proxy {
     struct client *spare_clients;
     uint32_t spare_client_count;
     struct access_log log;
+    struct traffic traffic;
     void **plugin_states; /* by index in the registry */
     struct regex_scratch regex;
     char date[32]; /* for Date headers, of the second date_s */

@@ -30,10 +30,25 @@ static bool plan_upstreams(struct snapshot *snapshot, struct roster *const *rost
     return true;
 }
 
-/* Each shard writes an array of its own, apart from the others'. */
+/* Each shard writes arrays of its own, apart from the others'. */
+enum { LINE_BYTES = 64 };
+
+static bool open_traffic(struct snapshot *snapshot)
+{
+    enum { LINE = LINE_BYTES / sizeof(struct traffic_route) };
+    snapshot->traffic = arena_array(&snapshot->arena, snapshot->shard_count, sizeof(struct traffic_route *));
+    for (unsigned i = 0; snapshot->traffic && i < snapshot->shard_count; i++) {
+        snapshot->traffic[i] = arena_array(&snapshot->arena, (size_t)snapshot->model->routes.count + LINE,
+                                           sizeof(struct traffic_route));
+        if (snapshot->traffic[i] == NULL)
+            return false;
+    }
+    return snapshot->traffic != NULL;
+}
+
 static bool open_balancers(struct snapshot *snapshot)
 {
-    enum { LINE = 64 / sizeof(struct balancer *) };
+    enum { LINE = LINE_BYTES / sizeof(struct balancer *) };
     snapshot->balancers = arena_array(&snapshot->arena, snapshot->shard_count, sizeof(struct balancer **));
     for (unsigned i = 0; snapshot->balancers && i < snapshot->shard_count; i++) {
         snapshot->balancers[i] = arena_array(
@@ -95,7 +110,7 @@ static bool build_parts(struct snapshot *snapshot, const struct snapshot_options
     if (!snapshot->services || !snapshot->routes || !snapshot->uses)
         return false;
     memset(snapshot->uses, 0, sizeof(struct snapshot_use) * options->shard_count);
-    if (!plan_upstreams(snapshot, options->rosters) || !open_balancers(snapshot) ||
+    if (!plan_upstreams(snapshot, options->rosters) || !open_balancers(snapshot) || !open_traffic(snapshot) ||
         !plan_services(snapshot, options, report) || !plan_routes(snapshot, options->registry))
         return false;
     return router_build(&snapshot->router, &snapshot->arena, &source) == ERROR_OK;

@@ -9,6 +9,7 @@
 #include "net/proxy/roster.h"
 #include "net/proxy/router.h"
 #include "net/proxy/tls_profiles.h"
+#include "net/proxy/traffic.h"
 
 struct balancer;
 
@@ -40,6 +41,7 @@ struct snapshot {
     struct map upstreams; /* by id -> struct upstream */
     struct roster **rosters; /* by entity index of the upstream: where it is to begin with */
     struct balancer ***balancers; /* by shard, which fills it, and entity index; NULL: not used yet */
+    struct traffic_route **traffic; /* by shard, which counts there, and entity index */
     struct snapshot_use *uses; /* per shard */
     struct snapshot *next_retired; /* the control thread's */
     unsigned shard_count;

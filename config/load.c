@@ -292,7 +292,7 @@ static bool build_model(struct loading *loading)
         aws_read_all(&aws);
     if (model->listen_ports.count && !open_ports(settings, model))
         return false;
-    return report->error_count != before || model_link_upstreams(model);
+    return report->error_count != before || model_link_upstreams(model, report);
 }
 
 static unsigned usable_cores(void)

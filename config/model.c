@@ -165,22 +165,22 @@ static int next_priority(const struct model *model, int limit)
     return next;
 }
 
-static bool link_plugins(struct model *model)
+static bool link_plugins(struct model *model, struct report *report)
 {
     for (int at = next_priority(model, INT_MAX); at != INT_MIN; at = next_priority(model, at))
         for (uint32_t i = 0; i < model->plugins.count; i++) {
             struct plugin_instance *instance = model->plugins.items[i];
             if (instance->kind->link && instance->kind->priority == at && instance->enabled &&
-                !instance->kind->link(model, instance))
+                !instance->kind->link(model, instance, report))
                 return false;
         }
     return true;
 }
 
-bool model_link_upstreams(struct model *model)
+bool model_link_upstreams(struct model *model, struct report *report)
 {
     struct map named, implicit;
-    if (!link_plugins(model))
+    if (!link_plugins(model, report))
         return false;
     map_init(&named, &model->arena);
     map_init(&implicit, &model->arena);

@@ -125,7 +125,7 @@ struct match_rule *match_rule_add(struct model *model) MUST_CHECK;
 
 /* Has plugins link what is theirs, then gives every service that has none its upstream: the named one, else
  * an implicit one, shared by all services of the same host and port. False when memory is exhausted. */
-bool model_link_upstreams(struct model *model) MUST_CHECK;
+bool model_link_upstreams(struct model *model, struct report *report) MUST_CHECK;
 
 /* Makes a consumer that has its id and names known to model_consumer. False when memory is exhausted. */
 bool model_index_consumer(struct model *model, struct consumer *consumer) MUST_CHECK;

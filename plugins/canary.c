@@ -87,8 +87,9 @@ static void check(void *value, const struct node *node, const struct config_plac
     check_start(config, node, place);
 }
 
-static bool link_services(struct model *model, struct plugin_instance *instance)
+static bool link_services(struct model *model, struct plugin_instance *instance, struct report *report)
 {
+    (void)report;
     struct canary_config *config = instance->config;
     struct detour_place place = { config->host, config->port };
     if (config->host.data == NULL && config->port == INTEGER_NULL)

@@ -21,6 +21,7 @@ const struct plugin *const plugin_registry[] = {
     &jwt_plugin,
     &key_auth_plugin,
     &ldap_auth_plugin,
+    &mtls_auth_plugin,
     &oauth2_plugin,
     &openid_connect_plugin,
     &proxy_cache_plugin,
@@ -36,6 +37,8 @@ const struct plugin *const plugin_registry[] = {
     &route_by_header_plugin,
     &session_plugin,
     &standard_webhooks_plugin,
+    &tls_handshake_modifier_plugin,
+    &tls_metadata_headers_plugin,
     &waf_plugin,
     NULL,
 };

@@ -47,8 +47,9 @@ static struct rule *rule_at(const struct route_by_header_config *config, uint32_
     return (struct rule *)(void *)config->rules.items + index;
 }
 
-static bool link_services(struct model *model, struct plugin_instance *instance)
+static bool link_services(struct model *model, struct plugin_instance *instance, struct report *report)
 {
+    (void)report;
     struct route_by_header_config *config = instance->config;
     for (uint32_t i = 0; i < config->rules.count; i++) {
         struct rule *rule = rule_at(config, i);

@@ -77,7 +77,8 @@ static int verify_mode(const struct tls_context_options *options)
         return WOLFSSL_VERIFY_PEER;
     switch (options->policy) {
     case TLS_CLIENT_REQUIRED: return WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    case TLS_CLIENT_OPTIONAL: return WOLFSSL_VERIFY_PEER;
+    case TLS_CLIENT_OPTIONAL:
+    case TLS_CLIENT_UNVERIFIED: return WOLFSSL_VERIFY_PEER;
     default: return WOLFSSL_VERIFY_NONE;
     }
 }

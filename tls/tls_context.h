@@ -10,7 +10,12 @@ struct WOLFSSL_CTX;
 
 enum tls_side { TLS_SIDE_SERVER, TLS_SIDE_CLIENT };
 
-enum tls_client_policy { TLS_CLIENT_NONE, TLS_CLIENT_OPTIONAL, TLS_CLIENT_REQUIRED };
+enum tls_client_policy {
+    TLS_CLIENT_NONE,
+    TLS_CLIENT_OPTIONAL,
+    TLS_CLIENT_REQUIRED,
+    TLS_CLIENT_UNVERIFIED /* asked for; whose it is is judged later, by plugins */
+};
 
 struct tls_context_options {
     enum tls_side side;

@@ -24,7 +24,11 @@ struct tls_peer *tls_peer_copy(const struct slice *chain, uint32_t count)
         peer->chain[i] = (struct slice){ next, chain[i].size };
         next += chain[i].size;
     }
-    return peer;
+    const char *bytes = (const char *)&peer->chain[count];
+    if (digest_of(DIGEST_SHA256, (struct slice){ bytes, (size_t)(next - bytes) }, peer->digest))
+        return peer;
+    free(peer);
+    return NULL;
 }
 
 void tls_peer_free(struct tls_peer *peer)
@@ -135,6 +139,70 @@ bool tls_peer_read(const struct tls_peer *peer, struct arena *arena, struct tls_
     X509_free(own);
     ERR_clear_error();
     return facts->serial.data != NULL && facts->sha256.data != NULL;
+}
+
+static bool is_plain(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if ((unsigned char)text.data[i] < ' ' || text.data[i] == 127)
+            return false;
+    return text.size > 0;
+}
+
+static struct slice common_name(const X509 *certificate, struct arena *arena)
+{
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    int at = X509_NAME_get_index_by_NID((X509_NAME *)(uintptr_t)subject, NID_commonName, -1);
+    unsigned char *utf8 = NULL;
+    int size =
+        at < 0 ? -1 : ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    struct slice text = { (const char *)utf8, size > 0 ? (size_t)size : 0 };
+    text = size > 0 && is_plain(text) ? arena_copy(arena, text) : (struct slice){ NULL, 0 };
+    OPENSSL_free(utf8);
+    return text;
+}
+
+/* Absent: of another kind, or not plain. */
+static struct slice alternative_name(const GENERAL_NAME *name, struct arena *arena)
+{
+    int kind = 0;
+    const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &kind);
+    BIO *bio = NULL;
+    if (kind == GEN_IPADD) {
+        bio = BIO_new(BIO_s_mem());
+        if (bio)
+            print_name(bio, name);
+        return text_of(bio, arena);
+    }
+    if (kind != GEN_DNS && kind != GEN_EMAIL && kind != GEN_URI)
+        return (struct slice){ NULL, 0 };
+    struct slice text = { (const char *)ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value) };
+    return is_plain(text) ? arena_copy(arena, text) : (struct slice){ NULL, 0 };
+}
+
+bool tls_peer_read_names(const struct tls_peer *peer, struct arena *arena, struct tls_peer_names *names)
+{
+    X509 *own = parse(peer->chain[0]);
+    *names = (struct tls_peer_names){ .has_alternative = false };
+    if (own == NULL) {
+        ERR_clear_error();
+        return false;
+    }
+    GENERAL_NAMES *found = X509_get_ext_d2i(own, NID_subject_alt_name, NULL, NULL);
+    int count = found ? sk_GENERAL_NAME_num(found) : 0;
+    names->has_alternative = found != NULL;
+    names->subject = name_text(X509_get_subject_name(own), arena);
+    names->common = common_name(own, arena);
+    names->alternative.items = arena_array(arena, (size_t)count + 1, sizeof(struct slice));
+    for (int i = 0; names->alternative.items && i < count; i++) {
+        struct slice text = alternative_name(sk_GENERAL_NAME_value(found, i), arena);
+        if (text.data)
+            names->alternative.items[names->alternative.count++] = text;
+    }
+    GENERAL_NAMES_free(found);
+    X509_free(own);
+    ERR_clear_error();
+    return names->alternative.items != NULL;
 }
 
 struct slice tls_peer_pem(const struct tls_peer *peer, struct arena *arena, enum tls_peer_part part)

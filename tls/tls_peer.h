@@ -8,6 +8,7 @@
 
 struct tls_peer {
     uint32_t count; /* of the chain as it was sent, the peer's own first */
+    unsigned char digest[32]; /* SHA-256 of the chain */
     struct slice chain[]; /* DER, behind this struct */
 };
 
@@ -26,6 +27,17 @@ void tls_peer_free(struct tls_peer *peer);
 
 /* False: out of memory, or the certificate cannot be read. Everything is in the arena. */
 bool tls_peer_read(const struct tls_peer *peer, struct arena *arena, struct tls_peer_facts *facts);
+
+/* What a client is called: its alternative names in their order (names of hosts, addresses, e-mail, URIs).
+ * Texts that could not be told from others (with control characters) are left out. */
+struct tls_peer_names {
+    struct slices alternative;
+    bool has_alternative; /* the extension is there, whatever is in it */
+    struct slice common, subject; /* the first common name; absent: none. RFC 2253 */
+};
+
+/* False as above. Everything is in the arena. */
+bool tls_peer_read_names(const struct tls_peer *peer, struct arena *arena, struct tls_peer_names *names);
 
 enum tls_peer_part { TLS_PEER_CERTIFICATE, TLS_PEER_CHAIN };
 

@@ -93,11 +93,11 @@ static bool add_site(struct tls_server *server, const struct tls_server_options 
 {
     const struct tls_site_options *from = &options->sites[index];
     struct site *site = &server->sites[index];
-    bool asks = from->policy != TLS_CLIENT_NONE;
-    if (asks != (from->trust != NULL))
+    bool asks = from->policy != TLS_CLIENT_NONE, judges = asks && from->policy != TLS_CLIENT_UNVERIFIED;
+    if (judges != (from->trust != NULL))
         return fail(reason, "client certificates need CA certificates, and only they do");
     site->trust = from->trust;
-    if (asks)
+    if (judges)
         tls_trust_take(site->trust);
     for (uint32_t i = 0; i < TLS_SITE_KEYS && from->pairs[i].key; i++) {
         struct tls_context_options context = { .side = TLS_SIDE_SERVER,

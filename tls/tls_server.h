@@ -18,7 +18,7 @@ struct tls_site_options {
         struct slice staple; /* an OCSP response, DER; absent: none */
     } pairs[TLS_SITE_KEYS];
     enum tls_client_policy policy;
-    struct tls_trust *trust; /* of clients' certificates; NULL with TLS_CLIENT_NONE */
+    struct tls_trust *trust; /* of clients' certificates; NULL with TLS_CLIENT_NONE and _UNVERIFIED */
 };
 
 struct tls_server_options {
@@ -43,7 +43,7 @@ void tls_server_release(struct tls_server *server); /* any thread; legal for NUL
 struct tls_choice {
     struct WOLFSSL_CTX *ctx;
     struct tls_key *key;
-    const struct tls_trust *trust; /* NULL: no certificate is asked for */
+    const struct tls_trust *trust; /* NULL: none is asked for, or whatever comes is taken */
     struct slice staple;
     struct slice protocol; /* absent: none */
 };

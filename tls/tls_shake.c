@@ -55,6 +55,15 @@ static int send_out(WOLFSSL *ssl, char *bytes, int size, void *pointer)
 
 /* --- the peer's certificate ----------------------------------------------------------------------------- */
 
+/* Of a client, for those who ask whose it is. */
+static bool keep_peer(struct tls_shake *shake, const struct slice *certificates, uint32_t count)
+{
+    tls_peer_free(shake->peer);
+    shake->peer = shake->options.side == TLS_SIDE_SERVER ? tls_peer_copy(certificates, count) : NULL;
+    shake->no_memory = shake->options.side == TLS_SIDE_SERVER && shake->peer == NULL;
+    return !shake->no_memory;
+}
+
 static bool judge_chain(struct tls_shake *shake, const WOLFSSL_X509_STORE_CTX *store)
 {
     struct slice certificates[CHAIN_MAX];
@@ -68,13 +77,8 @@ static bool judge_chain(struct tls_shake *shake, const WOLFSSL_X509_STORE_CTX *s
     for (int i = 0; i < store->totalCerts; i++)
         certificates[i] =
             (struct slice){ (const char *)store->certs[i].buffer, (size_t)store->certs[i].length };
-    shake->refusal = tls_trust_refuses(shake->options.trust, &chain);
-    if (shake->refusal)
-        return false;
-    tls_peer_free(shake->peer);
-    shake->peer = shake->options.side == TLS_SIDE_SERVER ? tls_peer_copy(certificates, chain.count) : NULL;
-    shake->no_memory = shake->options.side == TLS_SIDE_SERVER && shake->peer == NULL;
-    return !shake->no_memory;
+    shake->refusal = shake->options.trust ? tls_trust_refuses(shake->options.trust, &chain) : NULL;
+    return shake->refusal == NULL && keep_peer(shake, certificates, chain.count);
 }
 
 /* wolfSSL's own opinion does not count: its context knows no CA. An issuer in the chain that it finds
@@ -91,7 +95,7 @@ static bool tolerate_issuer(struct tls_shake *shake, int error)
 static int verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
 {
     struct tls_shake *shake = store->userCtx;
-    if (shake->options.trust == NULL)
+    if (shake->options.trust == NULL && shake->options.side == TLS_SIDE_CLIENT)
         return 1;
     if (store->totalCerts == 0)
         return is_good;

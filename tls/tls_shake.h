@@ -18,7 +18,7 @@ struct tls_shake_options {
     enum tls_side side;
     struct WOLFSSL_CTX *ctx;
     struct tls_key *key; /* NULL: none, for clients */
-    const struct tls_trust *trust; /* NULL: the peer's certificate is not looked at */
+    const struct tls_trust *trust; /* NULL: the peer's certificate is not judged */
     const char *name; /* of the server: to ask for, and what tickets are good for; NULL: none */
     const char *checked_name; /* the server's certificate must be for it; NULL: any */
     struct slice protocol; /* a server's choice; absent: none */

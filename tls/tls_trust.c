@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls/tls_trust.h"
 
+#include "core/crypto/digest.h"
 #include "tls/tls_key.h"
 #include "tls/tls_pem.h"
 
@@ -16,7 +17,7 @@ struct tls_trust {
     X509_STORE *store;
     STACK_OF(X509) * authorities;
     int depth;
-    bool revocations;
+    bool revocations, whole_chain;
 };
 
 static bool add_authorities(struct tls_trust *trust, struct slice pem, char *reason)
@@ -68,6 +69,7 @@ struct tls_trust *tls_trust_make(const struct tls_trust_options *options, char *
         return NULL;
     trust->references = 1;
     trust->depth = options->depth;
+    trust->whole_chain = options->whole_chain;
     trust->store = X509_STORE_new();
     if (trust->store == NULL || !add_authorities(trust, options->authorities_pem, reason) ||
         !add_revocations(trust, options->revocations_pem, reason) ||
@@ -86,6 +88,7 @@ struct tls_trust *tls_trust_at_depth(const struct tls_trust *trust, int depth)
     other->references = 1;
     other->depth = depth;
     other->revocations = trust->revocations;
+    other->whole_chain = trust->whole_chain;
     if (X509_STORE_up_ref(trust->store) == 1)
         other->store = trust->store;
     if (other->store)
@@ -149,7 +152,8 @@ static const char *judge(const struct tls_trust *trust, X509_STORE_CTX *work, co
         (void)X509_VERIFY_PARAM_set_flags(asked, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
     /* A trusted certificate need not be a root, nor the peer's own be signed by another: as Kong's users know
      * it from pinning a service's certificate. */
-    (void)X509_VERIFY_PARAM_set_flags(asked, X509_V_FLAG_PARTIAL_CHAIN);
+    if (!trust->whole_chain)
+        (void)X509_VERIFY_PARAM_set_flags(asked, X509_V_FLAG_PARTIAL_CHAIN);
     if (!ask_name(asked, chain->name))
         return "the name to check is invalid";
     if (X509_verify_cert(work) == 1)
@@ -157,17 +161,63 @@ static const char *judge(const struct tls_trust *trust, X509_STORE_CTX *work, co
     return X509_verify_cert_error_string(X509_STORE_CTX_get_error(work));
 }
 
-const char *tls_trust_refuses(const struct tls_trust *trust, const struct tls_chain *chain)
+static bool copy_chain(X509_STORE_CTX *work, struct arena *arena, struct slices *certificates)
+{
+    const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(work);
+    int count = sk_X509_num(chain);
+    certificates->items = arena_array(arena, (size_t)(count > 0 ? count : 0) + 1, sizeof(struct slice));
+    for (int i = 0; certificates->items && i < count; i++) {
+        int size = i2d_X509(sk_X509_value(chain, i), NULL);
+        unsigned char *bytes = size > 0 ? arena_alloc(arena, (size_t)size) : NULL, *next = bytes;
+        if (bytes == NULL)
+            return false;
+        (void)i2d_X509(sk_X509_value(chain, i), &next);
+        certificates->items[certificates->count++] = (struct slice){ (const char *)bytes, (size_t)size };
+    }
+    return certificates->items != NULL;
+}
+
+/* `arena` NULL: only whether. False: out of memory. */
+static bool verify(const struct tls_trust *trust, const struct tls_chain *chain, struct arena *arena,
+                   struct tls_verified *verified)
 {
     X509 *own = chain->count > 0 ? parse(chain->certificates[0]) : NULL;
     STACK_OF(X509) *rest = own ? parse_rest(chain) : NULL;
     X509_STORE_CTX *work = rest ? X509_STORE_CTX_new() : NULL;
-    const char *refusal = "the certificate cannot be read";
+    bool good = true;
+    *verified = (struct tls_verified){ .refusal = "the certificate cannot be read" };
     if (work && X509_STORE_CTX_init(work, trust->store, own, rest) == 1)
-        refusal = judge(trust, work, chain);
+        verified->refusal = judge(trust, work, chain);
+    if (arena && verified->refusal == NULL)
+        good = copy_chain(work, arena, &verified->certificates);
     X509_STORE_CTX_free(work);
     sk_X509_pop_free(rest, X509_free);
     X509_free(own);
     ERR_clear_error();
-    return refusal;
+    return good;
+}
+
+const char *tls_trust_refuses(const struct tls_trust *trust, const struct tls_chain *chain)
+{
+    struct tls_verified verified;
+    (void)verify(trust, chain, NULL, &verified);
+    return verified.refusal;
+}
+
+bool tls_trust_verify(const struct tls_trust *trust, const struct tls_chain *chain, struct arena *arena,
+                      struct tls_verified *verified)
+{
+    return verify(trust, chain, arena, verified);
+}
+
+bool tls_trust_digest(struct slice pem, char *digest, char *reason)
+{
+    STACK_OF(X509) *certificates = tls_pem_certificates(pem, reason);
+    unsigned char *der = NULL;
+    int size = certificates ? i2d_X509(sk_X509_value(certificates, 0), &der) : -1;
+    bool good =
+        size > 0 && digest_hex(DIGEST_SHA256, (struct slice){ (const char *)der, (size_t)size }, digest);
+    OPENSSL_free(der);
+    sk_X509_pop_free(certificates, X509_free);
+    return good;
 }

@@ -4,6 +4,7 @@
  * constraints. Immutable, counted, shared by all threads; made on the control thread. */
 #pragma once
 
+#include "core/base/arena.h"
 #include "core/base/check.h"
 #include "core/base/slice.h"
 
@@ -14,6 +15,7 @@ struct tls_trust_options {
     bool system_authorities; /* the system's too */
     struct slice revocations_pem; /* absent: no revocation is asked about; else of every certificate */
     int depth; /* certificates between the peer's and a trusted one; -1: the library's limit */
+    bool whole_chain; /* up to a root among the authorities; else any of them will do */
 };
 
 enum tls_peer_role { TLS_PEER_CLIENT, TLS_PEER_SERVER };
@@ -36,3 +38,16 @@ void tls_trust_release(struct tls_trust *trust); /* any thread; legal for NULL *
 
 /* NULL when the chain is good; else why not, a text that lives for ever. */
 const char *tls_trust_refuses(const struct tls_trust *trust, const struct tls_chain *chain);
+
+/* The same, and how the chain goes on behind the peer's certificate. */
+struct tls_verified {
+    const char *refusal; /* NULL: it is good, and the rest tells more */
+    struct slices certificates; /* DER: the peer's own, its issuer, ... an authority; in the arena */
+};
+
+/* False: out of memory. */
+bool tls_trust_verify(const struct tls_trust *trust, const struct tls_chain *chain, struct arena *arena,
+                      struct tls_verified *verified) MUST_CHECK;
+
+/* The SHA-256 of the first certificate of a PEM text, in lower-case hexadecimal (65 bytes with its NUL). */
+bool tls_trust_digest(struct slice pem, char *digest, char *reason) MUST_CHECK;

@@ -15,6 +15,22 @@ static const struct field common_fields[] = {
 static const struct field tags_field = { "tags", FIELD_STRINGS, offsetof(struct credential, entity.tags),
                                          .check = kong_check_tag };
 
+/* What the plugin reads by itself, and the common ones; NULL when memory is exhausted. */
+static const char *const *join_others(struct kong_reader *reader, const char *const *own)
+{
+    size_t count = 0;
+    while (own && own[count])
+        count++;
+    if (count == 0)
+        return others;
+    const char **joined = kong_take(reader, &reader->scratch, count * sizeof(*joined) + sizeof(others));
+    if (joined == NULL)
+        return NULL;
+    memcpy(joined, own, count * sizeof(*joined));
+    memcpy(joined + count, others, sizeof(others));
+    return joined;
+}
+
 /* One table of the plugin's rows and the common ones, which are read behind the plugin's struct. */
 bool kong_credential_init(struct kong_reader *reader, struct kong_credential_kind *one,
                           const struct credential_kind *kind)
@@ -37,8 +53,8 @@ bool kong_credential_init(struct kong_reader *reader, struct kong_credential_kin
     one->schema.fields = fields;
     one->schema.field_count = count;
     one->schema.struct_size = one->common_offset + sizeof(struct kong_common);
-    one->schema.others = others;
-    return true;
+    one->schema.others = join_others(reader, own->others);
+    return one->schema.others != NULL;
 }
 
 struct kong_credential_kind *kong_find_credential(struct kong_reader *reader, struct slice name)

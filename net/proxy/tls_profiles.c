@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/tls_profiles.h"
 
+#include "net/proxy/tls_sites.h"
+
 #include <stdio.h>
 
 static const struct slice http_1_1 = { "http/1.1", 8 };
@@ -14,84 +16,6 @@ static void complain(const struct tls_profile_source *source, const struct entit
 
 /* --- listeners ------------------------------------------------------------------------------------------ */
 
-struct sites {
-    struct tls_site_options *items;
-    uint32_t count;
-};
-
-static void drop_keys(const struct sites *sites)
-{
-    for (uint32_t i = 1; i < sites->count; i++) /* the first one's are the options' */
-        for (uint32_t j = 0; j < TLS_SITE_KEYS; j++)
-            tls_key_release(sites->items[i].pairs[j].key);
-}
-
-/* A text that a vault did not have is empty: then there is no such pair. */
-static bool add_pair(const struct tls_profile_source *source, const struct certificate *certificate,
-                     struct tls_site_options *site, const struct slice pair[2])
-{
-    char reason[TLS_REASON_SIZE];
-    uint32_t count = 0;
-    if (pair[0].size == 0 || pair[1].size == 0)
-        return true;
-    while (site->pairs[count].key)
-        count++;
-    site->pairs[count].key = tls_key_read(pair[0], pair[1], reason);
-    if (site->pairs[count].key == NULL)
-        complain(source, &certificate->entity, "certificates", reason);
-    return site->pairs[count].key != NULL;
-}
-
-static bool add_names(const struct tls_profile_source *source, const struct certificate *certificate,
-                      struct tls_site_options *site)
-{
-    const struct model *model = source->model;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < model->snis.count; i++)
-        count += model->snis.items[i]->certificate == certificate;
-    site->names.items = arena_array(source->arena, count + 1, sizeof(struct slice));
-    for (uint32_t i = 0; site->names.items && i < model->snis.count; i++)
-        if (model->snis.items[i]->certificate == certificate)
-            site->names.items[site->names.count++] = model->snis.items[i]->entity.name;
-    return site->names.items != NULL;
-}
-
-static bool add_site(const struct tls_profile_source *source, const struct certificate *certificate,
-                     struct sites *sites)
-{
-    const struct slice first[2] = { certificate->cert, certificate->key };
-    const struct slice second[2] = { certificate->cert_alt, certificate->key_alt };
-    struct tls_site_options *site = &sites->items[sites->count];
-    *site = (struct tls_site_options){ .policy = source->options->policy, .trust = source->options->clients };
-    if (!add_names(source, certificate, site))
-        return false;
-    if (site->names.count == 0)
-        return true;
-    sites->count++;
-    if (!add_pair(source, certificate, site, first) || !add_pair(source, certificate, site, second))
-        return false;
-    if (site->pairs[0].key == NULL)
-        sites->count--;
-    return true;
-}
-
-static bool add_sites(const struct tls_profile_source *source, struct sites *sites)
-{
-    const struct model *model = source->model;
-    sites->items = arena_array(source->arena, model->certificates.count + 1, sizeof(*sites->items));
-    if (sites->items == NULL)
-        return false;
-    struct tls_site_options *first = &sites->items[sites->count++];
-    *first =
-        (struct tls_site_options){ .policy = source->options->policy, .trust = source->options->clients };
-    for (uint32_t i = 0; i < TLS_SITE_KEYS; i++)
-        first->pairs[i].key = source->options->defaults[i];
-    bool good = true;
-    for (uint32_t i = 0; i < model->certificates.count; i++)
-        good = add_site(source, model->certificates.items[i], sites) && good;
-    return good;
-}
-
 static void release_server(void *pointer)
 {
     tls_server_release(pointer);
@@ -100,10 +24,10 @@ static void release_server(void *pointer)
 static bool build_server(struct tls_profiles *profiles, const struct tls_profile_source *source)
 {
     char reason[TLS_REASON_SIZE];
-    struct sites sites = { NULL, 0 };
+    struct tls_sites sites = { NULL, 0 };
     struct slice protocols[] = { http_1_1 };
-    if (!add_sites(source, &sites)) {
-        drop_keys(&sites);
+    if (!tls_sites_build(source, &sites)) {
+        tls_sites_drop(&sites);
         return false;
     }
     struct tls_server_options server = { .sites = sites.items,
@@ -113,7 +37,7 @@ static bool build_server(struct tls_profiles *profiles, const struct tls_profile
                                          .ticket_lifetime_s = source->options->ticket_lifetime_s,
                                          .set_count = source->options->set_count };
     profiles->server = tls_server_make(&server, reason);
-    drop_keys(&sites);
+    tls_sites_drop(&sites);
     if (profiles->server == NULL) {
         report_add(source->report, REPORT_ERROR, NULL, "", "TLS of listeners: %s", reason);
         return false;

@@ -52,7 +52,7 @@ bool aws_setup_read(struct aws_setup *setup)
     if (!aws_read_all(&reading))
         return false;
     struct router_source rules = { setup->model->rules.items, setup->model->rules.count, MATCH_HTTP };
-    CHECK(model_link_upstreams(setup->model));
+    CHECK(model_link_upstreams(setup->model, &setup->report));
     CHECK(router_build(&setup->router, &setup->arena, &rules) == ERROR_OK);
     return true;
 }

@@ -71,12 +71,37 @@ class Authority(Pair):
                 arguments += ["-CA", path("ca", self.own), "-CAkey", path("cakey", self.key)]
             return openssl(*arguments).decode()
 
-    def issue(self, *names, kind="ec", days="2", usage="serverAuth,clientAuth"):
-        """A leaf for these names (addresses are seen as such); the first is its common name."""
+    def issue(self, *names, kind="ec", days="2", usage="serverAuth,clientAuth", **other):
+        """A leaf for these names (addresses are seen as such); the first is its common name. Others: `subject`
+        and `alternative`, as openssl writes them ("" for none of the latter), and more `extensions`."""
         key = make_key(kind)
         listed = ",".join(("IP:" if n.replace(".", "").isdigit() else "DNS:") + n for n in names)
-        extensions = "subjectAltName=%s\nextendedKeyUsage=%s\nbasicConstraints=CA:FALSE\n" % (listed, usage)
-        return Pair(self.sign(key, "/CN=" + names[0], extensions, days=days), key, self.chain())
+        listed = other.get("alternative", listed)
+        extensions = "extendedKeyUsage=%s\nbasicConstraints=CA:FALSE\n%s\n" % (usage, other.get("extensions", ""))
+        if listed:
+            extensions += "subjectAltName=%s\n" % listed
+        subject = other.get("subject", "/CN=" + names[0] if names else "/O=nobody")
+        return Pair(self.sign(key, subject, extensions, days=days), key, self.chain())
+
+    def answer_ocsp(self, question, good=(), revoked=(), signer=None):
+        """What an OCSP responder says, DER; others are unknown to it."""
+        with tempfile.TemporaryDirectory() as folder:
+            def path(name, content=b""):
+                full = os.path.join(folder, name)
+                with open(full, "wb") as f:
+                    f.write(content)
+                return full
+
+            lines = ["%s\t491231235959Z\t%s\t%s\tunknown\t/CN=%s\n" % (
+                state, when, pair.serial().split("=")[1], pair.serial()) for state, when, pairs in (
+                    ("V", "", good), ("R", "250101000000Z", revoked)) for pair in pairs]
+            signer = signer or self
+            openssl("ocsp", "-index", path("index", "".join(lines).encode()), "-CA", path("ca", self.own.encode()),
+                    "-rsigner", path("cert", signer.own.encode()), "-rkey", path("key", signer.key.encode()),
+                    "-reqin", path("question", question), "-respout", os.path.join(folder, "answer"),
+                    "-ndays", "1", "-noverify")
+            with open(os.path.join(folder, "answer"), "rb") as f:
+                return f.read()
 
     def revoke(self, *pairs):
         """A revocation list with these on it, PEM."""

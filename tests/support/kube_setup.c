@@ -34,7 +34,7 @@ bool kube_setup_load(struct kube_setup *setup, const char *text)
     struct documents documents = config_setup_read(config, "test.yaml", text);
     struct kubernetes_sources sources = { .documents = &documents, .plugins = kinds };
     bool good = documents.count > 0 && kubernetes_read_all(&sources, config->model, &config->report) &&
-                model_link_upstreams(config->model);
+                model_link_upstreams(config->model, &config->report);
     struct router_source source = { config->model->rules.items, config->model->rules.count, MATCH_HTTP };
     CHECK(router_build(&setup->router, &config->model->arena, &source) == ERROR_OK);
     return good;

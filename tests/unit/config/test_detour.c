@@ -98,7 +98,10 @@ Test(detour, upstreams)
 {
     struct plugin_instance everywhere = { .enabled = true };
     struct detour detour = build(&everywhere, "b.test", 81);
-    cr_assert(model_link_upstreams(model));
+    struct report report;
+    report_init(&report);
+    cr_assert(model_link_upstreams(model, &report));
+    report_deinit(&report);
     cr_assert_eq(detour_find(&detour, routes[0].service)->upstream, routes[1].service->upstream);
     cr_assert_neq(routes[0].service->upstream, routes[1].service->upstream);
 }

@@ -202,7 +202,7 @@ Test(kong_upstream, flat_and_nested_targets)
     cr_assert_eq(a->targets[0]->entity.created_at_ms, 1700000000250);
     /* As a Kong 3.9.3 derived it. */
     cr_assert_str_eq(a->targets[1]->entity.id, "12aaca46-407c-517f-a795-c4a5abf3cc28");
-    cr_assert(model_link_upstreams(setup.model));
+    cr_assert(model_link_upstreams(setup.model, &setup.report));
     cr_assert_eq(setup.model->services.items[0]->upstream, a);
     cr_assert(setup.model->services.items[1]->upstream->implicit);
 }

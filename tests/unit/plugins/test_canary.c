@@ -38,7 +38,7 @@ static void *config_of(const char *text)
     void *config = (void *)(uintptr_t)plugin_setup_config(&setup, &canary_plugin, text);
     cr_assert_not_null(config, "%s", text);
     struct plugin_instance instance = { .kind = &canary_plugin.kind, .config = config, .enabled = true };
-    cr_assert(canary_plugin.kind.link(setup.model, &instance));
+    cr_assert(canary_plugin.kind.link(setup.model, &instance, &setup.report));
     return config;
 }
 

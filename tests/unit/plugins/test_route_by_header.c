@@ -43,7 +43,7 @@ Test(route_by_header, rules)
     void *config = (void *)(uintptr_t)plugin_setup_config(&setup, &route_by_header_plugin, RULES);
     cr_assert_not_null(config);
     struct plugin_instance instance = { .kind = &route_by_header_plugin.kind, .config = config };
-    cr_assert(route_by_header_plugin.kind.link(setup.model, &instance));
+    cr_assert(route_by_header_plugin.kind.link(setup.model, &instance, &setup.report));
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct exchange *exchange = fake_exchange_open("GET", "/");
         exchange->service = &primary;

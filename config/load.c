@@ -24,6 +24,7 @@ struct loading {
     struct documents kong, kubernetes;
     struct aws_sources aws;
     struct slice digests; /* of the Kong files, one behind the other */
+    bool instead; /* reading what takes the place of the files' Kong documents */
 };
 
 static void refuse(struct loading *loading, const struct node_position *position, const char *reason)
@@ -95,12 +96,18 @@ static bool resembles_kong(const struct node *document)
     return false;
 }
 
+/* Unless they are not to count. */
+static bool add_kong(struct loading *loading, struct node *document)
+{
+    return (loading->sources->kong && !loading->instead) || add(loading, &loading->kong, document);
+}
+
 static bool sort_document(struct loading *loading, struct node *document)
 {
     const char *unsupported = find_unsupported(document);
     struct slice none = { NULL, 0 };
-    if (kong_recognise(document))
-        return add(loading, &loading->kong, document);
+    if (loading->instead || kong_recognise(document))
+        return add_kong(loading, document);
     if (aws_recognise(document))
         return add_aws(loading, document->position.file, none, document);
     if (settings_recognise(document)) {
@@ -115,7 +122,7 @@ static bool sort_document(struct loading *loading, struct node *document)
         return true;
     }
     if (resembles_kong(document) || loading->sources->dialect == CONFIG_KONG)
-        return add(loading, &loading->kong, document);
+        return add_kong(loading, document);
     refuse(loading, &document->position,
            document->kind == NODE_MAPPING
                ? "expected a Kong configuration (with '_format_version'), Kubernetes objects "
@@ -141,7 +148,7 @@ static bool read_text(struct loading *loading, struct slice text, const char *na
     struct node_position start = { name, 1, 1 };
     uint32_t kong_before = loading->kong.count;
     struct document_reading reading = { &document_default_limits, loading->arena, loading->report };
-    if (files_has_ending(name, ".conf") || settings_conf_recognise(text)) {
+    if (!loading->instead && (files_has_ending(name, ".conf") || settings_conf_recognise(text))) {
         settings_conf_apply(&loading->loaded->settings, text, name, loading->report);
         return true;
     }
@@ -211,7 +218,23 @@ static bool read_all(struct loading *loading)
     if (good && settings->declarative_config_string.data)
         good = read_text(loading, settings->declarative_config_string, "declarative_config_string");
     settings_finish(settings, loading->report);
+    loading->instead = true;
+    for (uint32_t i = 0; good && sources->kong && i < sources->kong->count; i++)
+        good = read_text(loading, sources->kong->items[i].text, sources->kong->items[i].name);
+    loading->instead = false;
     return good;
+}
+
+/* A catalog costs as much as the texts do: only for those who will be asked for it. */
+static bool want_catalog(struct loading *loading)
+{
+    struct model *model = loading->loaded->model;
+    if (!loading->sources->catalogued || loading->loaded->settings.admin_listeners.count == 0)
+        return true;
+    model->catalog = arena_alloc(&model->arena, sizeof(*model->catalog));
+    if (model->catalog)
+        catalog_init(model->catalog, &model->arena);
+    return model->catalog != NULL;
 }
 
 static bool build_kong(struct loading *loading)
@@ -316,7 +339,8 @@ bool config_load(const struct config_sources *sources, struct loaded *loaded, st
     loading.arena = sources->texts ? &sources->texts->arena : &own;
     bool good = settings_init(&loaded->settings);
     loaded->model = model_open();
-    good = good && loaded->model != NULL && read_all(&loading) && build_model(&loading);
+    good = good && loaded->model != NULL && read_all(&loading) && want_catalog(&loading) &&
+           build_model(&loading);
     if (!good)
         report_add(report, REPORT_ERROR, NULL, "", "out of memory");
     if (sources->texts)

@@ -15,6 +15,18 @@ struct config_texts {
     struct documents kong;
 };
 
+/* A text with the name that messages call it by. */
+struct config_text {
+    struct slice text;
+    const char *name;
+};
+
+/* Kong documents that take the place of those in the files: what was posted, or is kept in a store. */
+struct config_kong_texts {
+    const struct config_text *items;
+    uint32_t count;
+};
+
 struct config_sources {
     const char *const *paths;       /* files or directories, ends with NULL; may be NULL */
     struct slice text;              /* one more file in memory, e.g. the demo's; may be absent */
@@ -25,6 +37,8 @@ struct config_sources {
     const struct plugin_kind *const *plugins; /* ends with NULL */
     enum config_dialect dialect;
     struct config_texts *texts; /* NULL: texts are freed as soon as they were read */
+    const struct config_kong_texts *kong; /* NULL: the files' own count */
+    bool catalogued; /* the model gets a catalog if the settings name an admin listener */
 };
 
 struct loaded {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "config/action.h"
+#include "config/catalog.h"
 #include "config/consumer.h"
 #include "config/match.h"
 #include "config/plugin_kind.h"
@@ -103,6 +104,7 @@ struct model {
     MODEL_VECTOR(key_set, key_sets);
     MODEL_VECTOR(signing_key, keys);
     struct vaults vaults;
+    struct catalog *catalog; /* set before it is read by who wants one, in the model's arena; else NULL */
     struct map credentials; /* "<kind name>:<key>" -> struct credential, see model_credential */
     struct map consumers_by_id, consumers_by_name, consumers_by_custom_id; /* see model_consumer */
     char hash[33]; /* lower-case hex MD5 of the text, 32 zeros when empty */

@@ -35,6 +35,7 @@ struct plugin_kind {
     struct schema config;
     const struct credential_kind *credentials; /* NULL: none */
     bool forbids_consumer; /* an instance may not be attached to a consumer */
+    bool described_without_consumer; /* the same in Kong's description, but here it works */
     /* Host names that its work needs resolved from the start, PLUGIN_HOSTS_MAX at most; empty ones and
      * addresses are passed over. May be NULL. */
     uint32_t (*hosts_of)(const void *config, struct slice *hosts);

@@ -6,6 +6,7 @@
 
 #include "config/document.h"
 #include "config/report.h"
+#include "config/schema_types.h"
 
 struct vaults;
 
@@ -46,38 +47,6 @@ enum field_type {
     FIELD_RECORD_MAP
 };
 
-#define INTEGER_NULL INT64_MIN
-
-struct schema_integers {
-    int64_t *items;
-    uint32_t count;
-};
-
-struct schema_records {
-    char *items; /* structs of `record`, one behind the other */
-    uint32_t count;
-};
-
-struct schema_record_entry {
-    struct slice name;
-    void *record;
-};
-
-struct schema_record_map {
-    struct schema_record_entry *entries;
-    uint32_t count;
-};
-
-struct schema_map_entry {
-    struct slice name;
-    struct slices values;
-};
-
-struct schema_map {
-    struct schema_map_entry *entries;
-    uint32_t count;
-};
-
 enum field_flag {
     FIELD_REQUIRED = 1, /* null or missing is an error */
     FIELD_SECRET = 2, /* never printed */
@@ -86,7 +55,10 @@ enum field_flag {
     FIELD_UNSUPPORTED =
         16, /* known to the product imitated, not to this one: any value but null is an error */
     FIELD_POSITIVE = 32, /* numbers: must be greater than 0 */
-    FIELD_SINGLE = 64 /* MAP: each name has one string, not a list of them */
+    FIELD_SINGLE = 64, /* MAP: each name has one string, not a list of them */
+    FIELD_OWN = 128, /* unknown to the product imitated: shown only where it is given */
+    FIELD_OLDER = 256, /* RECORD_MEMBER, an older name of a record's member: shows that one's value */
+    FIELD_OPTIONAL = 512 /* has a default, and is called optional nevertheless */
 };
 
 /* NULL when the text is good, else the reason: static text, in which `{}` stands for the text. */
@@ -106,6 +78,9 @@ struct field {
     field_check_fn *check; /* each string of STRING, STRINGS; each name of MAP, RECORD_MAP */
     const char *help;
     const char *alias; /* an older name that is accepted too, or NULL */
+    const char *shown; /* the default that is told where there is no fallback, or NULL */
+    const char *const *offered; /* the choices that are told of, ends with NULL; NULL: all */
+    const char *described; /* JSON: what the product imitated says of its type and range; NULL: the same */
 };
 
 struct schema {

@@ -75,6 +75,7 @@ static const struct field config_fields[] = {
     { .name = "include_consumer_groups",
       .type = FIELD_BOOLEAN,
       .offset = offsetof(struct acl_config, include_consumer_groups),
+      .flags = FIELD_OWN,
       .fallback = "false",
       .help = "names of consumer groups count as groups, too" },
 };
@@ -230,6 +231,7 @@ const struct plugin acl_plugin = {
                           .field_count = COUNT_OF(config_fields),
                           .struct_size = sizeof(struct acl_config),
                           .check = check_config },
-              .credentials = &membership_kind },
+              .credentials = &membership_kind,
+              .described_without_consumer = true },
     .on = { [PHASE_ACCESS] = acl_access },
 };

@@ -41,9 +41,9 @@ static const char *check_pattern(struct slice text)
 #define OFFSET(member) offsetof(struct bot_detection_config, member)
 
 static const struct field fields[] = {
-    { "allow", FIELD_STRINGS, OFFSET(allow), .check = check_pattern,
+    { "allow", FIELD_STRINGS, OFFSET(allow), .check = check_pattern, .shown = "",
       .help = "regular expressions; who matches one passes at once" },
-    { "deny", FIELD_STRINGS, OFFSET(deny), .check = check_pattern,
+    { "deny", FIELD_STRINGS, OFFSET(deny), .check = check_pattern, .shown = "",
       .help = "regular expressions; who matches one is refused" },
 };
 

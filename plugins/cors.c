@@ -76,7 +76,7 @@ static const struct field fields[] = {
     { "private_network", FIELD_BOOLEAN, OFFSET(private_network), .fallback = "false",
       .help = "allow requests from public sites to this private network, when preflights ask" },
     { "allow_origin_absent", FIELD_BOOLEAN, OFFSET(allow_origin_absent), .fallback = "true",
-      .help = "false: nothing is said to requests without an Origin" },
+      .flags = FIELD_OWN, .help = "false: nothing is said to requests without an Origin" },
 };
 
 /* Absent when the list is empty; false when memory is exhausted. */

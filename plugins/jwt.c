@@ -230,6 +230,7 @@ static const struct field config_fields[] = {
     { .name = "cookie_names",
       .type = FIELD_STRINGS,
       .offset = offsetof(struct jwt_config, cookie_names),
+      .shown = "",
       .help = "cookies that may carry a token" },
     { .name = "header_names",
       .type = FIELD_STRINGS,

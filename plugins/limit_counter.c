@@ -11,6 +11,7 @@
 
 const char *const limit_by_choices[] = { "consumer", "credential", "ip", "service", "header", "path", NULL };
 const char *const limit_policy_choices[] = { "local", "redis", "cluster", NULL };
+const char *const limit_policy_offered[] = { "local", "redis", NULL };
 
 struct limit_order {
     int shorter, longer; /* enum period */

@@ -21,6 +21,7 @@ enum limit_policy { LIMIT_POLICY_LOCAL, LIMIT_POLICY_REDIS, LIMIT_POLICY_CLUSTER
 /* For field tables. Plugins that know fewer ways to tell clients apart end theirs earlier. */
 extern const char *const limit_by_choices[];
 extern const char *const limit_policy_choices[];
+extern const char *const limit_policy_offered[]; /* without those that are known, and refused */
 
 /* A longer period's limit (NAN: none) not below a shorter one's, and none too large for its policy. False:
  * there is no limit at all; nothing is reported then. `node` is the mapping with the periods. */

@@ -40,23 +40,24 @@ struct redis_config_flat {
 
 #define REDIS_FLAT(type, member, part) offsetof(type, member.part)
 /* Rows for a field table; `member` is the struct redis_config_flat in `type`. */
-#define REDIS_CONFIG_FLAT_FIELDS(type, member)                                                           \
-    { "redis_host", FIELD_STRING, REDIS_FLAT(type, member, host), .help = "older name of redis.host" },  \
-        { "redis_port", FIELD_INTEGER, REDIS_FLAT(type, member, port), .max = 65535,                     \
-          .help = "older name of redis.port" },                                                          \
-        { "redis_timeout", FIELD_INTEGER, REDIS_FLAT(type, member, timeout_ms), .max = 2147483646.0,     \
-          .help = "older name of redis.timeout" },                                                       \
-        { "redis_username", FIELD_STRING, REDIS_FLAT(type, member, username), FIELD_EMPTY | FIELD_VAULT, \
-          .help = "older name of redis.username" },                                                      \
-        { "redis_password", FIELD_STRING, REDIS_FLAT(type, member, password),                            \
-          FIELD_EMPTY | FIELD_SECRET | FIELD_VAULT, .help = "older name of redis.password" },            \
-        { "redis_database", FIELD_INTEGER, REDIS_FLAT(type, member, database), .max = 2147483647.0,      \
-          .help = "older name of redis.database" },                                                      \
-        { "redis_ssl", FIELD_BOOLEAN, REDIS_FLAT(type, member, ssl), .fallback = "false",                \
-          .help = "older name of redis.ssl" },                                                           \
-        { "redis_ssl_verify", FIELD_BOOLEAN, REDIS_FLAT(type, member, ssl_verify), .fallback = "false",  \
-          .help = "older name of redis.ssl_verify" },                                                    \
-        { "redis_server_name", FIELD_STRING, REDIS_FLAT(type, member, server_name),                      \
+#define REDIS_CONFIG_FLAT_FIELDS(type, member)                                                              \
+    { "redis_host", FIELD_STRING, REDIS_FLAT(type, member, host), .flags = FIELD_OLDER,                     \
+      .help = "older name of redis.host" },                                                                 \
+        { "redis_port", FIELD_INTEGER,        REDIS_FLAT(type, member, port),                               \
+          .max = 65535, .flags = FIELD_OLDER, .help = "older name of redis.port" },                         \
+        { "redis_timeout",     FIELD_INTEGER,        REDIS_FLAT(type, member, timeout_ms),                  \
+          .max = 2147483646.0, .flags = FIELD_OLDER, .help = "older name of redis.timeout" },               \
+        { "redis_username", FIELD_STRING, REDIS_FLAT(type, member, username),                               \
+          FIELD_OLDER | FIELD_EMPTY | FIELD_VAULT, .help = "older name of redis.username" },                \
+        { "redis_password", FIELD_STRING, REDIS_FLAT(type, member, password),                               \
+          FIELD_OLDER | FIELD_EMPTY | FIELD_SECRET | FIELD_VAULT, .help = "older name of redis.password" }, \
+        { "redis_database",    FIELD_INTEGER,        REDIS_FLAT(type, member, database),                    \
+          .max = 2147483647.0, .flags = FIELD_OLDER, .help = "older name of redis.database" },              \
+        { "redis_ssl",         FIELD_BOOLEAN,        REDIS_FLAT(type, member, ssl),                         \
+          .fallback = "false", .flags = FIELD_OLDER, .help = "older name of redis.ssl" },                   \
+        { "redis_ssl_verify",  FIELD_BOOLEAN,        REDIS_FLAT(type, member, ssl_verify),                  \
+          .fallback = "false", .flags = FIELD_OLDER, .help = "older name of redis.ssl_verify" },            \
+        { "redis_server_name", FIELD_STRING, REDIS_FLAT(type, member, server_name), .flags = FIELD_OLDER,   \
           .help = "older name of redis.server_name" }
 
 /* The flat names win where they are given. From the plugin's check; `node` is its whole configuration. */

@@ -30,7 +30,7 @@ const struct field response_ratelimiting_fields[] = {
     { "limit_by", FIELD_CHOICE, OFFSET(limit_by), .fallback = "consumer", .choices = who_choices,
       .help = "who has limits of its own" },
     { "policy", FIELD_CHOICE, OFFSET(policy), .fallback = "local", .choices = limit_policy_choices,
-      .help = "where the counters are: in this process, or in Redis" },
+      .offered = limit_policy_offered, .help = "where the counters are: in this process, or in Redis" },
     { "fault_tolerant", FIELD_BOOLEAN, OFFSET(fault_tolerant), .fallback = "true",
       .help = "let requests pass while Redis cannot be asked; false: answer 500" },
     { "redis", FIELD_RECORD, OFFSET(redis), .record = &redis_config_schema,

@@ -33,9 +33,9 @@ static struct consumer *add(struct kong_reader *reader, struct kong_consumer *wi
     }
     struct schema schema = kong_consumer_schema;
     schema.others = reader->consumer_keys;
-    bool good = schema_read(&schema, node, place, wide);
+    schema_read(&schema, node, place, wide);
     struct consumer *consumer = &wide->consumer;
-    if (good && consumer->entity.name.data == NULL && consumer->custom_id.data == NULL)
+    if (!kong_is_given(node, "username") && !kong_is_given(node, "custom_id"))
         schema_error(place, node, "",
                      "at least one of these fields must be non-empty: 'custom_id', 'username'");
     model->consumers.items = items;

@@ -22,7 +22,7 @@ struct flat_entity {
     struct slice parent_id;   /* absent: not known */
 };
 
-static json_t *value_of(const struct node *node)
+json_t *kong_node_json(const struct node *node)
 {
     switch (node->kind) {
     case NODE_NULL: return json_null();
@@ -35,13 +35,13 @@ static json_t *value_of(const struct node *node)
     case NODE_SEQUENCE: {
         json_t *array = json_array();
         for (uint32_t i = 0; i < node->count; i++)
-            json_array_append_new(array, value_of(node->entries[i].value));
+            json_array_append_new(array, kong_node_json(node->entries[i].value));
         return array;
     }
     case NODE_MAPPING: {
         json_t *object = json_object();
         for (uint32_t i = 0; i < node->count; i++)
-            json_object_set_new(object, node->entries[i].key.data, value_of(node->entries[i].value));
+            json_object_set_new(object, node->entries[i].key.data, kong_node_json(node->entries[i].value));
         return object;
     }
     }
@@ -215,7 +215,7 @@ static json_t *write_entity(const struct flat_entity *entity, const char *id)
         if (is_collection(entry))
             continue;
         if (!is_foreign(entry))
-            json_object_set_new(object, entry->key.data, value_of(entry->value));
+            json_object_set_new(object, entry->key.data, kong_node_json(entry->value));
         else if (id_of(entry->value).data)
             json_object_set_new(object, entry->key.data, reference_to(id_of(entry->value)));
     }

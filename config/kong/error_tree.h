@@ -32,6 +32,9 @@ struct json_t *kong_error_text(const char *text);
 /* Element `index` of the collections called `name` of all documents, or NULL. */
 const struct node *kong_error_element(const struct documents *documents, const char *name, size_t index);
 
+/* A node and all below it as JSON, with kong_error_text for what JSON cannot hold. */
+struct json_t *kong_node_json(const struct node *node);
+
 /* error_flatten.c: takes the errors of entities out of the tree and returns their list. */
 struct json_t *kong_error_flatten(const struct documents *documents, struct kong_error_tree *tree);
 

@@ -93,6 +93,20 @@ static void set_times(struct kong_reader *reader, const struct kong_identity *id
     identity->entity->updated_at_ms = time_of(reader, common->updated_at);
 }
 
+/* For the catalog. */
+static void note(struct kong_reader *reader, struct entity *entity, const struct node *node)
+{
+    if (reader->model->catalog == NULL)
+        return;
+    const struct node **address = kong_take(reader, &reader->scratch, sizeof(*address));
+    if (address == NULL)
+        return;
+    *address = node;
+    struct slice key = { (const char *)address, sizeof(*address) };
+    if (!map_add(&reader->identified, key, entity, NULL))
+        kong_fail_memory(reader);
+}
+
 void kong_identify(struct kong_reader *reader, const struct kong_identity *identity, const struct node *node,
                    const struct config_place *place)
 {
@@ -103,6 +117,7 @@ void kong_identify(struct kong_reader *reader, const struct kong_identity *ident
     check_notes(node, place);
     set_times(reader, identity, node, place);
     set_id(reader, identity);
+    note(reader, entity, node);
     struct kong_unique name = {
         &index->names, index->kind, identity->name_field, NULL, entity->name, entity
     };

@@ -48,7 +48,8 @@ static const struct field key_fields[] = {
       .help = "the key's id, unique in its set" },
     { "jwk", FIELD_STRING, offsetof(struct kong_key, key.jwk), .flags = FIELD_SECRET | FIELD_VAULT,
       .help = "a JSON Web Key as text; its kid must be the same" },
-    { "pem", FIELD_RECORD, offsetof(struct kong_key, pem), .record = &pem_schema, .help = "instead of jwk" },
+    { "pem", FIELD_RECORD, offsetof(struct kong_key, pem), .flags = FIELD_OPTIONAL, .record = &pem_schema,
+      .help = "instead of jwk" },
     KONG_COMMON_FIELDS(struct kong_key, key.entity),
 };
 

@@ -344,6 +344,7 @@ bool kong_read_all(const struct documents *documents, const struct plugin_kind *
     reader->later_end = &reader->later;
     reader->now_s = time(NULL);
     arena_init(&reader->scratch, NULL, 0, scratch_limit_bytes);
+    map_init(&reader->identified, &reader->scratch);
     if (start(reader)) {
         for (uint32_t i = 0; i < documents->count && !reader->out_of_memory; i++)
             read_vaults(reader, documents->items[i]);
@@ -354,6 +355,8 @@ bool kong_read_all(const struct documents *documents, const struct plugin_kind *
         kong_complete_credentials(reader);
         kong_check_routes(reader);
         kong_check_plugins(reader);
+        if (model->catalog && report->error_count == before && !kong_catalogue(reader, documents))
+            kong_fail_memory(reader);
     } else {
         kong_fail_memory(reader);
     }

@@ -64,6 +64,7 @@ struct kong_reader {
     struct kong_scoped *scoped, **scoped_end;
     struct kong_owned *owned, **owned_end;
     struct kong_later *later, **later_end;
+    struct map identified; /* the address of a node -> struct entity; only for a catalog */
     struct random_pool random;
     const char *file; /* of the document being read, in the model's arena */
     int64_t now_s;
@@ -143,6 +144,8 @@ bool kong_credential_init(struct kong_reader *reader, struct kong_credential_kin
 struct kong_credential_kind *kong_find_credential(struct kong_reader *reader, struct slice name);
 void kong_complete_credentials(struct kong_reader *reader); /* when references are resolved */
 
+/* catalog.c: one document per entity into the model's catalog. False: no memory. */
+bool kong_catalogue(struct kong_reader *reader, const struct documents *documents);
 /* path.c: the path of a route as it stands in the model; absent when it was reported. */
 struct slice kong_route_path(struct kong_reader *reader, const struct node *node,
                              const struct config_place *place);

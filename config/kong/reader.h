@@ -64,7 +64,7 @@ struct kong_reader {
     struct kong_scoped *scoped, **scoped_end;
     struct kong_owned *owned, **owned_end;
     struct kong_later *later, **later_end;
-    struct map identified; /* the address of a node -> struct entity; only for a catalog */
+    struct map identified; /* address of a node -> struct entity; for a catalog */
     struct random_pool random;
     const char *file; /* of the document being read, in the model's arena */
     int64_t now_s;
@@ -98,7 +98,6 @@ struct kong_common {
     struct slice id;
     int64_t created_at, updated_at;
 };
-
 #define KONG_COMMON_FIELDS(type, member)                                                                  \
     { "id", FIELD_STRING, offsetof(type, common.id), .check = kong_check_id,                              \
       .help = "a UUID; derived from the name when missing" },                                             \

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The listeners admin_listen and status_listen: one thread of their own with a poll loop, for few and slow
- * requests. It only reads: counters of the shards, and what struct admin_source answers. Started and stopped
- * by the control thread. */
+ * requests. It reads counters of the shards, and what struct admin_source answers, which carries changes out,
+ * too. Started and stopped by the control thread. */
 #pragma once
 
-#include "config/settings.h"
+#include "core/app/change.h"
 #include "core/io/metrics.h"
 
 #include <stdio.h>
 
 struct admin;
+struct store;
 
 enum { ADMIN_LISTENERS_MAX = 16 };
 
@@ -22,6 +23,13 @@ struct admin_source {
     bool (*ready)(void *owner);           /* a configuration is in force and the process is not draining */
     void (*configuration_hash)(void *owner, char hash[33]); /* writes the model's hash with its NUL */
     void (*write_metrics)(void *owner, FILE *out); /* those of the configuration, in Prometheus' format */
+    const struct plugin_kind *const *plugins; /* ends with NULL */
+    void *const *plugin_states; /* of the process, by index in the registry */
+    /* What is in force; it stays so until it is closed, soon. NULL: nothing. */
+    const struct catalog *(*open_catalog)(void *owner);
+    void (*close_catalog)(void *owner);
+    struct store *store; /* where entities are kept; NULL: in files, and none can be written */
+    enum change_result (*change)(void *owner, const struct change *change); /* waits until it is in force */
 };
 
 /* Binds and starts the thread; both listeners off: *admin is NULL and nothing runs. False: nothing is left

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/app/admin_connection.h"
 
+#include "core/app/admin_api.h"
 #include "net/http/http1_write.h"
 
 #include <errno.h>
@@ -122,9 +123,9 @@ static void write_head(const struct admin_connection *connection, const struct a
         writer_header(out, SLICE("Content-Type"), slice_of(answer->type));
     if (has_body)
         writer_header_u64(out, SLICE("Content-Length"), answer->size);
-    if (answer->allow)
+    if (answer->allow[0])
         writer_header(out, SLICE("Allow"), slice_of(answer->allow));
-    if (answer->allow && answer->status == 204) {
+    if (answer->allow[0] && answer->status == 204) {
         writer_header(out, SLICE("Access-Control-Allow-Methods"), slice_of(answer->allow));
         writer_header(out, SLICE("Access-Control-Allow-Headers"), SLICE("Content-Type"));
     }
@@ -169,7 +170,7 @@ static void answer_request(struct admin_connection *connection)
 {
     struct admin_request request = request_of(connection);
     struct admin_answer answer;
-    admin_pages_answer(connection->node, &request, &answer);
+    admin_api_answer(connection->node, &request, &answer);
     /* A change of the configuration may have taken its time. */
     send_answer(connection, &answer, clock_us() / 1000);
 }
@@ -193,7 +194,7 @@ static bool refuse(struct admin_connection *connection, struct admin_answer *ans
 static bool refuse_with(struct admin_connection *connection, int status, const char *text, uint64_t now_ms)
 {
     struct admin_answer answer;
-    admin_pages_message(&answer, status, text);
+    admin_message(&answer, status, text);
     return refuse(connection, &answer, now_ms);
 }
 

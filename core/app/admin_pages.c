@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/app/admin_pages.h"
-
+#include "core/app/admin_api.h"
 #include "net/proxy/plugin.h"
 #include "net/transport/address.h"
 
@@ -10,7 +9,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define JSON_TYPE "application/json; charset=utf-8"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 /* --- who may ask ---------------------------------------------------------------------------------------- */
@@ -85,22 +83,6 @@ static const char *refusal(const struct admin_node *node, const struct admin_req
 }
 
 /* --- JSON ----------------------------------------------------------------------------------------------- */
-
-/* Takes the value. */
-static void answer_json(struct admin_answer *answer, int status, json_t *value)
-{
-    *answer = (struct admin_answer){ .status = status, .type = JSON_TYPE };
-    answer->body = value ? json_dumps(value, JSON_COMPACT) : NULL;
-    answer->size = answer->body ? strlen(answer->body) : 0;
-    json_decref(value);
-    if (answer->body == NULL)
-        answer->status = 503;
-}
-
-void admin_pages_message(struct admin_answer *answer, int status, const char *text)
-{
-    answer_json(answer, status, json_pack("{s:s}", "message", text));
-}
 
 static json_t *text_json(struct slice text)
 {
@@ -197,18 +179,22 @@ static uint64_t total(const struct admin_source *source, enum metric metric)
     return sum;
 }
 
-static void page_root(const struct admin_node *node, struct admin_answer *answer)
+static void handle_root(struct admin_call *call)
 {
+    const struct admin_node *node = call->node;
+    struct admin_answer *answer = call->answer;
     int pid = (int)getpid(); /* one process: its workers are threads */
-    answer_json(answer, 200,
-                json_pack("{s:s, s:s, s:s, s:s, s:{s:i, s:[i]}, s:o, s:o}", "version", SLUICE_VERSION,
-                          "tagline", "Welcome to sluice", "hostname", node->hostname, "node_id", node->id,
-                          "pids", "master", pid, "workers", pid, "plugins", plugins_json(), "configuration",
-                          configuration_json(node->settings)));
+    admin_json(answer, 200,
+               json_pack("{s:s, s:s, s:s, s:s, s:{s:i, s:[i]}, s:o, s:o}", "version", SLUICE_VERSION,
+                         "tagline", "Welcome to sluice", "hostname", node->hostname, "node_id", node->id,
+                         "pids", "master", pid, "workers", pid, "plugins", plugins_json(), "configuration",
+                         configuration_json(node->settings)));
 }
 
-static void page_status(const struct admin_node *node, struct admin_answer *answer)
+static void handle_status(struct admin_call *call)
 {
+    const struct admin_node *node = call->node;
+    struct admin_answer *answer = call->answer;
     const struct admin_source *source = &node->source;
     json_int_t accepted = (json_int_t)total(source, METRIC_CONNECTIONS_ACCEPTED);
     json_int_t active = (json_int_t)total(source, METRIC_CONNECTIONS_ACTIVE);
@@ -220,17 +206,9 @@ static void page_status(const struct admin_node *node, struct admin_answer *answ
                                "connections_reading", (json_int_t)0, "connections_writing", writing,
                                "connections_waiting", active > writing ? active - writing : (json_int_t)0,
                                "total_requests", (json_int_t)total(source, METRIC_REQUESTS));
-    answer_json(answer, 200,
-                json_pack("{s:o, s:{s:[], s:{}}, s:s}", "server", server, "memory", "workers_lua_vms",
-                          "lua_shared_dicts", "configuration_hash", hash));
-}
-
-static void page_ready(const struct admin_node *node, struct admin_answer *answer)
-{
-    if (node->source.ready(node->source.owner))
-        admin_pages_message(answer, 200, "ready");
-    else
-        admin_pages_message(answer, 503, "not ready: starting or shutting down");
+    admin_json(answer, 200,
+               json_pack("{s:o, s:{s:[], s:{}}, s:s}", "server", server, "memory", "workers_lua_vms",
+                         "lua_shared_dicts", "configuration_hash", hash));
 }
 
 static const char *metric_type(enum metric metric)
@@ -247,8 +225,10 @@ static const char *metric_type(enum metric metric)
 }
 
 /* The shards have a name of their own: under one name a sum would count everything twice. */
-static void page_metrics(const struct admin_node *node, struct admin_answer *answer)
+static void handle_metrics(struct admin_call *call)
 {
+    const struct admin_node *node = call->node;
+    struct admin_answer *answer = call->answer;
     *answer = (struct admin_answer){ .status = 200, .type = METRICS_TYPE };
     FILE *out = open_memstream(&answer->body, &answer->size);
     if (out == NULL) {
@@ -279,60 +259,37 @@ bool admin_pages_refuse(const struct admin_node *node, const struct admin_reques
 {
     const char *reason = refusal(node, request);
     if (reason)
-        admin_pages_message(answer, 403, reason);
+        admin_message(answer, 403, reason);
     return reason != NULL;
 }
 
 /* Clients know the page for a method that is never served from nginx. */
 void admin_pages_refused(struct admin_answer *answer, int status, const char *reason)
 {
-    static const char page[] = "<html>\n<head><title>405 Not Allowed</title></head>\n"
-                               "<body>\n<h1>405 Not Allowed</h1>\n</body>\n</html>\n";
     if (status != 405) {
-        admin_pages_message(answer, status, reason);
+        admin_message(answer, status, reason);
         return;
     }
-    *answer = (struct admin_answer){ .status = 405, .type = "text/html; charset=UTF-8", .bare = true };
-    answer->body = strdup(page);
-    answer->size = answer->body ? sizeof(page) - 1 : 0;
+    admin_page(answer, 405, "Not Allowed");
+    answer->bare = true;
 }
 
-typedef void page_fn(const struct admin_node *node, struct admin_answer *answer);
+/* The drain state: 503 from then on, so that who balances before this process goes elsewhere. */
+static void handle_ready(struct admin_call *call)
+{
+    if (call->node->source.ready(call->node->source.owner))
+        admin_message(call->answer, 200, "ready");
+    else
+        admin_message(call->answer, 503, "not ready: starting or shutting down");
+}
 
-static const struct {
-    const char *path;
-    page_fn *page;
-    bool admin_only;
-} pages[] = {
-    { "/", page_root, true },
-    { "/status", page_status, false },
-    { "/status/ready", page_ready, false },
-    { "/metrics", page_metrics, false },
+static void handle_live(struct admin_call *call)
+{
+    admin_message(call->answer, 200, "live");
+}
+
+const struct admin_endpoint admin_node_endpoints[] = {
+    { "/", ADMIN_GET, handle_root, false },           { "/status", ADMIN_GET, handle_status, true },
+    { "/status/live", ADMIN_GET, handle_live, true }, { "/status/ready", ADMIN_GET, handle_ready, true },
+    { "/metrics", ADMIN_GET, handle_metrics, true },  { 0 },
 };
-
-static page_fn *find_page(enum admin_side side, struct slice target)
-{
-    struct slice query;
-    struct slice path = slice_split(target, '?', &query);
-    if (path.size > 1 && path.data[path.size - 1] == '/')
-        path.size--;
-    for (size_t i = 0; i < COUNT_OF(pages); i++)
-        if (slice_equal(path, slice_of(pages[i].path)))
-            return pages[i].admin_only && side != ADMIN_SIDE_ADMIN ? NULL : pages[i].page;
-    return NULL;
-}
-
-void admin_pages_answer(const struct admin_node *node, const struct admin_request *request,
-                        struct admin_answer *answer)
-{
-    const struct message *message = request->message;
-    page_fn *page = find_page(request->side, message->origin_form);
-    if (page == NULL) {
-        admin_pages_message(answer, 404, "Not found");
-    } else if (!slice_equal(message->method, SLICE("GET")) && !slice_equal(message->method, SLICE("HEAD"))) {
-        admin_pages_message(answer, 405, "Method not allowed");
-        answer->allow = "GET, HEAD";
-    } else {
-        page(node, answer);
-    }
-}

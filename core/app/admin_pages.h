@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the admin and status listeners answer: who may ask, the endpoints and their JSON. No I/O; on the admin
+/* Who may ask the admin and status listeners, and what is common to their answers. No I/O; on the admin
  * thread. */
 #pragma once
 
@@ -27,15 +27,12 @@ struct admin_request {
 struct admin_answer {
     int status;
     const char *type; /* of the body */
-    const char *allow; /* NULL: no Allow header */
+    char allow[64]; /* "": no Allow header */
     unsigned retry_after_s; /* 0: no Retry-After */
     bool bare; /* without the headers that say who answers */
     char *body; /* to be freed; NULL: memory was short, the answer has no body */
     size_t size;
 };
-
-void admin_pages_answer(const struct admin_node *node, const struct admin_request *request,
-                        struct admin_answer *answer);
 
 /* Who may not ask gets an answer before the body of the request is read. */
 bool admin_pages_refuse(const struct admin_node *node, const struct admin_request *request,
@@ -43,6 +40,3 @@ bool admin_pages_refuse(const struct admin_node *node, const struct admin_reques
 
 /* A request that is no HTTP as it should be. */
 void admin_pages_refused(struct admin_answer *answer, int status, const char *reason);
-
-/* {"message": text} */
-void admin_pages_message(struct admin_answer *answer, int status, const char *text);

@@ -2,6 +2,7 @@
 #include "core/app/control.h"
 
 #include "core/app/admin.h"
+#include "core/app/change_box.h"
 #include "core/app/commands.h"
 #include "core/app/demo.h"
 #include "core/app/handover.h"
@@ -19,7 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_MS = 20, IDLE_TICK_MS = 1000, DAY_S = 24 * 3600 };
+enum { TICK_MS = 20, IDLE_TICK_MS = 1000, DAY_S = 24 * 3600, ADOPTION_MS = 2000 };
+static const size_t text_limit_bytes = (size_t)8 * 1024 * 1024 * 1024;
 
 struct control {
     const struct config_sources *sources;
@@ -40,7 +42,9 @@ struct control {
     bool draining;
     bool empty;           /* no entity is configured: not ready, as Kong says */
     struct tls_expiry expiry;
-    pthread_mutex_t lock; /* of these four */
+    const struct catalog *catalog; /* of the same configuration; NULL: nobody wants one */
+    pthread_mutex_t lock; /* of these five */
+    struct change_box changes;
     int64_t warned_s; /* when it was last told which certificates end soon */
     bool pid_written;
 };
@@ -95,6 +99,7 @@ static void tell_configuration(struct control *control)
     pthread_mutex_lock(&control->lock);
     control->expiry = (struct tls_expiry){ model, tls_setup_not_after(&control->tls) };
     memcpy(control->hash, model->hash, sizeof(control->hash));
+    control->catalog = model->catalog;
     control->empty = model->services.count + model->routes.count + model->plugins.count == 0;
     pthread_mutex_unlock(&control->lock);
     warn_of_expiry(control);
@@ -160,26 +165,94 @@ static void report_to_journal(const struct report *report, const char *what)
                 report->error_count);
 }
 
-static void reload(struct control *control)
+static void await_adoption(struct control *control)
+{
+    struct timespec pause = { .tv_nsec = 100000 };
+    uint64_t until_ms = now_ms() + ADOPTION_MS, generation = control->snapshot->generation;
+    for (unsigned i = 0; i < control->options.shard_count; i++)
+        while (__atomic_load_n(&control->workers[i].adopted, __ATOMIC_ACQUIRE) < generation &&
+               now_ms() < until_ms)
+            nanosleep(&pause, NULL);
+}
+
+/* What the monitor was told of a snapshot that will not be in force. */
+static void forget(struct control *control, struct snapshot *snapshot)
+{
+    snapshot_free(snapshot);
+    watch_rosters_free(watch_adopt(control->watch, control->snapshot->model), control->snapshot->model);
+    watch_publish(control->watch);
+}
+
+static enum change_result put_in_force(struct control *control, const struct change *change,
+                                       struct snapshot *snapshot)
+{
+    if (change->commit && !change->commit(change->argument, snapshot->model->catalog)) {
+        forget(control, snapshot);
+        return CHANGE_FAILED;
+    }
+    publish(control, snapshot);
+    post_tickets(control);
+    await_adoption(control);
+    journal(JOURNAL_NOTICE, "%s done generation=%llu routes=%u", change->what,
+            (unsigned long long)snapshot->generation, snapshot->model->routes.count);
+    return CHANGE_DONE;
+}
+
+/* Loads what the change says, all or nothing. */
+static enum change_result carry_out(struct control *control, const struct change *change)
 {
     struct report report;
     struct loaded loaded = { 0 };
+    struct config_texts texts = { 0 };
     struct snapshot *snapshot = NULL;
+    struct config_sources sources = *control->sources;
+    enum change_result result = CHANGE_INVALID;
+    arena_init(&texts.arena, NULL, 0, text_limit_bytes);
     report_init(&report);
-    if (config_load(control->sources, &loaded, &report) && tls_setup_read_tickets(&control->tls, &report)) {
+    if (change->kong)
+        sources.kong = change->kong;
+    sources.texts = change->refused ? &texts : NULL;
+    if (config_load(&sources, &loaded, &report) && tls_setup_read_tickets(&control->tls, &report)) {
         snapshot = build(control, loaded.model, &report);
         loaded.model = NULL;
     }
-    config_unload(&loaded);
     report_sort(&report);
-    report_to_journal(&report, "reload");
-    if (snapshot) {
-        publish(control, snapshot);
-        post_tickets(control);
-        journal(JOURNAL_NOTICE, "reload done generation=%llu routes=%u",
-                (unsigned long long)snapshot->generation, snapshot->model->routes.count);
-    }
+    if (change->refused == NULL)
+        report_to_journal(&report, change->what);
+    else if (snapshot == NULL)
+        change->refused(change->argument, &report, &texts.kong);
+    if (snapshot)
+        result = put_in_force(control, change, snapshot);
+    config_unload(&loaded);
     report_deinit(&report);
+    arena_deinit(&texts.arena);
+    return result;
+}
+
+static void reload(struct control *control)
+{
+    (void)carry_out(control, &(struct change){ .what = "reload" });
+}
+
+/* --- for the admin thread ------------------------------------------------------------------------------- */
+
+static enum change_result ask_for_change(void *owner, const struct change *change)
+{
+    struct control *control = owner;
+    return change_box_ask(&control->changes, change);
+}
+
+static const struct catalog *open_catalog(void *owner)
+{
+    struct control *control = owner;
+    pthread_mutex_lock(&control->lock);
+    return control->catalog;
+}
+
+static void close_catalog(void *owner)
+{
+    struct control *control = owner;
+    pthread_mutex_unlock(&control->lock);
 }
 
 /* --- starting ------------------------------------------------------------------------------------------- */
@@ -284,7 +357,12 @@ static bool start_admin(struct control *control)
                                                    .owner = control,
                                                    .ready = is_ready,
                                                    .configuration_hash = copy_hash,
-                                                   .write_metrics = write_metrics };
+                                                   .write_metrics = write_metrics,
+                                                   .plugins = control->sources->plugins,
+                                                   .plugin_states = control->plugin_states,
+                                                   .open_catalog = open_catalog,
+                                                   .close_catalog = close_catalog,
+                                                   .change = ask_for_change };
     if (admin_start(&control->admin, control->settings, &control->admin_source, &reason))
         return true;
     journal(JOURNAL_ERROR, "cannot listen for admin or status: %s", reason);
@@ -331,6 +409,7 @@ static void drain(struct control *control, enum worker_mail mail, const sigset_t
 {
     struct timespec tick = { .tv_nsec = TICK_MS * 1000000 };
     uint64_t end_ms = now_ms() + (uint64_t)control->settings->drain_timeout_ms;
+    change_box_close(&control->changes);
     pthread_mutex_lock(&control->lock);
     control->draining = true;
     pthread_mutex_unlock(&control->lock);
@@ -370,6 +449,7 @@ static bool is_handed_over(struct control *control, const sigset_t *signals)
 {
     if (handover_poll(&control->handover, now_ms()) != HANDOVER_DONE)
         return false;
+    change_box_close(&control->changes);
     admin_stop(control->admin);
     control->admin = NULL;
     control->pid_written = false; /* the file is the new one's */
@@ -403,6 +483,9 @@ static void serve(struct control *control, const sigset_t *signals)
         int signal = sigtimedwait(signals, NULL, &tick);
         if (signal > 0)
             running = handle_signal(control, signal, signals);
+        const struct change *change = running ? change_box_take(&control->changes) : NULL;
+        if (change)
+            change_box_answer(&control->changes, carry_out(control, change));
         free_released(control);
         if (tls_setup_rotate(&control->tls, now_ms()))
             post_tickets(control);
@@ -414,6 +497,7 @@ static void serve(struct control *control, const sigset_t *signals)
 
 static void stop(struct control *control)
 {
+    change_box_close(&control->changes);
     admin_stop(control->admin);
     watch_stop(control->watch);
     if (control->workers && control->metrics)
@@ -438,7 +522,7 @@ static void stop(struct control *control)
 static void block_signals(sigset_t *signals)
 {
     sigemptyset(signals);
-    static const int taken[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2, SIGPIPE };
+    static const int taken[] = { SIGHUP, SIGTERM, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2, CHANGE_SIGNAL, SIGPIPE };
     for (size_t i = 0; i < COUNT_OF(taken); i++)
         sigaddset(signals, taken[i]);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
@@ -479,6 +563,7 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
         return COMMAND_EXIT_INVALID;
     }
     pthread_mutex_init(&control.lock, NULL);
+    change_box_open(&control.changes);
     tell_configuration(&control);
     bool started = start(&control);
     if (started && control.tls.listens)
@@ -493,6 +578,7 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
         serve(&control, &signals);
     }
     stop(&control);
+    change_box_free(&control.changes);
     pthread_mutex_destroy(&control.lock);
     return started ? COMMAND_EXIT_OK : COMMAND_EXIT_FAILED;
 }

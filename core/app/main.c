@@ -73,7 +73,8 @@ static int command_run(const struct command_options *options, enum control_greet
     struct config_sources sources = { .paths = options->paths,
                                       .overrides = options->overrides,
                                       .environment = (const char *const *)environ,
-                                      .plugins = app_plugin_kinds() };
+                                      .plugins = app_plugin_kinds(),
+                                      .catalogued = true };
     if (greeting == CONTROL_DEMO) {
         uint16_t port;
         int failure = demo_origin_start(&port);

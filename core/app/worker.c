@@ -107,11 +107,20 @@ static void tell(struct proxy *proxy, const char *line)
 
 /* --- the thread ----------------------------------------------------------------------------------------- */
 
+/* Requests that come from now on are decided by it. */
+static void adopt(struct proxy *proxy, struct snapshot *snapshot)
+{
+    struct worker *worker = CONTAINER_OF(proxy, struct worker, proxy);
+    uint64_t generation = snapshot->generation;
+    proxy_adopt(proxy, snapshot);
+    __atomic_store_n(&worker->adopted, generation, __ATOMIC_RELEASE);
+}
+
 static void deliver(struct shard *shard, const struct mail *mail)
 {
     struct proxy *proxy = proxy_of(shard);
     switch ((enum worker_mail)mail->kind) {
-    case MAIL_SNAPSHOT: proxy_adopt(proxy, mail->pointer); break;
+    case MAIL_SNAPSHOT: adopt(proxy, mail->pointer); break;
     case MAIL_ROSTERS: take_rosters(proxy, mail->pointer); break;
     case MAIL_TICKETS:
         tls_loop_use_tickets(&proxy->tls, mail->pointer);

@@ -51,6 +51,7 @@ struct worker {
     enum error error;
     bool running;
     pthread_mutex_t posting; /* the control thread and the monitor write to its mailbox */
+    uint64_t adopted; /* generation of the snapshot it uses, stored atomically */
     struct mailbox reports; /* from this shard to the monitor, which listens */
     struct report_batch *batch; /* not yet mailed; NULL: nothing */
     struct host_batch *hosts; /* the same */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A new configuration that somebody who administers asks for: handed by the admin thread to the control
+ * thread, which loads it as a whole, and puts it in force for all shards or leaves everything as it was. */
+#pragma once
+
+#include "config/load.h"
+
+enum change_result {
+    CHANGE_DONE, /* in force on every shard */
+    CHANGE_INVALID, /* `refused` was told why */
+    CHANGE_FAILED, /* `commit` said no, or memory is exhausted */
+    CHANGE_CLOSED /* the process is about to end */
+};
+
+struct change {
+    const struct config_kong_texts *kong; /* NULL: what the files, or the store, hold now */
+    void *argument; /* of the functions, which are called on the control thread while the asker waits */
+    void (*refused)(void *argument, const struct report *report, const struct documents *documents);
+    /* It is valid and about to be put in force; NULL: nothing to do. */
+    bool (*commit)(void *argument, const struct catalog *catalog);
+    const char *what; /* for the journal */
+};

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/store.h"
+
+#include "core/app/journal.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LAYOUT_VERSION = 1, BUSY_MS = 5000 };
+
+struct store {
+    sqlite3 *database;
+    char reason[256];
+};
+
+static bool run(struct store *store, const char *sql)
+{
+    char *message = NULL;
+    if (sqlite3_exec(store->database, sql, NULL, NULL, &message) == SQLITE_OK)
+        return true;
+    snprintf(store->reason, sizeof(store->reason), "%s", message ? message : "SQLite failed");
+    journal(JOURNAL_ERROR, "store failed reason=\"%s\"", store->reason);
+    sqlite3_free(message);
+    return false;
+}
+
+static int layout_version(struct store *store)
+{
+    sqlite3_stmt *statement = NULL;
+    int version = -1;
+    if (sqlite3_prepare_v2(store->database, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        version = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return version;
+}
+
+static bool prepare(struct store *store, const char *path)
+{
+    if (sqlite3_open_v2(path, &store->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+        SQLITE_OK) {
+        snprintf(store->reason, sizeof(store->reason), "%s",
+                 store->database ? sqlite3_errmsg(store->database) : "out of memory");
+        return false;
+    }
+    sqlite3_busy_timeout(store->database, BUSY_MS);
+    int version = layout_version(store);
+    if (version > LAYOUT_VERSION) {
+        snprintf(store->reason, sizeof(store->reason), "written by a newer version (layout %d)", version);
+        return false;
+    }
+    return run(store, "PRAGMA journal_mode=WAL") && run(store, "PRAGMA synchronous=FULL") &&
+           run(store, "CREATE TABLE IF NOT EXISTS entities (kind TEXT NOT NULL, id TEXT NOT NULL, "
+                      "document TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID") &&
+           run(store, "PRAGMA user_version=1");
+}
+
+struct store *store_open(const char *path, const char **reason)
+{
+    static char text[256]; /* of the control thread */
+    struct store *store = calloc(1, sizeof(*store));
+    *reason = "out of memory";
+    if (store == NULL)
+        return NULL;
+    if (prepare(store, path))
+        return store;
+    snprintf(text, sizeof(text), "%s", store->reason);
+    *reason = text;
+    store_close(store);
+    return NULL;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    sqlite3_close(store->database);
+    free(store);
+}
+
+/* Rows come by kind, so that each collection is written once. */
+static bool write_rows(sqlite3_stmt *statement, FILE *out)
+{
+    char kind[64] = "";
+    int step;
+    fputs("{\"_format_version\":\"3.0\",\"_transform\":false", out);
+    while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        const char *document = (const char *)sqlite3_column_text(statement, 1);
+        if (name == NULL || document == NULL)
+            return false;
+        bool same = strcmp(kind, name) == 0;
+        if (same)
+            fputc(',', out);
+        else
+            fprintf(out, "%s,\"%s\":[", kind[0] ? "]" : "", name);
+        fputs(document, out);
+        snprintf(kind, sizeof(kind), "%s", name);
+    }
+    fputs(kind[0] ? "]}" : "}", out);
+    return step == SQLITE_DONE;
+}
+
+char *store_text(struct store *store)
+{
+    sqlite3_stmt *statement = NULL;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    bool good =
+        out && sqlite3_prepare_v2(store->database, "SELECT kind, document FROM entities ORDER BY kind, id",
+                                  -1, &statement, NULL) == SQLITE_OK;
+    good = good && write_rows(statement, out);
+    sqlite3_finalize(statement);
+    if (out && fclose(out) != 0)
+        good = false;
+    if (good)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static bool execute(struct store *store, const char *sql, const struct store_id *one, struct slice document)
+{
+    sqlite3_stmt *statement = NULL;
+    bool good = sqlite3_prepare_v2(store->database, sql, -1, &statement, NULL) == SQLITE_OK;
+    good = good && sqlite3_bind_text(statement, 1, one->kind, -1, SQLITE_STATIC) == SQLITE_OK &&
+           sqlite3_bind_text(statement, 2, one->id, -1, SQLITE_STATIC) == SQLITE_OK;
+    if (good && document.data)
+        good = sqlite3_bind_text(statement, 3, document.data, (int)document.size, SQLITE_STATIC) == SQLITE_OK;
+    good = good && sqlite3_step(statement) == SQLITE_DONE;
+    if (!good)
+        journal(JOURNAL_ERROR, "store failed reason=\"%s\"", sqlite3_errmsg(store->database));
+    sqlite3_finalize(statement);
+    return good;
+}
+
+static bool apply(struct store *store, const struct store_change *change, const struct catalog *catalog)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < change->removal_count && good; i++)
+        good = execute(store, "DELETE FROM entities WHERE kind = ? AND id = ?", &change->removals[i],
+                       (struct slice){ NULL, 0 });
+    for (uint32_t i = 0; i < change->put_count && good; i++) {
+        const struct store_id *one = &change->puts[i];
+        const struct catalog_row *row = catalog ? catalog_find(catalog, one->kind, slice_of(one->id)) : NULL;
+        good = row && execute(store, "INSERT OR REPLACE INTO entities (kind, id, document) VALUES (?, ?, ?)",
+                              one, row->text);
+    }
+    return good;
+}
+
+bool store_apply(struct store *store, const struct store_change *change, const struct catalog *catalog)
+{
+    if (!run(store, "BEGIN IMMEDIATE"))
+        return false;
+    if (apply(store, change, catalog) && run(store, "COMMIT"))
+        return true;
+    (void)sqlite3_exec(store->database, "ROLLBACK", NULL, NULL, NULL);
+    return false;
+}

@@ -99,6 +99,9 @@ struct settings {
     struct slice redis_host;
     int64_t redis_port;
     int64_t rate_limit_entries, mirror_max_in_flight;
+    int64_t log_queue_bytes, prometheus_series_max;
+    struct slice syslog_socket;
+    double tracing_sampling_rate; /* of requests, where no plugin says */
     struct slice waf_log;
     int64_t mem_cache_bytes, cache_entry_bytes, cache_wait_ms;
 

@@ -73,7 +73,6 @@ static const struct row {
     { "stream_error_log", no_stream, NULL },
     { "stream_proxy_ssl_", no_stream, NULL },
     { "tracing_instrumentations", no_tracing, "off" },
-    { "tracing_sampling_rate", no_tracing, NULL },
     { "untrusted_lua", no_lua, NULL },
     { "untrusted_lua_", no_lua, NULL },
     { "vault_", "there are only the vaults env and file", NULL },

@@ -5,7 +5,6 @@
 
 #include "config/settings.h"
 #include "core/io/chunk_queue.h"
-#include "net/proxy/access_log.h"
 #include "net/proxy/exchange_body.h"
 #include "net/proxy/exchange_edit.h"
 #include "net/proxy/proxy.h"
@@ -44,7 +43,7 @@ static struct {
 
 struct waf_shard {
     struct waf_process *process;
-    struct access_log log;
+    struct line_file log;
     bool log_is_open;
 };
 
@@ -247,7 +246,7 @@ static void log_message(void *pointer, const void *message)
         if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
             line[i] = ' ';
     line[used] = '\n';
-    access_log_line(&state->shard->log, (struct slice){ line, used + 1 });
+    line_file_add(&state->shard->log, (struct slice){ line, used + 1 });
 }
 
 static void close_request(void *pointer)
@@ -435,9 +434,11 @@ static enum error shard_state_open(struct shard *shard, void *process_state, voi
     state->process = process_state;
     if (settings->waf_log.size == 0 || slice_equal(settings->waf_log, SLICE("off")))
         return ERROR_OK;
-    struct access_log_options options = { .path = settings->waf_log.data };
-    enum error error = access_log_open(&state->log, shard, &options);
+    struct line_file_options options = { .path = settings->waf_log.data, .mode = 0640 };
+    enum error error = line_file_open(&state->log, shard, &options);
     state->log_is_open = error == ERROR_OK;
+    if (state->log_is_open)
+        proxy_add_file(proxy_of(shard), &state->log);
     return error;
 }
 
@@ -445,7 +446,7 @@ static void shard_state_close(void *shard_state)
 {
     struct waf_shard *state = shard_state;
     if (state->log_is_open)
-        access_log_close(&state->log);
+        line_file_close(&state->log);
 }
 
 const struct plugin waf_plugin = {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum {
+    FLUSH_MS = 1000, /* for logs and traces to be sent when the process ends */
     STOP_MS = 2000, /* for connections to be closed in order when the process ends */
     RETRY_MS = 2, /* when the monitor's mailbox is full */
     LINES_PER_SECOND = 10 /* told to the journal */
@@ -128,7 +129,7 @@ static void deliver(struct shard *shard, const struct mail *mail)
         break;
     case MAIL_DRAIN: proxy_drain(proxy, LISTENER_TAKE_BACKLOG); break;
     case MAIL_LEAVE: proxy_drain(proxy, LISTENER_LEAVE_BACKLOG); break;
-    case MAIL_REOPEN_LOGS: access_log_reopen(&proxy->log); break;
+    case MAIL_REOPEN_LOGS: proxy_reopen_files(proxy); break;
     case MAIL_STOP: shard->stopping = true; break;
     }
 }
@@ -137,6 +138,7 @@ static void deliver(struct shard *shard, const struct mail *mail)
 static void wind_down(struct worker *worker)
 {
     struct shard *shard = &worker->shard;
+    proxy_flush(&worker->proxy, shard->now_ms + FLUSH_MS);
     uint64_t until_ms = shard->now_ms + STOP_MS;
     proxy_abort(&worker->proxy);
     while (!proxy_is_empty(&worker->proxy) && shard->now_ms < until_ms)

@@ -77,7 +77,14 @@
     M(WAF_REFUSED, "waf_refused", "requests and responses that waf refused")                \
     M(CSRF_VALID, "csrf_valid", "requests whose origin csrf found good")                    \
     M(CSRF_INVALID, "csrf_invalid", "requests whose origin csrf found foreign")             \
-    M(CSRF_MISSING_ORIGIN, "csrf_missing_origin", "requests without an origin for csrf")
+    M(CSRF_MISSING_ORIGIN, "csrf_missing_origin", "requests without an origin for csrf")    \
+    M(LOG_ENTRIES_WAITING, "log_entries_waiting", "entries for receivers, not yet sent")    \
+    M(LOG_BYTES_WAITING, "log_bytes_waiting", "their size now")                             \
+    M(LOG_ENTRIES_SENT, "log_entries_sent", "entries that receivers have taken")            \
+    M(LOG_ENTRIES_DROPPED, "log_entries_dropped", "entries for which there was no room")    \
+    M(LOG_ENTRIES_LOST, "log_entries_lost", "entries given up after all tries")             \
+    M(LOG_RETRIES, "log_retries", "batches of entries sent once more")                      \
+    M(SERIES_REFUSED, "series_refused", "times there was no room for labels")
 
 enum metric {
 #define M(id, name, help) METRIC_##id,

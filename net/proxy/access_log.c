@@ -3,121 +3,24 @@
 
 #include "net/http/http1_write.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
-
-static int open_path(const char *path)
-{
-    if (strcmp(path, "/dev/stdout") == 0)
-        return dup(STDOUT_FILENO);
-    if (strcmp(path, "/dev/stderr") == 0)
-        return dup(STDERR_FILENO);
-    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-}
-
-static void run_task(struct shard_task *task);
 
 enum error access_log_open(struct access_log *log, struct shard *shard,
                            const struct access_log_options *options)
 {
-    *log = (struct access_log){ .shard = shard, .format = options->format, .path = options->path, .fd = -1 };
-    shard_task_init(&log->task, run_task);
+    *log = (struct access_log){ .format = options->format, .file = { .fd = -1 } };
     if (options->path == NULL)
         return ERROR_OK;
-    log->buffers[0] = malloc(ACCESS_LOG_BUFFER_BYTES);
-    log->buffers[1] = malloc(ACCESS_LOG_BUFFER_BYTES);
-    if (log->buffers[0] == NULL || log->buffers[1] == NULL)
-        return ERROR_MEMORY;
-    log->fd = open_path(options->path);
-    return log->fd < 0 ? error_from_errno(errno) : ERROR_OK;
-}
-
-static void write_rest(struct access_log *log, unsigned which, uint32_t from)
-{
-    while (from < log->filled[which]) {
-        ssize_t size = write(log->fd, log->buffers[which] + from, log->filled[which] - from);
-        if (size <= 0)
-            return;
-        from += (uint32_t)size;
-    }
+    struct line_file_options file = { .path = options->path, .mode = 0640 };
+    enum error error = line_file_open(&log->file, shard, &file);
+    log->is_on = error == ERROR_OK;
+    return error;
 }
 
 void access_log_close(struct access_log *log)
 {
-    if (log->fd >= 0) {
-        if (log->write_op.armed)
-            write_rest(log, !log->filling, log->written);
-        write_rest(log, log->filling, 0);
-        close(log->fd);
-    }
-    log->fd = -1;
-    free(log->buffers[0]);
-    free(log->buffers[1]);
-    log->buffers[0] = log->buffers[1] = NULL;
-}
-
-static void start_write(struct access_log *log);
-
-static void reopen_now(struct access_log *log)
-{
-    log->reopen = false;
-    int fd = open_path(log->path);
-    if (fd < 0)
-        return; /* the old file goes on taking lines */
-    close(log->fd);
-    log->fd = fd;
-}
-
-static void write_done(struct op *op, int32_t result, uint32_t cqe_flags)
-{
-    (void)cqe_flags;
-    struct access_log *log = CONTAINER_OF(op, struct access_log, write_op);
-    unsigned which = !log->filling;
-    if (result > 0)
-        log->written += (uint32_t)result;
-    else
-        metric_add(&log->shard->metrics, METRIC_LOG_DROPPED, 1); /* a full disk: this part is given up */
-    if (result > 0 && log->written < log->filled[which]) {
-        start_write(log);
-        return;
-    }
-    log->filled[which] = 0;
-    if (log->reopen)
-        reopen_now(log);
-    if (log->filled[log->filling] > 0)
-        shard_defer(log->shard, &log->task);
-}
-
-static void start_write(struct access_log *log)
-{
-    unsigned which = !log->filling;
-    struct io_uring_sqe *sqe = ring_prepare(&log->shard->ring);
-    io_uring_prep_write(sqe, log->fd, log->buffers[which] + log->written, log->filled[which] - log->written,
-                        (uint64_t)-1);
-    ring_arm(sqe, &log->write_op, write_done);
-}
-
-static void run_task(struct shard_task *task)
-{
-    struct access_log *log = CONTAINER_OF(task, struct access_log, task);
-    if (log->write_op.armed || log->filled[log->filling] == 0)
-        return;
-    log->filling = !log->filling;
-    log->written = 0;
-    start_write(log);
-}
-
-void access_log_reopen(struct access_log *log)
-{
-    if (log->fd < 0)
-        return;
-    log->reopen = true;
-    if (!log->write_op.armed)
-        reopen_now(log);
+    line_file_close(&log->file);
+    log->is_on = false;
 }
 
 /* --- lines ---------------------------------------------------------------------------------------------- */
@@ -248,19 +151,6 @@ static struct slice clip(struct slice text)
     return text;
 }
 
-void access_log_line(struct access_log *log, struct slice line)
-{
-    uint32_t *filled = &log->filled[log->filling];
-    if (line.size > ACCESS_LOG_BUFFER_BYTES - *filled) {
-        metric_add(&log->shard->metrics, METRIC_LOG_DROPPED, 1);
-        return;
-    }
-    memcpy(log->buffers[log->filling] + *filled, line.data, line.size);
-    *filled += (uint32_t)line.size;
-    if (!log->write_op.armed)
-        shard_defer(log->shard, &log->task);
-}
-
 void access_log_write(struct access_log *log, const struct access_record *given)
 {
     struct access_record record = *given;
@@ -268,19 +158,12 @@ void access_log_write(struct access_log *log, const struct access_record *given)
     record.referer = clip(record.referer);
     record.user_agent = clip(record.user_agent);
     record.host = clip(record.host);
-    uint32_t *filled = &log->filled[log->filling];
-    char *at = log->buffers[log->filling] + *filled;
-    uint32_t room = ACCESS_LOG_BUFFER_BYTES - *filled;
+    uint32_t room;
+    char *at = line_file_room(&log->file, &room);
     struct writer out = writer_of(at, room < ACCESS_LOG_LINE_MAX * 4 ? room : ACCESS_LOG_LINE_MAX * 4);
     if (log->format == ACCESS_LOG_JSON)
         write_json(&out, &record);
     else
         write_combined(&out, &record);
-    if (out.overflow) {
-        metric_add(&log->shard->metrics, METRIC_LOG_DROPPED, 1);
-        return;
-    }
-    *filled += (uint32_t)(out.next - at);
-    if (!log->write_op.armed)
-        shard_defer(log->shard, &log->task);
+    line_file_added(&log->file, out.overflow ? 0 : (uint32_t)(out.next - at));
 }

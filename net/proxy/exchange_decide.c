@@ -4,6 +4,7 @@
 #include "net/proxy/answer.h"
 #include "net/proxy/client.h"
 #include "net/proxy/client_address.h"
+#include "net/proxy/exchange_notes.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/origin.h"
 #include "net/proxy/sanitise.h"
@@ -167,12 +168,14 @@ enum step_result step_route(struct exchange *exchange)
     }
     if (!match_route(exchange)) {
         exchange->match.route = NULL;
+        exchange_begin_notes(exchange);
         answer_error(exchange, 404, SLICE("no Route matched with those values"), ANSWER_FROM_PLUGIN);
         return exchange_jump(exchange, STEP_RESPONSE_HEAD);
     }
     const struct route_plan *plan = &snapshot->routes[exchange->match.route->entity.index];
     exchange->chain = plan->chain;
     exchange->service = plan->service;
+    exchange_begin_notes(exchange);
     const struct action *action = exchange->match.route->action;
     exchange->style = (uint8_t)(action ? action->style : ANSWER_STYLE_KONG);
     if (wants_decision(exchange))
@@ -202,6 +205,14 @@ static void *state_of(struct exchange *exchange, const struct chain_slot *slot, 
     return exchange->plugin_states[index];
 }
 
+static enum verdict run_timed(const struct plugin *plugin, const struct plugin_call *call, enum phase phase)
+{
+    uint64_t start_ns = exchange_note_now();
+    enum verdict verdict = plugin->on[phase](call);
+    exchange_note_span(call->exchange, plugin->kind.name, phase, start_ns);
+    return verdict;
+}
+
 /* Runs the slots of a phase from chain_position on. */
 static enum verdict run_phase(struct exchange *exchange, enum phase phase)
 {
@@ -226,7 +237,8 @@ static enum verdict run_phase(struct exchange *exchange, enum phase phase)
         };
         if (slot->plugin->exchange_state_size > 0 && call.exchange_state == NULL)
             return phase <= PHASE_ACCESS ? exchange_respond_failure(exchange) : VERDICT_CONTINUE;
-        enum verdict verdict = slot->plugin->on[phase](&call);
+        enum verdict verdict = exchange_is_traced(exchange) ? run_timed(slot->plugin, &call, phase)
+                                                            : slot->plugin->on[phase](&call);
         if (verdict != VERDICT_CONTINUE)
             return verdict;
     }

@@ -3,6 +3,7 @@
 #include "net/proxy/action.h"
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/exchange_events.h"
+#include "net/proxy/exchange_notes.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/forward.h"
 #include "net/proxy/origin.h"
@@ -128,6 +129,8 @@ void exchange_origin_opened(struct exchange *exchange, enum error error)
 {
     if (error != ERROR_OK)
         (void)exchange_try_again(exchange, error);
+    else
+        exchange_note_connected(exchange);
     exchange_run(exchange);
 }
 
@@ -190,6 +193,7 @@ void exchange_response_interim(struct exchange *exchange)
 void exchange_response_head(struct exchange *exchange)
 {
     exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
+    exchange_note_head(exchange);
     balancer_try_answered(exchange->endpoint, exchange->response.status,
                           exchange->upstream_head_ns - exchange->try_start_ns);
     if (exchange_wants_other_answer(exchange)) {

@@ -129,6 +129,7 @@ struct exchange {
     bool truncated; /* the upstream failed in the middle: the client's connection is cut */
     uint64_t response_bytes;
     uint32_t interim_count;
+    struct exchange_notes *notes; /* for plugins that log; NULL: none does */
 
     char request_id[REQUEST_ID_SIZE];
     struct arena arena;

@@ -5,6 +5,7 @@
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/balancer_key.h"
 #include "net/proxy/exchange_events.h"
+#include "net/proxy/exchange_notes.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/origin.h"
 
@@ -115,6 +116,7 @@ static enum step_result take_origin(struct exchange *exchange)
     exchange->tries++;
     exchange->try_start_ns = exchange->proxy->shard->now_ns;
     enum error error = origin_take(exchange);
+    exchange_note_try(exchange);
     if (error != ERROR_OK)
         return exchange_answer_from_below(exchange, error_http_status(error), none);
     return STEP_RESULT_NEXT;
@@ -220,6 +222,7 @@ enum step_result exchange_try_again(struct exchange *exchange, enum error error)
     bool reused = exchange->origin && exchange->origin->reused && error != ERROR_TIMEOUT;
     bool stale = reused && !began;
     exchange->failure = error;
+    exchange_note_try_end(exchange, error, stale ? TRY_END_STALE : TRY_END_FAILED);
     metric_add(&exchange->proxy->shard->metrics, METRIC_UPSTREAM_FAILURES, 1);
     if (exchange->origin)
         origin_detach(exchange->origin, ORIGIN_DROP);

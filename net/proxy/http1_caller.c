@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes to a client of HTTP/1: heads as text, bodies in chunks where their length is not known. */
 #include "net/proxy/client.h"
+#include "net/proxy/exchange_notes.h"
 #include "net/proxy/forward.h"
 
 static struct client *client_of(const struct caller *caller)
@@ -36,6 +37,8 @@ static bool send_head(struct caller *caller, enum caller_head kind)
     struct chunk head = write_head(caller->exchange, kind);
     if (head.block == NULL)
         return false;
+    if (kind == CALLER_RESPONSE || kind == CALLER_ANSWER)
+        exchange_note_head_bytes(caller->exchange, head.size);
     client_send(client_of(caller), head);
     return true;
 }

@@ -51,6 +51,9 @@ struct plugin {
     /* On the shard's thread; may be NULL. */
     enum error (*shard_open)(struct shard *shard, void *process_state, void *shard_state);
     void (*shard_close)(void *shard_state);
+    /* At the end of the process, the shard still turning: is nothing left that others should get? To be
+     * hurried along, and asked again; for a second at most. May be NULL. */
+    bool (*shard_flush)(void *shard_state);
 };
 
 /* All plugins of this build (plugins/registry.c), ends with NULL. */

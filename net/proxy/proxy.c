@@ -55,7 +55,8 @@ static enum error open_listeners(struct proxy *proxy, const struct proxy_start *
 enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct proxy_start *start)
 {
     *proxy = (struct proxy){ .shard = shard, .options = start->options, .snapshot = start->snapshot };
-    proxy->log.fd = -1;
+    proxy->log.file.fd = -1;
+    list_init(&proxy->files);
     list_init(&proxy->clients);
     list_init(&proxy->idle_origins);
     list_init(&proxy->waiting);
@@ -67,6 +68,8 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     if (getrandom(proxy->request_id, sizeof(proxy->request_id), 0) != (ssize_t)sizeof(proxy->request_id))
         return ERROR_KERNEL;
     enum error error = access_log_open(&proxy->log, shard, start->log);
+    if (access_log_is_on(&proxy->log))
+        proxy_add_file(proxy, &proxy->log.file);
     if (error == ERROR_OK)
         error = regex_scratch_init(&proxy->regex);
     if (error == ERROR_OK)
@@ -128,6 +131,54 @@ void proxy_take_roster(struct proxy *proxy, struct roster *roster)
     balancer_take_roster(&proxy->balancers, roster);
 }
 
+void proxy_add_file(struct proxy *proxy, struct line_file *file)
+{
+    list_append(&proxy->files, &file->node);
+}
+
+void proxy_reopen_files(struct proxy *proxy)
+{
+    for (struct list_node *node = proxy->files.next; node != &proxy->files; node = node->next)
+        line_file_reopen(CONTAINER_OF(node, struct line_file, node));
+}
+
+static bool files_are_idle(const struct proxy *proxy)
+{
+    for (struct list_node *node = proxy->files.next; node != &proxy->files; node = node->next)
+        if (!line_file_is_idle(CONTAINER_OF(node, struct line_file, node)))
+            return false;
+    return true;
+}
+
+static bool plugins_are_flushed(struct proxy *proxy)
+{
+    bool flushed = true;
+    for (size_t i = 0; proxy->options->registry[i]; i++) {
+        const struct plugin *plugin = proxy->options->registry[i];
+        if (plugin->shard_flush && !plugin->shard_flush(proxy->plugin_states[i]))
+            flushed = false;
+    }
+    return flushed;
+}
+
+/* The shard turns; that was all. */
+static void look_again(struct timer *timer)
+{
+    (void)timer;
+}
+
+void proxy_flush(struct proxy *proxy, uint64_t until_ms)
+{
+    enum { LOOK_AGAIN_MS = 10 };
+    struct timer look;
+    timer_init(&look, look_again);
+    while (!plugins_are_flushed(proxy) && proxy->shard->now_ms < until_ms) {
+        timer_arm(&proxy->shard->timers, &look, proxy->shard->now_ms + LOOK_AGAIN_MS);
+        shard_turn(proxy->shard);
+        timer_disarm(&proxy->shard->timers, &look);
+    }
+}
+
 void proxy_drain(struct proxy *proxy, enum listener_backlog backlog)
 {
     proxy->draining = true;
@@ -155,5 +206,5 @@ void proxy_abort(struct proxy *proxy)
 bool proxy_is_empty(const struct proxy *proxy)
 {
     return proxy->client_count == 0 && proxy->origin_count == 0 && fetch_pool_is_empty(&proxy->fetches) &&
-           !proxy->log.write_op.armed && (proxy->log.fd < 0 || proxy->log.filled[proxy->log.filling] == 0);
+           files_are_idle(proxy);
 }

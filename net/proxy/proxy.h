@@ -84,6 +84,7 @@ struct proxy {
     struct client *spare_clients;
     uint32_t spare_client_count;
     struct access_log log;
+    struct list_node files; /* struct line_file, this log's and those of plugins: to be reopened together */
     struct traffic traffic;
     void **plugin_states; /* by index in the registry */
     struct regex_scratch regex;
@@ -124,6 +125,14 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot);
 
 /* A newer version of where an upstream is, from the monitor's mail. Takes the reference. */
 void proxy_take_roster(struct proxy *proxy, struct roster *roster);
+
+/* Will be reopened with the others, and waited for in the end. */
+void proxy_add_file(struct proxy *proxy, struct line_file *file);
+void proxy_reopen_files(struct proxy *proxy);
+
+/* Has plugins give away what they still hold for others, as far as that takes no longer than `until_ms` on
+ * the shard's clock; the shard turns meanwhile. */
+void proxy_flush(struct proxy *proxy, uint64_t until_ms);
 
 /* Stops accepting and ends idle connections; those with a request end after it. */
 void proxy_drain(struct proxy *proxy, enum listener_backlog backlog);

@@ -444,3 +444,31 @@ bool fake_exchange_filter(struct exchange *exchange, struct slice body, size_t p
             return false;
     return true;
 }
+
+/* --- the record ----------------------------------------------------------------------------------------- */
+
+int exchange_status(const struct exchange *exchange)
+{
+    return exchange->record.status ? exchange->record.status : exchange_response_status(exchange);
+}
+
+void exchange_record_of(struct exchange *exchange, struct exchange_record *record)
+{
+    *record = exchange->record;
+    record->status = exchange_status(exchange);
+}
+
+struct slice exchange_upstream_uri(struct exchange *exchange)
+{
+    return exchange->upstream_path.data ? exchange->upstream_path : SLICE("");
+}
+
+uint64_t exchange_generation(const struct exchange *exchange)
+{
+    return exchange->generation;
+}
+
+void exchange_trace(struct exchange *exchange)
+{
+    exchange->traced = true;
+}

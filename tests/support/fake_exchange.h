@@ -7,6 +7,7 @@
 
 #include "net/proxy/exchange_body.h"
 #include "net/proxy/exchange_edit.h"
+#include "net/proxy/exchange_log.h"
 #include "net/proxy/exchange_replay.h"
 
 enum fake_body {
@@ -34,6 +35,8 @@ struct exchange {
     struct slice request_body; /* the whole of it ... */
     bool body_is_late; /* ... which has not come yet: exchange_read_body says BODY_LATER */
     struct message received; /* the upstream's response; status 0: the gateway's own answer */
+    struct exchange_record record; /* of what is over; status 0: that of the response */
+    uint64_t generation;
     int grants_left; /* setters succeed this often, then memory is exhausted; negative: always */
 
     /* What it did. */
@@ -56,6 +59,7 @@ struct exchange {
     struct slice body; /* the text, or the error's message */
     struct slice content_type; /* of FAKE_BODY_PLAIN */
     struct replay replayed; /* of FAKE_BODY_REPLAYED; its body is `body` */
+    bool traced;
     uint64_t body_limit_bytes;
     struct slice body_limit_message; /* absent: no limit was set */
     unsigned respond_count, resume_count;

@@ -15,6 +15,7 @@
 #define exchange_consumer faked_exchange_consumer
 #define exchange_credential faked_exchange_credential
 #define exchange_filter_response faked_exchange_filter_response
+#define exchange_generation faked_exchange_generation
 #define exchange_groups faked_exchange_groups
 #define exchange_is_https faked_exchange_is_https
 #define exchange_limit_body faked_exchange_limit_body
@@ -24,6 +25,7 @@
 #define exchange_path faked_exchange_path
 #define exchange_query faked_exchange_query
 #define exchange_read_body faked_exchange_read_body
+#define exchange_record_of faked_exchange_record_of
 #define exchange_remove_response_header faked_exchange_remove_response_header
 #define exchange_remove_upstream_header faked_exchange_remove_upstream_header
 #define exchange_replay faked_exchange_replay
@@ -51,9 +53,12 @@
 #define exchange_set_upstream_path faked_exchange_set_upstream_path
 #define exchange_set_upstream_query faked_exchange_set_upstream_query
 #define exchange_shard faked_exchange_shard
+#define exchange_status faked_exchange_status
 #define exchange_tls faked_exchange_tls
+#define exchange_trace faked_exchange_trace
 #define exchange_upstream_path faked_exchange_upstream_path
 #define exchange_upstream_response faked_exchange_upstream_response
+#define exchange_upstream_uri faked_exchange_upstream_uri
 #define exchange_uri_capture faked_exchange_uri_capture
 #define exchange_uri_capture_named faked_exchange_uri_capture_named
 #define exchange_watch_upstream faked_exchange_watch_upstream

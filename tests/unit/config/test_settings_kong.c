@@ -142,7 +142,6 @@ static const char *const known[] = {
     "untrusted_lua",
     "untrusted_lua_sandbox_requires",
     "openresty_path",
-    "tracing_sampling_rate",
     "wasm_filters_path",
     "request_debug",
     "request_debug_token",

@@ -10,7 +10,7 @@
 static struct shard shard;
 static struct access_log access_log;
 static char path[] = "/tmp/test_access_log_XXXXXX", old_path[sizeof(path) + 4];
-static char content[2 * ACCESS_LOG_BUFFER_BYTES + 1]; /* of the file, see read_back */
+static char content[2 * LINE_FILE_BUFFER_BYTES + 1]; /* of the file, see read_back */
 
 static void start(void)
 {
@@ -19,7 +19,7 @@ static void start(void)
     close(fd);
     snprintf(old_path, sizeof(old_path), "%s.old", path);
     shard_setup_open(&shard);
-    access_log.fd = -1;
+    access_log.file.fd = -1;
 }
 
 static void end(void)
@@ -43,7 +43,8 @@ static void open_log(const char *where, enum access_log_format format)
 static bool is_written(void *unused)
 {
     (void)unused;
-    return !access_log.write_op.armed && access_log.filled[0] == 0 && access_log.filled[1] == 0;
+    return !access_log.file.write_op.armed && access_log.file.filled[0] == 0 &&
+           access_log.file.filled[1] == 0;
 }
 
 static void turn_until_written(void)
@@ -171,7 +172,7 @@ Test(access_log, a_full_buffer_drops_and_counts)
     for (const char *at = read_back(path); *at; at += size, written++)
         cr_assert_eq(strncmp(at, COMBINED("/some/path"), size), 0);
     cr_assert_eq(written, given - 10);
-    cr_assert_eq(written, ACCESS_LOG_BUFFER_BYTES / size);
+    cr_assert_eq(written, LINE_FILE_BUFFER_BYTES / size);
     write_target("/after");
     turn_until_written();
     cr_assert_eq(metric_read(&shard.metrics, METRIC_LOG_DROPPED), 10);
@@ -182,8 +183,8 @@ Test(access_log, lines_of_a_write_in_flight_wait_for_the_next)
 {
     open_log(path, ACCESS_LOG_COMBINED);
     write_target("/1");
-    access_log.task.run(&access_log.task);
-    cr_assert(access_log.write_op.armed);
+    access_log.file.task.run(&access_log.file.task);
+    cr_assert(access_log.file.write_op.armed);
     write_target("/2");
     write_target("/3");
     turn_until_written();
@@ -198,7 +199,7 @@ Test(access_log, reopens_after_the_file_was_moved)
     cr_assert_eq(rename(path, old_path), 0);
     write_target("/still old");
     turn_until_written();
-    access_log_reopen(&access_log);
+    line_file_reopen(&access_log.file);
     write_target("/new");
     turn_until_written();
     cr_assert_str_eq(read_back(old_path), COMBINED("/old") COMBINED("/still old"));
@@ -209,10 +210,10 @@ Test(access_log, reopens_once_the_write_in_flight_has_ended)
 {
     open_log(path, ACCESS_LOG_COMBINED);
     write_target("/old");
-    access_log.task.run(&access_log.task);
-    cr_assert(access_log.write_op.armed);
+    access_log.file.task.run(&access_log.file.task);
+    cr_assert(access_log.file.write_op.armed);
     cr_assert_eq(rename(path, old_path), 0);
-    access_log_reopen(&access_log);
+    line_file_reopen(&access_log.file);
     write_target("/new");
     turn_until_written();
     cr_assert_str_eq(read_back(old_path), COMBINED("/old"));
@@ -226,7 +227,7 @@ Test(access_log, what_is_buffered_is_written_at_the_close)
     access_log_close(&access_log);
     cr_assert_str_eq(read_back(path), COMBINED("/last"));
     cr_assert_not(access_log_is_on(&access_log));
-    list_remove(&access_log.task.node);
+    list_remove(&access_log.file.task.node);
 }
 
 Test(access_log, a_full_disk_costs_lines_only)
@@ -243,7 +244,7 @@ Test(access_log, may_be_off_or_impossible)
 {
     struct access_log_options impossible = { "/nonexistent/log", ACCESS_LOG_JSON };
     open_log(NULL, ACCESS_LOG_COMBINED);
-    access_log_reopen(&access_log);
+    line_file_reopen(&access_log.file);
     access_log_close(&access_log);
     cr_assert_neq(access_log_open(&access_log, &shard, &impossible), ERROR_OK);
     cr_assert_not(access_log_is_on(&access_log));

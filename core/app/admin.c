@@ -190,6 +190,7 @@ static void release(struct admin *admin)
         close(admin->listeners[i].fd);
     if (admin->stop_fd >= 0)
         close(admin->stop_fd);
+    admin_ui_free(admin->node.ui);
     free(admin);
 }
 
@@ -225,11 +226,13 @@ bool admin_start(struct admin **out, const struct settings *settings, const stru
         return false;
     }
     admin->stop_fd = -1;
-    admin->node = (struct admin_node){ .settings = settings, .source = *source };
+    admin->node = (struct admin_node){ .settings = settings, .source = *source, .ui = admin_ui_open() };
     uuid_random(NULL, admin->node.id);
     if (gethostname(admin->node.hostname, sizeof(admin->node.hostname) - 1) != 0)
         admin->node.hostname[0] = '\0';
-    if (!open_listeners(admin, &settings->admin_listeners, ADMIN_SIDE_ADMIN, reason) ||
+    *reason = "out of memory";
+    if (admin->node.ui == NULL ||
+        !open_listeners(admin, &settings->admin_listeners, ADMIN_SIDE_ADMIN, reason) ||
         !open_listeners(admin, &settings->status_listeners, ADMIN_SIDE_STATUS, reason) ||
         !start_thread(admin, reason)) {
         release(admin);

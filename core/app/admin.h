@@ -10,6 +10,8 @@
 #include <stdio.h>
 
 struct admin;
+struct snapshot;
+struct traffic;
 struct store;
 
 enum { ADMIN_LISTENERS_MAX = 16 };
@@ -29,6 +31,11 @@ struct admin_source {
     const struct catalog *(*open_catalog)(void *owner);
     void (*close_catalog)(void *owner);
     struct store *store; /* where entities are kept; NULL: in files, and none can be written */
+    /* The same of the snapshot in force, with what its routes have counted. */
+    const struct snapshot *(*open_snapshot)(void *owner);
+    void (*close_snapshot)(void *owner);
+    const struct traffic *const *traffic; /* by shard */
+    uint64_t (*cpu_us)(void *owner, unsigned shard); /* processor time that a shard has used */
     enum change_result (*change)(void *owner, const struct change *change); /* waits until it is in force */
 };
 

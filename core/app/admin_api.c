@@ -9,8 +9,8 @@
 enum { CALL_ARENA_BYTES = 256 * 1024 * 1024 };
 
 static const struct admin_endpoint *const tables[] = {
-    admin_node_endpoints,  admin_config_endpoints, admin_schema_endpoints,
-    admin_debug_endpoints, admin_health_endpoints, admin_tag_endpoints,
+    admin_node_endpoints,   admin_config_endpoints, admin_schema_endpoints, admin_debug_endpoints,
+    admin_health_endpoints, admin_tag_endpoints,    admin_ui_endpoints,
 };
 
 /* In the order of an Allow header. */

@@ -36,7 +36,7 @@ struct admin_endpoint {
 
 /* Each table ends with a row without a path. */
 extern const struct admin_endpoint admin_node_endpoints[], admin_schema_endpoints[], admin_config_endpoints[],
-    admin_debug_endpoints[], admin_health_endpoints[], admin_tag_endpoints[];
+    admin_debug_endpoints[], admin_health_endpoints[], admin_tag_endpoints[], admin_ui_endpoints[];
 
 /* Answers any request. */
 void admin_api_answer(const struct admin_node *node, const struct admin_request *request,

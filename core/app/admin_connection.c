@@ -99,7 +99,10 @@ static void write_extras(const struct admin_connection *connection, const struct
     unsigned headers = connection->node->settings->headers_sent;
     if (answer->retry_after_s)
         writer_header_u64(out, SLICE("Retry-After"), answer->retry_after_s);
-    writer_header(out, SLICE("Cache-Control"), SLICE("no-store"));
+    if (answer->headers)
+        writer_bytes(out, answer->headers, strlen(answer->headers));
+    else
+        writer_header(out, SLICE("Cache-Control"), SLICE("no-store"));
     writer_header(out, SLICE("X-Content-Type-Options"), SLICE("nosniff"));
     if (headers & SETTINGS_HEADER_SERVER)
         writer_header(out, SLICE("Server"), SLICE("sluice/" SLUICE_VERSION));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/app/admin.h"
+#include "core/app/admin_ui.h"
 #include "core/crypto/uuid.h"
 #include "net/http/message.h"
 
@@ -13,6 +14,7 @@ enum admin_side { ADMIN_SIDE_ADMIN, ADMIN_SIDE_STATUS };
 struct admin_node {
     const struct settings *settings;
     struct admin_source source;
+    struct admin_ui *ui;
     char id[UUID_TEXT_SIZE];
     char hostname[256];
 };
@@ -29,6 +31,7 @@ struct admin_answer {
     const char *type; /* of the body */
     char allow[64]; /* "": no Allow header */
     unsigned retry_after_s; /* 0: no Retry-After */
+    const char *headers; /* more of them, each with its line end, instead of Cache-Control; NULL: none */
     bool bare; /* without the headers that say who answers */
     char *body; /* to be freed; NULL: memory was short, the answer has no body */
     size_t size;

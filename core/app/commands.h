@@ -41,3 +41,7 @@ int command_version(const struct command_options *options);
 /* `command`: "reload" (SIGHUP), "stop" (SIGTERM, waits until the process has ended) or "status". Finds the
  * process by --pid or the setting pid_file. */
 int command_signal(const struct command_options *options, const char *command);
+
+/* [SECONDS]: what goes on in the gateway that runs with these settings, drawn again and again until q or
+ * Ctrl-C; once, when the output is no terminal. */
+int command_top(const struct command_options *options);

@@ -7,6 +7,7 @@
 #include "core/app/demo.h"
 #include "core/app/handover.h"
 #include "core/app/journal.h"
+#include "core/app/pid_file.h"
 #include "core/app/sockets.h"
 #include "core/app/tls_expiry.h"
 #include "core/app/tls_setup.h"
@@ -42,11 +43,12 @@ struct control {
     bool draining;
     bool empty;           /* no entity is configured: not ready, as Kong says */
     struct tls_expiry expiry;
-    const struct catalog *catalog; /* of the same configuration; NULL: nobody wants one */
-    pthread_mutex_t lock; /* of these five */
+    const struct snapshot *shown; /* the one in force, for the admin thread */
+    const struct traffic **traffic; /* by shard */
+    pthread_mutex_t lock; /* of hash, draining, empty, expiry and shown */
     struct change_box changes;
     int64_t warned_s; /* when it was last told which certificates end soon */
-    bool pid_written;
+    struct pid_file pid_file;
 };
 
 static uint64_t now_ms(void)
@@ -99,7 +101,7 @@ static void tell_configuration(struct control *control)
     pthread_mutex_lock(&control->lock);
     control->expiry = (struct tls_expiry){ model, tls_setup_not_after(&control->tls) };
     memcpy(control->hash, model->hash, sizeof(control->hash));
-    control->catalog = model->catalog;
+    control->shown = control->snapshot;
     control->empty = model->services.count + model->routes.count + model->plugins.count == 0;
     pthread_mutex_unlock(&control->lock);
     warn_of_expiry(control);
@@ -246,13 +248,26 @@ static const struct catalog *open_catalog(void *owner)
 {
     struct control *control = owner;
     pthread_mutex_lock(&control->lock);
-    return control->catalog;
+    return control->shown ? control->shown->model->catalog : NULL;
 }
 
-static void close_catalog(void *owner)
+static void unlock(void *owner)
 {
     struct control *control = owner;
     pthread_mutex_unlock(&control->lock);
+}
+
+static const struct snapshot *open_snapshot(void *owner)
+{
+    struct control *control = owner;
+    pthread_mutex_lock(&control->lock);
+    return control->shown;
+}
+
+static uint64_t cpu_us(void *owner, unsigned shard)
+{
+    struct control *control = owner;
+    return worker_cpu_us(&control->workers[shard]);
 }
 
 /* --- starting ------------------------------------------------------------------------------------------- */
@@ -286,7 +301,8 @@ static bool start_workers(struct control *control)
     const struct options *options = &control->options;
     control->workers = aligned_alloc(64, (options->shard_count * sizeof(struct worker) + 63) & ~(size_t)63);
     control->metrics = calloc(options->shard_count, sizeof(*control->metrics));
-    if (control->workers == NULL || control->metrics == NULL)
+    control->traffic = calloc(options->shard_count, sizeof(*control->traffic));
+    if (control->workers == NULL || control->metrics == NULL || control->traffic == NULL)
         return false;
     memset(control->workers, 0, options->shard_count * sizeof(struct worker));
     for (unsigned i = 0; i < options->shard_count; i++) {
@@ -307,6 +323,7 @@ static bool start_workers(struct control *control)
                                   .log = &options->log,
                                   .tls = tls_setup_loop(&control->tls, i) };
         control->metrics[i] = &worker->shard.metrics;
+        control->traffic[i] = &worker->proxy.traffic;
         enum error error = worker_start(worker);
         if (error == ERROR_OK) {
             sockets_given(&control->sockets, i);
@@ -361,27 +378,16 @@ static bool start_admin(struct control *control)
                                                    .plugins = control->sources->plugins,
                                                    .plugin_states = control->plugin_states,
                                                    .open_catalog = open_catalog,
-                                                   .close_catalog = close_catalog,
+                                                   .close_catalog = unlock,
+                                                   .open_snapshot = open_snapshot,
+                                                   .close_snapshot = unlock,
+                                                   .traffic = control->traffic,
+                                                   .cpu_us = cpu_us,
                                                    .change = ask_for_change };
     if (admin_start(&control->admin, control->settings, &control->admin_source, &reason))
         return true;
     journal(JOURNAL_ERROR, "cannot listen for admin or status: %s", reason);
     return false;
-}
-
-static bool write_pid_file(struct control *control)
-{
-    struct slice path = control->settings->pid_file;
-    if (path.size == 0)
-        return true;
-    FILE *file = fopen(path.data, "we");
-    if (file == NULL) {
-        journal(JOURNAL_ERROR, "cannot write pid_file=%s: %s", path.data, strerror(errno));
-        return false;
-    }
-    fprintf(file, "%ld\n", (long)getpid());
-    control->pid_written = fclose(file) == 0;
-    return control->pid_written;
 }
 
 static bool start(struct control *control)
@@ -392,7 +398,7 @@ static bool start(struct control *control)
     report_print(&report, stderr);
     report_deinit(&report);
     return opened && open_plugins(control) && start_workers(control) && start_admin(control) &&
-           write_pid_file(control);
+           pid_file_write(&control->pid_file);
 }
 
 /* --- running -------------------------------------------------------------------------------------------- */
@@ -452,7 +458,7 @@ static bool is_handed_over(struct control *control, const sigset_t *signals)
     change_box_close(&control->changes);
     admin_stop(control->admin);
     control->admin = NULL;
-    control->pid_written = false; /* the file is the new one's */
+    control->pid_file.written = false; /* it is the new one's */
     drain(control, MAIL_LEAVE, signals);
     return true;
 }
@@ -515,8 +521,8 @@ static void stop(struct control *control)
     tls_setup_close(&control->tls);
     free(control->workers);
     free(control->metrics);
-    if (control->pid_written)
-        (void)unlink(control->settings->pid_file.data);
+    free(control->traffic);
+    pid_file_remove(&control->pid_file);
 }
 
 static void block_signals(sigset_t *signals)
@@ -554,7 +560,9 @@ static bool prepare(struct control *control, struct loaded *loaded)
 
 int control_run(const struct config_sources *sources, struct loaded *loaded, enum control_greeting greeting)
 {
-    struct control control = { .sources = sources, .settings = &loaded->settings };
+    struct control control = { .sources = sources,
+                               .settings = &loaded->settings,
+                               .pid_file = { .path = loaded->settings.pid_file } };
     sigset_t signals;
     block_signals(&signals);
     journal_start((enum journal_level)loaded->settings.log_level);

@@ -25,6 +25,7 @@ static const char usage[] =
     "  explain METHOD URL [-H 'Name: value']... [--json]   which route matches, and why\n"
     "  schema [NAME]         the reference of the settings, an entity or a plugin\n"
     "  reload | stop | status   talk to a running gateway (--pid FILE or the setting pid_file)\n"
+    "  top [SECONDS]            what goes on in a running gateway, from its admin_listen\n"
     "  version               this build, its libraries and what the kernel offers\n";
 
 struct arguments {
@@ -97,8 +98,8 @@ static int command_run(const struct command_options *options, enum control_greet
 static int dispatch(const char *command, const struct command_options *options)
 {
     bool serves = strcmp(command, "run") == 0 || strcmp(command, "demo") == 0;
-    bool takes_arguments =
-        strcmp(command, "explain") == 0 || strcmp(command, "schema") == 0 || strcmp(command, "check") == 0;
+    bool takes_arguments = strcmp(command, "explain") == 0 || strcmp(command, "schema") == 0 ||
+                           strcmp(command, "check") == 0 || strcmp(command, "top") == 0;
     if (options->argument_count > 0 && !takes_arguments)
         return wrong_usage("unexpected argument", options->arguments[0]);
     if (serves)
@@ -113,6 +114,8 @@ static int dispatch(const char *command, const struct command_options *options)
         return command_version(options);
     if (strcmp(command, "reload") == 0 || strcmp(command, "stop") == 0 || strcmp(command, "status") == 0)
         return command_signal(options, command);
+    if (strcmp(command, "top") == 0)
+        return command_top(options);
     return wrong_usage("unknown command", command);
 }
 

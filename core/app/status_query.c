@@ -3,11 +3,10 @@
 
 #include "net/transport/address.h"
 
-#include <jansson.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { ANSWER_BYTES = 65536, TIMEOUT_S = 2 };
+enum { TARGET_BYTES = 256, LINE_BYTES = 4096, TIMEOUT_S = 2 };
 
 /* The address to connect to; an unspecified one is reached over loopback. */
 static bool address_of(const struct listener_settings *listeners, struct address *address)
@@ -22,52 +21,73 @@ static bool address_of(const struct listener_settings *listeners, struct address
     return true;
 }
 
-/* The whole answer with its NUL; its size, 0 when there is none. */
-static size_t ask(const struct address *address, char answer[ANSWER_BYTES])
+/* A socket that has sent the request; -1: nobody takes it. */
+static int open_query(const struct address *address, const char *target)
 {
-    static const char request[] = "GET /status HTTP/1.0\r\n\r\n";
+    char request[TARGET_BYTES + 64];
+    int size = snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n", target);
     struct timeval limit = { .tv_sec = TIMEOUT_S };
-    size_t size = 0;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
+    if (fd >= 0 && size < (int)sizeof(request) &&
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
         connect(fd, &address->any, address->size) == 0 &&
-        send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(request) - 1) {
-        ssize_t received;
-        while (size < ANSWER_BYTES - 1 &&
-               (received = recv(fd, answer + size, ANSWER_BYTES - 1 - size, 0)) > 0)
-            size += (size_t)received;
-    }
-    close(fd);
-    answer[size] = '\0';
-    return size;
+        send(fd, request, (size_t)size, MSG_NOSIGNAL) == size)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
-static bool print_answer(const char *answer, FILE *out)
+/* The body of an answer with status 200; NULL: there is none. */
+static json_t *ask(const struct listener_settings *listeners, const char *target)
 {
-    const char *body = strstr(answer, "\r\n\r\n"), *name;
-    json_t *root = body ? json_loads(body + 4, 0, NULL) : NULL;
+    struct address address;
+    int fd = address_of(listeners, &address) ? open_query(&address, target) : -1;
+    FILE *answer = fd >= 0 ? fdopen(fd, "r") : NULL;
+    char line[LINE_BYTES];
+    json_t *value = NULL;
+    if (answer == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    bool good = fgets(line, sizeof(line), answer) && strncmp(line, "HTTP/1.1 200 ", 13) == 0;
+    while (good && fgets(line, sizeof(line), answer) && strcmp(line, "\r\n") != 0)
+        continue;
+    if (good)
+        value = json_loadf(answer, 0, NULL);
+    fclose(answer);
+    return value;
+}
+
+json_t *status_query_admin(const struct settings *settings, const char *target)
+{
+    return ask(&settings->admin_listeners, target);
+}
+
+static bool print_numbers(json_t *root, FILE *out)
+{
+    const char *name;
     json_t *server = json_object_get(root, "server"), *value;
     json_object_foreach(server, name, value) if (json_is_integer(value))
         fprintf(out, "  %-24s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
     const char *hash = json_string_value(json_object_get(root, "configuration_hash"));
     if (hash)
         fprintf(out, "  %-24s %s\n", "configuration_hash", hash);
-    bool printed = server != NULL;
-    json_decref(root);
-    return printed;
+    return server != NULL;
 }
 
 void status_query_print(const struct settings *settings, FILE *out)
 {
     const struct listener_settings *candidates[] = { &settings->status_listeners,
                                                      &settings->admin_listeners };
-    char answer[ANSWER_BYTES];
-    struct address address;
-    for (size_t i = 0; i < COUNT_OF(candidates); i++)
-        if (address_of(candidates[i], &address) && ask(&address, answer) > 0 && print_answer(answer, out))
+    for (size_t i = 0; i < COUNT_OF(candidates); i++) {
+        json_t *root = ask(candidates[i], "/status");
+        bool printed = print_numbers(root, out);
+        json_decref(root);
+        if (printed)
             return;
+    }
     fprintf(out, "  neither status_listen nor admin_listen answers: no numbers\n");
 }

@@ -227,6 +227,15 @@ static void drop_mail(struct worker *worker)
     worker->hosts = NULL;
 }
 
+uint64_t worker_cpu_us(const struct worker *worker)
+{
+    struct timespec used = { 0 };
+    clockid_t clock;
+    if (pthread_getcpuclockid(worker->thread, &clock) == 0)
+        clock_gettime(clock, &used);
+    return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
 void worker_join(struct worker *worker)
 {
     if (worker->start.options == NULL)

@@ -67,5 +67,8 @@ enum error worker_start(struct worker *worker) MUST_CHECK;
 /* By any thread. False: its mailbox is full; to be tried again. */
 bool worker_post(struct worker *worker, enum worker_mail mail, void *pointer) MUST_CHECK;
 
+/* Processor time that its thread has used. By any thread, between worker_start and worker_join. */
+uint64_t worker_cpu_us(const struct worker *worker);
+
 /* After MAIL_STOP. */
 void worker_join(struct worker *worker);

@@ -38,6 +38,8 @@ struct settings {
     int64_t min_body_rate_bytes; /* per second; 0: none */
     int64_t min_body_rate_grace_ms;
     int64_t client_header_timeout_ms, client_body_timeout_ms, keepalive_timeout_ms, send_timeout_ms;
+    int64_t http2_max_concurrent_streams, http2_stream_window_bytes, http2_connection_window_bytes;
+    int64_t http2_max_resets, http2_max_overhead_frames;
     int64_t drain_timeout_ms, handover_timeout_ms;
 
     /* Upstreams. */

@@ -161,7 +161,7 @@ static json_t *context_of(struct exchange *exchange, struct slice path)
         strftime(clock, sizeof(clock), "%d/%b/%Y:%H:%M:%S +0000", &utc) == 0)
         clock[0] = '\0';
     request_json_put(object, "path", request_json_text(path));
-    request_json_put(object, "protocol", json_string(request->version_minor ? "HTTP/1.1" : "HTTP/1.0"));
+    request_json_put(object, "protocol", request_json_text(message_version(request)));
     request_json_put(object, "httpMethod", request_json_text(request->method));
     request_json_put(object, "domainName", request_json_text(host));
     request_json_put(object, "domainPrefix", request_json_text(slice_split(host, '.', &rest)));

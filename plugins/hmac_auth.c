@@ -222,7 +222,8 @@ static void append_request_line(struct text *text, const struct message *request
     append(text, request->method);
     append(text, SLICE(" "));
     append(text, request->origin_form);
-    append(text, request->version_minor == 0 ? SLICE(" HTTP/1.0") : SLICE(" HTTP/1.1"));
+    append(text, SLICE(" "));
+    append(text, message_version(request));
 }
 
 /* One of the names that the signature covers; a header of such a name goes before the special ones. */

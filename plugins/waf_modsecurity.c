@@ -187,7 +187,8 @@ struct waf_verdict waf_request_head(struct waf_request *request, const struct me
     struct slice target = arena_copy(arena, message->target), method = arena_copy(arena, message->method);
     if (target.data == NULL || method.data == NULL)
         return (struct waf_verdict){ .status = 500 };
-    library.msc_process_uri(transaction, target.data, method.data, message->version_minor ? "1.1" : "1.0");
+    library.msc_process_uri(transaction, target.data, method.data,
+                            message_version(message).data + sizeof("HTTP/") - 1);
     struct waf_verdict verdict = ask(transaction, arena);
     for (uint32_t i = 0; verdict.status == 0 && i < message->header_count; i++) {
         const struct header *header = &message->headers[i];

@@ -154,6 +154,12 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->body_rate_grace_ms = (uint64_t)settings->min_body_rate_grace_ms;
     proxy->stream_bytes = (uint64_t)settings->stream_buffer_bytes;
     proxy->exchange_bytes = (uint64_t)settings->exchange_bytes;
+    proxy->http2 =
+        (struct http2_limits){ .streams = (uint32_t)settings->http2_max_concurrent_streams,
+                               .stream_window = (uint32_t)settings->http2_stream_window_bytes,
+                               .connection_window = (uint32_t)settings->http2_connection_window_bytes,
+                               .resets = (uint32_t)settings->http2_max_resets,
+                               .overhead_frames = (uint32_t)settings->http2_max_overhead_frames };
     proxy->replay_bytes = (uint64_t)settings->request_buffer_bytes;
     proxy->plugin_body_bytes = (uint64_t)settings->plugin_body_bytes;
     proxy->fetch.idle_max = (uint32_t)settings->fetch_idle_connections;

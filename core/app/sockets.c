@@ -63,6 +63,7 @@ static bool open_all(struct sockets *sockets, const struct listener_setting *con
     for (uint32_t i = 0; i < sockets->per_shard; i++) {
         sockets->options[i] = (struct listener_options){ .port = chosen[i]->port,
                                                          .tls = chosen[i]->ssl,
+                                                         .http2 = chosen[i]->http2,
                                                          .proxy_protocol = chosen[i]->proxy_protocol };
     }
     for (unsigned shard = 0; shard < shard_count; shard++)

@@ -283,6 +283,15 @@ static struct tls_suite_choice suites_of(const struct settings *settings)
     return suites;
 }
 
+/* With TLS, and with HTTP/2 or without. */
+static bool listens(const struct settings *settings, bool http2)
+{
+    for (uint32_t i = 0; i < settings->proxy_listeners.count; i++)
+        if (settings->proxy_listeners.items[i].ssl && settings->proxy_listeners.items[i].http2 == http2)
+            return true;
+    return false;
+}
+
 bool tls_setup_read(struct tls_setup *setup, struct report *report)
 {
     const struct settings *settings = setup->settings;
@@ -290,7 +299,8 @@ bool tls_setup_read(struct tls_setup *setup, struct report *report)
         .suites = suites_of(settings),
         .ticket_lifetime_s =
             settings->ssl_session_tickets ? (uint32_t)(settings->ssl_session_timeout_ms / 1000) : 0,
-        .listens = setup->listens,
+        .listens = listens(setup->settings, false),
+        .listens_http2 = listens(setup->settings, true),
         .set_count = setup->shard_count + 1,
     };
     if (read_upstreams(setup, &profiles, report) &&
@@ -391,19 +401,11 @@ bool tls_setup_read_tickets(struct tls_setup *setup, struct report *report)
 
 /* --- the process ---------------------------------------------------------------------------------------- */
 
-static bool listens(const struct settings *settings)
-{
-    for (uint32_t i = 0; i < settings->proxy_listeners.count; i++)
-        if (settings->proxy_listeners.items[i].ssl)
-            return true;
-    return false;
-}
-
 bool tls_setup_open(struct tls_setup *setup, const struct settings *settings, unsigned shard_count,
                     struct report *report)
 {
     *setup = (struct tls_setup){ .settings = settings, .shard_count = shard_count };
-    setup->listens = listens(settings);
+    setup->listens = listens(settings, false) || listens(settings, true);
     if (tls_crypto_start() != ERROR_OK) {
         report_add(report, REPORT_ERROR, NULL, "", "the TLS library does not start");
         return false;

@@ -40,6 +40,9 @@
     M(BODIES_TOO_LONG, "bodies_too_long", "responses too long for a plugin to change")      \
     M(REGEX_OVERRUNS, "regex_overruns", "matches given up at a regex_ limit")               \
     M(PREAMBLES_REFUSED, "preambles_refused", "clients without a good PROXY header")        \
+    M(HTTP2_CONNECTIONS, "http2_connections", "client connections of HTTP/2 open now")      \
+    M(HTTP2_STREAMS, "http2_streams", "streams on them open now")                           \
+    M(HTTP2_FLOODS, "http2_floods", "of them, those ended at a limit against floods")       \
     M(TLS_HANDSHAKES, "tls_handshakes", "handshakes with clients that succeeded")           \
     M(TLS_RESUMED, "tls_resumed", "of them, those that resumed a session")                  \
     M(TLS_FAILED, "tls_failed", "handshakes with clients that failed")                      \

@@ -45,6 +45,12 @@ int http1_parser_status(const struct http1_parser *parser)
     return parser->role == HTTP1_RESPONSE ? 502 : refusals[parser->refusal].status;
 }
 
+int http1_refusal_status(enum http1_refusal refusal)
+{
+    CHECK(refusal < HTTP1_REFUSAL_COUNT);
+    return refusals[refusal].status;
+}
+
 const char *http1_refusal_text(enum http1_refusal refusal)
 {
     CHECK(refusal < HTTP1_REFUSAL_COUNT);

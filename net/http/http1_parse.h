@@ -122,4 +122,5 @@ bool http1_parser_is_idle(const struct http1_parser *parser);
 
 /* Status and reason of a refusal, for an answer and the log. */
 int http1_parser_status(const struct http1_parser *parser);
+int http1_refusal_status(enum http1_refusal refusal); /* for a request */
 const char *http1_refusal_text(enum http1_refusal refusal);

@@ -87,6 +87,13 @@ void message_init(struct message *message, struct arena *arena)
     *message = (struct message){ .arena = arena };
 }
 
+struct slice message_version(const struct message *message)
+{
+    if (message->http2)
+        return SLICE("HTTP/2.0");
+    return message->version_minor == 0 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1");
+}
+
 struct slice message_find(const struct message *message, enum header_id id)
 {
     if (id == HEADER_OTHER || !message_has(message, id))

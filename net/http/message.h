@@ -62,7 +62,8 @@ struct message {
     struct slice origin_form; /* request: target without scheme and authority; starts with '/', or is '*' */
     int status; /* response */
     struct slice reason; /* response */
-    uint8_t version_minor; /* HTTP/1.x */
+    uint8_t version_minor; /* HTTP/1.x; 1 for HTTP/2, which knows all that 1.1 knows */
+    bool http2;
     bool keep_alive; /* the sender lets the connection live after this message */
     bool expects_continue; /* request with Expect: 100-continue */
     bool upgrade; /* has Upgrade and Connection: upgrade */
@@ -77,6 +78,8 @@ struct message {
 _Static_assert(HEADER_COUNT <= 64, "message.present has a bit per known header");
 
 void message_init(struct message *message, struct arena *arena);
+
+struct slice message_version(const struct message *message); /* HTTP/1.0, HTTP/1.1 or HTTP/2.0 */
 
 /* The id of a header name in any case; HEADER_OTHER when it is none of the list. */
 enum header_id message_header_id(struct slice name);

@@ -67,8 +67,8 @@ static void write_combined(struct writer *out, const struct access_record *recor
     write_escaped(out, record->method);
     writer_byte(out, ' ');
     write_escaped(out, record->target);
-    writer_text(out, " HTTP/1.");
-    writer_u64(out, record->version_minor);
+    writer_byte(out, ' ');
+    writer_slice(out, record->version);
     writer_text(out, "\" ");
     writer_u64(out, (uint64_t)record->status);
     writer_byte(out, ' ');

@@ -32,7 +32,7 @@ static inline bool access_log_is_on(const struct access_log *log)
 struct access_record {
     struct slice client_ip, method, target, referer, user_agent, host, request_id, route, service, consumer;
     const char *upstream; /* "ip:port" or "" */
-    unsigned version_minor;
+    struct slice version; /* HTTP/1.1 */
     int status;
     uint64_t sent_bytes, received_bytes;
     uint64_t wall_ms;      /* begin */

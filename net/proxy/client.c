@@ -3,6 +3,7 @@
 
 #include "net/proxy/client_begin.h"
 #include "net/proxy/exchange_events.h"
+#include "net/proxy/http2_client.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -194,7 +195,7 @@ void client_accepted(struct listener *listener, int fd)
     update_listeners(proxy);
 }
 
-static void on_closed(struct stream *stream)
+void client_closed(struct stream *stream)
 {
     struct client *client = client_of(stream);
     struct proxy *proxy = client->proxy;
@@ -379,6 +380,17 @@ static void on_end(struct client *client)
 
 /* --- events of the stream ------------------------------------------------------------------------------- */
 
+/* Prior knowledge (RFC 9113 section 3.3): the first bytes tell. True: they are not, or not yet, HTTP/1's. */
+static bool may_be_http2(struct client *client)
+{
+    if (client->tls || client->request_count > 0 || client->state != CLIENT_IDLE || client->misdirected)
+        return false;
+    enum http2_guess guess = http2_guess(&client->input);
+    if (guess == HTTP2_YES)
+        http2_client_begin(client);
+    return guess != HTTP2_NO;
+}
+
 static void on_received(struct stream *stream, struct chunk chunk)
 {
     struct client *client = client_of(stream);
@@ -407,6 +419,8 @@ static void on_received(struct stream *stream, struct chunk chunk)
         abort_exchange(client);
         return;
     }
+    if (client->listener->http2 && may_be_http2(client))
+        return;
     client_process(client);
     if (client->state == CLIENT_CLOSING || client->state == CLIENT_LINGERING)
         return;
@@ -518,6 +532,10 @@ void client_exchange_done(struct client *client, enum caller_fate fate)
 /* One that has just been opened, or whose next request has already arrived, is served once more. */
 void client_drain(struct client *client)
 {
+    if (client->http2) {
+        http2_client_drain(client);
+        return;
+    }
     if (client->state <= CLIENT_HELLO)
         client_timer_update(client);
     if (client->state != CLIENT_IDLE)
@@ -530,7 +548,9 @@ void client_drain(struct client *client)
 
 void client_abort(struct client *client)
 {
-    if (client->state != CLIENT_CLOSING)
+    if (client->http2)
+        http2_client_abort(client);
+    else if (client->state != CLIENT_CLOSING)
         abort_exchange(client);
 }
 
@@ -539,5 +559,5 @@ static const struct stream_events client_events = {
     .received = on_received,
     .writable = on_writable,
     .failed = on_failed,
-    .closed = on_closed,
+    .closed = client_closed,
 };

@@ -25,6 +25,7 @@ struct client {
     struct list_node node; /* proxy->clients */
     struct http1_parser parser;
     struct caller caller;
+    struct http2_client *http2; /* NULL: HTTP/1 */
     struct chunk_queue input; /* arrived, not yet parsed */
     struct timer timer;
     struct address peer;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/client_begin.h"
 
+#include "net/proxy/http2_client.h"
+
 void client_count_handshakes(struct client *client, int change)
 {
     client->proxy->handshake_count += (uint32_t)change;
@@ -11,11 +13,13 @@ static void begin_handshake(struct client *client, struct chunk first)
 {
     struct proxy *proxy = client->proxy;
     struct metrics *metrics = &proxy->shard->metrics;
+    const struct tls_profiles *profiles = &proxy->snapshot->tls;
+    struct tls_server *server = client->listener->http2 ? profiles->server_http2 : profiles->server;
     if (proxy->handshake_count >= proxy->options->handshakes_max) {
         metric_add(metrics, METRIC_TLS_REFUSED, 1);
         chunk_release(&first);
         client_close(client);
-    } else if (connection_protect(&client->connection, proxy->snapshot->tls.server, first) != ERROR_OK) {
+    } else if (connection_protect(&client->connection, server, first) != ERROR_OK) {
         metric_add(metrics, METRIC_MEMORY_FAILURES, 1);
         client_close(client);
     } else {
@@ -89,5 +93,8 @@ void client_shaken(struct stream *stream, enum error error)
     client_count_handshakes(client, -1);
     client->tls = true;
     client->state = CLIENT_IDLE;
-    client_timer_update(client);
+    if (slice_equal(slice_of(client->connection.tls->protocol), SLICE("h2")))
+        http2_client_begin(client);
+    else
+        client_timer_update(client);
 }

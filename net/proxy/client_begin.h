@@ -12,5 +12,6 @@ void client_shaken(struct stream *stream, enum error error);
 
 void client_count_handshakes(struct client *client, int change);
 
-/* Ends the connection, which has no exchange. In client.c. */
+/* Ends the connection, which has no exchange; gives it back behind its `closed`. In client.c. */
 void client_close(struct client *client);
+void client_closed(struct stream *stream);

@@ -324,7 +324,7 @@ static void write_log(struct exchange *exchange)
         .service = exchange->service ? name_or_id(&exchange->service->service->entity) : none,
         .consumer = exchange->consumer ? name_or_id(&exchange->consumer->entity) : none,
         .upstream = "",
-        .version_minor = request->version_minor,
+        .version = message_version(request),
         .status = exchange->status ? exchange->status : 499, /* nginx' "client closed request" */
         .sent_bytes = exchange->answer.status ? exchange->answer.body.size : exchange->response_bytes,
         .received_bytes = exchange->body_bytes,

@@ -269,8 +269,9 @@ static void write_pseudo_fields(const struct exchange *exchange, struct slice pa
 static void write_kong_request(struct exchange *exchange, struct writer *out)
 {
     const struct message *request = &exchange->request;
-    struct slice via = request->version_minor == 0 ? SLICE("1.0 sluice/" SLUICE_VERSION)
-                                                   : SLICE("1.1 sluice/" SLUICE_VERSION);
+    struct slice via = request->http2                ? SLICE("2 sluice/" SLUICE_VERSION)
+                       : request->version_minor == 0 ? SLICE("1.0 sluice/" SLUICE_VERSION)
+                                                     : SLICE("1.1 sluice/" SLUICE_VERSION);
     write_forwarded(exchange, out);
     write_appended(out, request, HEADER_VIA, SLICE("Via"), via);
     if (exchange->proxy->options->request_id_upstream)

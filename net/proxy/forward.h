@@ -41,3 +41,6 @@ bool forward_answer_has_body(const struct exchange *exchange);
 struct chunk forward_chunk_line(struct exchange *exchange, uint64_t size_bytes);
 struct chunk forward_text(struct exchange *exchange, struct slice text);
 struct chunk forward_last_chunk(struct exchange *exchange, const struct header *trailers, uint32_t count);
+
+/* HTTP/2: trailers as lines. */
+struct chunk forward_trailers(struct exchange *exchange, const struct header *trailers, uint32_t count);

@@ -40,3 +40,14 @@ struct chunk forward_last_chunk(struct exchange *exchange, const struct header *
     block->used = (uint32_t)(out.next - block->data);
     return (struct chunk){ block, 0, block->used };
 }
+
+struct chunk forward_trailers(struct exchange *exchange, const struct header *trailers, uint32_t count)
+{
+    enum { BEFORE = sizeof("0\r\n") - 1, BEHIND = sizeof("\r\n") - 1 };
+    struct chunk chunk = forward_last_chunk(exchange, trailers, count);
+    if (chunk.block) {
+        chunk.offset += BEFORE;
+        chunk.size -= BEFORE + BEHIND;
+    }
+    return chunk;
+}

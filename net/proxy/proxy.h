@@ -9,6 +9,7 @@
 #include "net/proxy/access_log.h"
 #include "net/proxy/balancer.h"
 #include "net/proxy/health.h"
+#include "net/proxy/http2_budget.h"
 #include "net/proxy/resolver.h"
 #include "net/proxy/snapshot.h"
 #include "net/transport/listener.h"
@@ -58,6 +59,7 @@ struct proxy_options {
     uint64_t exchange_bytes; /* most memory of one exchange */
     uint64_t replay_bytes; /* of a request body kept for another try */
     uint64_t plugin_body_bytes; /* of a request body that a plugin may read as a whole */
+    struct http2_limits http2;
     struct regex_limits regex;
     struct fetch_options fetch;
 };

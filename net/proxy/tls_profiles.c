@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-static const struct slice http_1_1 = { "http/1.1", 8 };
+static const struct slice http_1_1 = { "http/1.1", 8 }, http_2 = { "h2", 2 };
 
 static void complain(const struct tls_profile_source *source, const struct entity *entity, const char *what,
                      const char *reason)
@@ -21,38 +21,46 @@ static void release_server(void *pointer)
     tls_server_release(pointer);
 }
 
-static bool build_server(struct tls_profiles *profiles, const struct tls_profile_source *source)
+static bool build_server(struct tls_server **made, const struct tls_profile_source *source,
+                         const struct tls_sites *sites, struct slices protocols)
 {
     char reason[TLS_REASON_SIZE];
-    struct tls_sites sites = { NULL, 0 };
-    struct slice protocols[] = { http_1_1 };
-    if (!tls_sites_build(source, &sites)) {
-        tls_sites_drop(&sites);
-        return false;
-    }
-    struct tls_server_options server = { .sites = sites.items,
-                                         .site_count = sites.count,
+    struct tls_server_options server = { .sites = sites->items,
+                                         .site_count = sites->count,
                                          .suites = source->options->suites,
-                                         .protocols = { protocols, 1 },
+                                         .protocols = protocols,
                                          .ticket_lifetime_s = source->options->ticket_lifetime_s,
                                          .set_count = source->options->set_count };
-    profiles->server = tls_server_make(&server, reason);
-    tls_sites_drop(&sites);
-    if (profiles->server == NULL) {
+    *made = tls_server_make(&server, reason);
+    if (*made == NULL) {
         report_add(source->report, REPORT_ERROR, NULL, "", "TLS of listeners: %s", reason);
         return false;
     }
-    if (arena_on_close(source->arena, release_server, profiles->server))
+    if (arena_on_close(source->arena, release_server, *made))
         return true;
-    tls_server_release(profiles->server);
+    tls_server_release(*made);
     return false;
+}
+
+static bool build_servers(struct tls_profiles *profiles, const struct tls_profile_source *source)
+{
+    const struct tls_profile_options *options = source->options;
+    struct tls_sites sites = { NULL, 0 };
+    struct slice protocols[] = { http_2, http_1_1 };
+    bool good = tls_sites_build(source, &sites) &&
+                (!options->listens ||
+                 build_server(&profiles->server, source, &sites, (struct slices){ protocols + 1, 1 })) &&
+                (!options->listens_http2 ||
+                 build_server(&profiles->server_http2, source, &sites, (struct slices){ protocols, 2 }));
+    tls_sites_drop(&sites);
+    return good;
 }
 
 bool tls_profiles_build(struct tls_profiles *profiles, const struct tls_profile_source *source)
 {
     map_init(&profiles->upstreams, source->arena);
-    profiles->server = NULL;
-    return !source->options->listens || build_server(profiles, source);
+    profiles->server = profiles->server_http2 = NULL;
+    return (!source->options->listens && !source->options->listens_http2) || build_servers(profiles, source);
 }
 
 /* --- upstreams ------------------------------------------------------------------------------------------ */

@@ -17,7 +17,7 @@ struct tls_profile_options {
     enum tls_client_policy policy; /* of listeners */
     struct tls_trust *clients; /* whose certificates these believe; NULL with TLS_CLIENT_NONE */
     uint32_t ticket_lifetime_s; /* 0: no resumption */
-    bool listens; /* there are listeners that speak TLS */
+    bool listens, listens_http2; /* there are listeners that speak TLS, with HTTP/1 alone or both */
     bool verifies; /* services that do not say */
     struct tls_trust *trusted; /* by services that name no authorities */
     int trusted_depth; /* of services that do not say */
@@ -35,7 +35,7 @@ struct tls_upstream {
 };
 
 struct tls_profiles {
-    struct tls_server *server; /* NULL: nobody listens with TLS */
+    struct tls_server *server, *server_http2; /* by what is offered; NULL: nobody listens so */
     struct map upstreams; /* by id -> struct tls_upstream */
 };
 

@@ -14,6 +14,7 @@ typedef void listener_accepted_fn(struct listener *listener, int fd);
 struct listener_options {
     uint16_t port; /* its own, or what that is mapped to */
     bool tls;
+    bool http2; /* spoken too: by ALPN, or in the clear by who begins with its preface */
     bool proxy_protocol; /* a PROXY header comes first */
 };
 

@@ -70,7 +70,7 @@ static struct access_record record_of(const char *target)
                                    .target = slice_of(target),
                                    .request_id = SLICE("0123456789abcdef0123456789abcdef"),
                                    .upstream = "",
-                                   .version_minor = 1,
+                                   .version = SLICE("HTTP/1.1"),
                                    .status = 200,
                                    .sent_bytes = 1234,
                                    .received_bytes = 56,

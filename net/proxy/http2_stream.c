@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What nghttp2 tells of a connection's frames, and what it asks for of the bodies of responses. Inside these
+ * functions the session is never deleted, and no walk begins: that waits until all that came is parsed. */
+#include "net/proxy/exchange_events.h"
+#include "net/proxy/http2_client.h"
+
+#include <stdlib.h>
+
+enum {
+    COPIED_BYTES = 1024, /* of a body, behind the frame's header; more is sent from where it is */
+    LIST_TIMES = 4, /* the limit of a head's size: after so many it is not even read to its end */
+    TRAILERS_MAX = 64,
+    FRAME_HEADER_BYTES = 9
+};
+
+static struct http2_stream *stream_at(nghttp2_session *session, int32_t id)
+{
+    return id > 0 ? nghttp2_session_get_stream_user_data(session, id) : NULL;
+}
+
+static struct shard *shard_of(const struct http2_client *connection)
+{
+    return connection->client->proxy->shard;
+}
+
+static void reset(nghttp2_session *session, int32_t id, uint32_t reason)
+{
+    (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, reason);
+}
+
+/* --- the budget ----------------------------------------------------------------------------------------- */
+
+static struct http2_budget *budget_of(struct http2_client *connection)
+{
+    http2_budget_turn(&connection->budget, shard_of(connection)->now_ms);
+    return &connection->budget;
+}
+
+static void check_budget(struct http2_client *connection)
+{
+    if (http2_budget_is_spent(&connection->budget, &connection->client->proxy->options->http2))
+        http2_close_calmly(connection);
+}
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *frame, void *pointer)
+{
+    struct http2_client *connection = pointer;
+    struct http2_budget *budget = budget_of(connection);
+    (void)session;
+    switch (frame->type) {
+    case NGHTTP2_HEADERS:
+        budget->earned += HTTP2_EARNED_BY_HEAD;
+        connection->head_ms = shard_of(connection)->now_ms;
+        return 0;
+    case NGHTTP2_CONTINUATION: budget->overhead++; break;
+    case NGHTTP2_RST_STREAM: budget->resets++; break;
+    case NGHTTP2_DATA:
+        budget->overhead += frame->length == 0 && !(frame->flags & NGHTTP2_FLAG_END_STREAM);
+        break;
+    default: budget->overhead++; break;
+    }
+    check_budget(connection);
+    return 0;
+}
+
+/* --- life of a stream ----------------------------------------------------------------------------------- */
+
+static struct http2_stream *open_stream(struct http2_client *connection, int32_t id)
+{
+    struct client *client = connection->client;
+    struct http2_stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL)
+        return NULL;
+    stream->caller = (struct caller){ &http2_caller_ops, client, NULL };
+    stream->connection = connection;
+    stream->id = id;
+    list_init(&stream->fresh_node);
+    list_init(&stream->drained_node);
+    chunk_queue_init(&stream->out);
+    struct exchange *exchange = exchange_open(client->proxy, &stream->caller);
+    if (exchange == NULL) {
+        free(stream);
+        return NULL;
+    }
+    stream->caller.exchange = exchange;
+    stream->head =
+        (struct http2_head){ .message = &exchange->request, .limits = &client->proxy->options->limits };
+    stream->received_ms = stream->sent_ms = stream->body_begin_ms = shard_of(connection)->now_ms;
+    list_append(&connection->streams, &stream->node);
+    connection->stream_count++;
+    metric_add(&shard_of(connection)->metrics, METRIC_HTTP2_STREAMS, 1);
+    return stream;
+}
+
+void http2_stream_abort(struct http2_stream *stream)
+{
+    struct exchange *exchange = stream->caller.exchange;
+    stream->caller.exchange = NULL;
+    if (exchange)
+        exchange_client_gone(exchange);
+}
+
+void http2_stream_free(struct http2_stream *stream)
+{
+    struct http2_client *connection = stream->connection;
+    list_remove(&stream->node);
+    list_remove(&stream->fresh_node);
+    list_remove(&stream->drained_node);
+    connection->stream_count--;
+    connection->idle_ms = shard_of(connection)->now_ms;
+    metric_add(&shard_of(connection)->metrics, METRIC_HTTP2_STREAMS, -1);
+    http2_stream_abort(stream);
+    chunk_release(&stream->head_text);
+    chunk_release(&stream->trailer_text);
+    chunk_queue_clear(&stream->out);
+    free(stream);
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t reason, void *pointer)
+{
+    struct http2_client *connection = pointer;
+    struct http2_stream *stream = stream_at(session, id);
+    (void)reason;
+    if (stream == NULL)
+        return 0;
+    uint32_t withheld = stream->withheld;
+    stream->withheld = 0;
+    (void)nghttp2_session_consume_connection(connection->session, withheld);
+    nghttp2_session_set_stream_user_data(session, id, NULL);
+    http2_stream_free(stream);
+    return 0;
+}
+
+/* --- heads ---------------------------------------------------------------------------------------------- */
+
+static bool begins_request(const nghttp2_frame *frame)
+{
+    return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *pointer)
+{
+    struct http2_client *connection = pointer;
+    if (!begins_request(frame))
+        return 0;
+    struct http2_stream *stream = open_stream(connection, frame->hd.stream_id);
+    if (stream == NULL) {
+        metric_add(&shard_of(connection)->metrics, METRIC_MEMORY_FAILURES, 1);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    return nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags, void *pointer)
+{
+    struct http2_stream *stream = stream_at(session, frame->hd.stream_id);
+    (void)flags, (void)pointer;
+    if (!begins_request(frame) || stream == NULL || stream->caller.exchange == NULL)
+        return 0;
+    http2_head_add(&stream->head, (struct slice){ (const char *)name, name_size },
+                   (struct slice){ (const char *)value, value_size });
+    if (stream->head.list_bytes <= (uint64_t)stream->head.limits->head_bytes * LIST_TIMES)
+        return 0;
+    reset(session, frame->hd.stream_id, NGHTTP2_ENHANCE_YOUR_CALM);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* A field that nghttp2 would leave out: section 8.1.1 has the whole message refused. */
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                             size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
+                             void *pointer)
+{
+    (void)name, (void)name_size, (void)value, (void)value_size, (void)flags, (void)pointer;
+    reset(session, frame->hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static void end_request(struct http2_stream *stream)
+{
+    stream->remote_ended = true;
+    if (stream->caller.exchange && stream->head.refusal == HTTP1_REFUSED_NONE)
+        exchange_request_end(stream->caller.exchange);
+}
+
+static void take_request(struct http2_client *connection, struct http2_stream *stream, bool ends)
+{
+    struct client *client = connection->client;
+    if (http2_head_finish(&stream->head, ends) != HTTP1_REFUSED_NONE)
+        metric_add(&shard_of(connection)->metrics, METRIC_REQUESTS_REFUSED, 1);
+    list_append(&connection->fresh, &stream->fresh_node);
+    if (++client->request_count >= client->proxy->options->keepalive_requests)
+        http2_client_drain(client);
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *pointer)
+{
+    struct http2_client *connection = pointer;
+    struct http2_stream *stream = stream_at(session, frame->hd.stream_id);
+    bool ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        connection->head_ms = 0;
+    if (stream && begins_request(frame) && stream->caller.exchange)
+        take_request(connection, stream, ends);
+    if (stream && ends && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
+        end_request(stream);
+    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && connection->draining)
+        connection->drain_ms = 0; /* it has seen the first GOAWAY: time for the last one */
+    return 0;
+}
+
+/* --- bodies --------------------------------------------------------------------------------------------- */
+
+void http2_give_window(struct http2_stream *stream, uint32_t bytes)
+{
+    if (bytes == 0)
+        return;
+    (void)nghttp2_session_consume(stream->connection->session, stream->id, bytes);
+    http2_schedule(stream->connection);
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t size,
+                   void *pointer)
+{
+    struct http2_client *connection = pointer;
+    struct http2_stream *stream = stream_at(session, id);
+    struct exchange *exchange = stream ? stream->caller.exchange : NULL;
+    (void)flags;
+    budget_of(connection)->earned += HTTP2_EARNED_BY_DATA;
+    if (exchange == NULL || stream->head.refusal != HTTP1_REFUSED_NONE) { /* not wanted by anybody */
+        (void)nghttp2_session_consume(session, id, size);
+        return 0;
+    }
+    const char *begin = chunk_slice(&connection->received).data;
+    stream->received_ms = shard_of(connection)->now_ms;
+    stream->body_bytes += size;
+    exchange_request_body(
+        exchange, chunk_part(&connection->received, (uint32_t)((const char *)data - begin), (uint32_t)size));
+    if (stream->caller.exchange && stream->paused)
+        stream->withheld += (uint32_t)size;
+    else
+        http2_give_window(stream, (uint32_t)size);
+    return 0;
+}
+
+static bool submit_trailers(struct http2_stream *stream)
+{
+    nghttp2_nv fields[TRAILERS_MAX];
+    struct chunk *text = &stream->trailer_text;
+    if (text->block == NULL)
+        return false;
+    size_t count = http2_fields_of(text->block->data + text->offset, text->size, fields, TRAILERS_MAX);
+    return count > 0 && nghttp2_submit_trailer(stream->connection->session, stream->id, fields, count) == 0;
+}
+
+ssize_t http2_stream_read(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t size, uint32_t *flags,
+                          nghttp2_data_source *source, void *unused)
+{
+    struct http2_stream *stream = source->ptr;
+    (void)session, (void)id, (void)buffer, (void)unused;
+    if (stream->out.bytes == 0 && !stream->ended) {
+        stream->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    if (size > stream->out.bytes)
+        size = (size_t)stream->out.bytes;
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (stream->ended && size == stream->out.bytes) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (submit_trailers(stream))
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    }
+    return (ssize_t)size;
+}
+
+static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header, size_t size,
+                     nghttp2_data_source *source, void *pointer)
+{
+    struct http2_client *connection = pointer;
+    struct http2_stream *stream = source->ptr;
+    (void)session, (void)frame;
+    if (!http2_put(connection, header, FRAME_HEADER_BYTES))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    while (size > 0) {
+        struct chunk *first = chunk_queue_at(&stream->out, 0);
+        uint32_t part = first->size < size ? first->size : (uint32_t)size;
+        if (part > COPIED_BYTES) {
+            http2_push(connection);
+            stream_send(connection->client->connection.stream, chunk_part(first, 0, part));
+        } else if (!http2_put(connection, chunk_slice(first).data, part)) {
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+        }
+        chunk_queue_consume(&stream->out, part);
+        size -= part;
+    }
+    stream->sent_ms = shard_of(connection)->now_ms;
+    if (stream->caller.exchange && list_is_empty(&stream->drained_node))
+        list_append(&connection->drained, &stream->drained_node);
+    return 0;
+}
+
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *pointer)
+{
+    struct http2_client *connection = pointer;
+    if (frame->hd.type == NGHTTP2_DATA)
+        budget_of(connection)->earned += HTTP2_EARNED_BY_DATA;
+    if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
+        budget_of(connection)->resets++;
+        check_budget(connection);
+    }
+    if (frame->hd.type == NGHTTP2_GOAWAY && connection->draining && !connection->last_said)
+        (void)nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL); /* its answer tells when it was read */
+    bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
+                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    struct http2_stream *stream = ends ? stream_at(session, frame->hd.stream_id) : NULL;
+    if (stream && !stream->remote_ended) /* section 8.1: the rest of the request is not needed */
+        reset(session, stream->id, NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+bool http2_stream_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    return true;
+}

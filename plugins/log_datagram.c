@@ -50,22 +50,46 @@ static enum error open_socket(struct log_batch *batch)
 
 enum { DATAGRAMS_AT_ONCE = 64 };
 
-/* The next datagram from *entry on, which moves behind what is in it. */
-static struct slice next_datagram(const struct log_datagram_settings *settings,
-                                  const struct log_entry **entry, struct text *packet)
+/* Where the next datagram begins: an entry, and a line of it. */
+struct place {
+    const struct log_entry *entry; /* NULL: that was all */
+    struct slice rest; /* of the entry */
+};
+
+static void go_to(struct place *place, const struct log_entry *entry)
 {
-    const struct log_entry *first = *entry;
-    *entry = first->next;
-    if (settings->packet_bytes == 0)
-        return (struct slice){ first->data, first->size };
+    place->entry = entry;
+    if (entry)
+        place->rest = (struct slice){ entry->data, entry->size };
+}
+
+/* What is sent as one, or packed with its neighbours. */
+static struct slice next_piece(const struct log_datagram_settings *settings, struct place *place)
+{
+    struct slice piece = place->rest, rest = { NULL, 0 };
+    if (settings->by_line)
+        piece = slice_split(place->rest, '\n', &rest);
+    if (rest.data)
+        place->rest = rest;
+    else
+        go_to(place, place->entry->next);
+    return piece;
+}
+
+/* Lines that fit into a datagram together; at least one. */
+static struct slice next_packet(const struct log_datagram_settings *settings, struct place *place,
+                                struct text *packet)
+{
     size_t from = packet->size;
-    text_add(packet, (struct slice){ first->data, first->size });
-    for (const struct log_entry *more = first->next; more; more = more->next) {
-        if (packet->size - from + 1 + more->size > settings->packet_bytes)
+    text_add(packet, next_piece(settings, place));
+    while (place->entry) {
+        struct place after = *place;
+        struct slice piece = next_piece(settings, &after);
+        if (packet->size - from + 1 + piece.size > settings->packet_bytes)
             break;
         text_byte(packet, '\n');
-        text_add(packet, (struct slice){ more->data, more->size });
-        *entry = more->next;
+        text_add(packet, piece);
+        *place = after;
     }
     return (struct slice){ NULL, packet->size - from };
 }
@@ -89,24 +113,37 @@ static bool send_group(struct log_datagram_settings *settings, const struct slic
     return true;
 }
 
+/* The packets lie behind each other. */
+static uint32_t pack(const struct log_datagram_settings *settings, struct place *place, struct text *packet,
+                     struct slice *texts)
+{
+    uint32_t count = 0;
+    size_t at = 0;
+    text_clear(packet);
+    while (place->entry && count < DATAGRAMS_AT_ONCE)
+        texts[count++] = next_packet(settings, place, packet);
+    for (uint32_t i = 0; i < count; i++) {
+        texts[i].data = packet->data + at;
+        at += texts[i].size;
+    }
+    return count;
+}
+
 static bool send_all(struct log_batch *batch)
 {
     struct log_datagram_settings *settings = batch->sender->settings;
-    struct text packet;
     struct slice texts[DATAGRAMS_AT_ONCE];
-    const struct log_entry *entry = batch->first;
+    struct text packet;
+    struct place place;
     bool good = true;
-    text_init(&packet, settings->packet_bytes ? (size_t)batch->bytes + batch->count : 0);
-    while (entry && good) {
+    go_to(&place, batch->first);
+    text_init(&packet, (size_t)batch->bytes + batch->count);
+    while (place.entry && good) {
         uint32_t count = 0;
-        text_clear(&packet);
-        while (entry && count < DATAGRAMS_AT_ONCE)
-            texts[count++] = next_datagram(settings, &entry, &packet);
-        size_t at = 0; /* the packets lie behind each other */
-        for (uint32_t i = 0; settings->packet_bytes && i < count; i++) {
-            texts[i].data = packet.data + at;
-            at += texts[i].size;
-        }
+        if (settings->packet_bytes)
+            count = pack(settings, &place, &packet, texts);
+        while (settings->packet_bytes == 0 && place.entry && count < DATAGRAMS_AT_ONCE)
+            texts[count++] = next_piece(settings, &place);
         good = !packet.failed && send_group(settings, texts, count);
     }
     text_deinit(&packet);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Batches sent as datagrams, one per entry or several lines packed into one: UDP to a host, or a socket in
+/* Batches sent as datagrams, one per entry, or one or several per line of it: UDP to a host, or a socket in
  * the file system. Nothing is ever tried again but the search for the host's address. One shard. */
 #pragma once
 
@@ -11,7 +11,8 @@ struct log_datagram_settings {
     struct slice host; /* absent: `path` says where */
     uint16_t port;
     const char *path;
-    uint32_t packet_bytes; /* lines are packed into datagrams of that size; 0: one each */
+    bool by_line; /* an entry has lines, which are sent one by one, or ... */
+    uint32_t packet_bytes; /* ... packed into datagrams of that size, unless it is 0 */
     struct datagrams socket;
     uint64_t opened_ms; /* the socket */
     void *more; /* the plugin's own */

@@ -22,7 +22,7 @@ static void add_array(struct text *text, const char *name, const struct slices *
     text_byte(text, '[');
     for (uint32_t i = 0; i < items->count; i++) {
         begin_item(text);
-        text_json(text, items->items[i]);
+        text_quoted(text, items->items[i]);
     }
     text_byte(text, ']');
 }
@@ -31,14 +31,14 @@ static void add_reference(struct text *text, const char *name, const struct enti
 {
     text_json_name(text, slice_of(name));
     text_literal(text, "{\"id\":");
-    text_json(text, slice_of(entity->id));
+    text_quoted(text, slice_of(entity->id));
     text_byte(text, '}');
 }
 
 static void begin_entity(struct text *text, const struct entity *entity, const char *name)
 {
     text_literal(text, "{\"id\":");
-    text_json(text, slice_of(entity->id));
+    text_quoted(text, slice_of(entity->id));
     text_json_string(text, name, entity->name);
     text_json_i64(text, "created_at", entity->created_at_ms / 1000);
     text_json_i64(text, "updated_at", entity->updated_at_ms / 1000);
@@ -54,7 +54,7 @@ static void add_protocols(struct text *text, uint64_t bits)
         if (!(bits >> i & 1))
             continue;
         begin_item(text);
-        text_json(text, slice_of(protocols[i]));
+        text_quoted(text, slice_of(protocols[i]));
     }
     text_byte(text, ']');
 }
@@ -71,7 +71,7 @@ static void add_headers(struct text *text, const struct schema_map *headers)
         text_byte(text, '[');
         for (uint32_t k = 0; k < entry->values.count; k++) {
             begin_item(text);
-            text_json(text, entry->values.items[k]);
+            text_quoted(text, entry->values.items[k]);
         }
         text_byte(text, ']');
     }
@@ -132,7 +132,7 @@ static void add_authorities(struct text *text, const struct upstream_tls *tls)
     text_byte(text, '[');
     for (uint32_t i = 0; i < tls->authority_count; i++) {
         begin_item(text);
-        text_json(text, slice_of(((const struct entity *)tls->authorities[i])->id));
+        text_quoted(text, slice_of(((const struct entity *)tls->authorities[i])->id));
     }
     text_byte(text, ']');
 }

@@ -59,7 +59,7 @@ static void add_header(struct text *text, const struct header *headers, uint32_t
             continue;
         if (values++ > 0)
             text_byte(text, ',');
-        text_json(text, headers[i].value);
+        text_quoted(text, headers[i].value);
     }
     if (values < 2)
         return;
@@ -100,7 +100,7 @@ struct argument {
 static void add_argument_value(struct text *text, const struct argument *argument)
 {
     if (argument->value.data)
-        text_json(text, argument->value);
+        text_quoted(text, argument->value);
     else
         text_literal(text, "true");
 }

@@ -39,6 +39,7 @@ static struct log_sender *sender_open(const struct log_queues *queues, const str
     sender->shard = queues->shard;
     sender->generation = exchange_generation(call->exchange);
     sender->references = 1;
+    sender->context = queues->context;
     arena_init(&sender->arena, NULL, 0, SETTINGS_BYTES_MAX);
     sender->settings = arena_alloc_zero(&sender->arena, queues->sink->settings_size);
     if (sender->settings && queues->sink->copy(sender, call->config))

@@ -40,6 +40,7 @@ struct log_sender {
     struct log_limits limits;
     struct arena arena;
     void *settings; /* sink->settings_size bytes, zeroed at first */
+    const void *context; /* of the queues */
 };
 
 struct log_batch {
@@ -92,6 +93,7 @@ struct log_queues {
     const struct log_sink *sink;
     struct list_node all;
     struct list_node buckets[LOG_QUEUE_BUCKETS];
+    const void *context; /* the plugin's own, for its sink; lives as long as the shard */
     struct list_node links; /* connections, the sink's */
     struct text text; /* for who makes an entry */
     bool flushing;
@@ -128,6 +130,9 @@ extern const struct schema log_queue_schema; /* batches of 1 by default */
 extern const struct schema log_queue_schema_200;
 
 struct log_limits log_queue_limits(const struct log_queue_config *config);
+
+/* Kong's record for plugins whose batches nobody sees: they are large, whatever it says. */
+struct log_limits log_line_limits(const struct log_queue_config *config);
 
 /* For plugins whose receivers get every entry on its own, as fast as they can. */
 struct log_limits log_stream_limits(void);

@@ -66,6 +66,15 @@ struct log_limits log_queue_limits(const struct log_queue_config *config)
     };
 }
 
+struct log_limits log_line_limits(const struct log_queue_config *config)
+{
+    enum { USUAL_BATCH = 64 };
+    struct log_limits limits = log_queue_limits(config);
+    if (limits.batch_entries < USUAL_BATCH)
+        limits.batch_entries = USUAL_BATCH;
+    return limits;
+}
+
 struct log_limits log_stream_limits(void)
 {
     return (struct log_limits){ .batch_entries = 64,

@@ -28,6 +28,7 @@ extern const struct plugin loggly_plugin;
 extern const struct plugin mtls_auth_plugin;
 extern const struct plugin oauth2_plugin;
 extern const struct plugin openid_connect_plugin;
+extern const struct plugin prometheus_plugin;
 extern const struct plugin proxy_cache_plugin;
 extern const struct plugin rate_limiting_plugin;
 extern const struct plugin redirect_plugin;

@@ -27,6 +27,7 @@ const struct plugin *const plugin_registry[] = {
     &mtls_auth_plugin,
     &oauth2_plugin,
     &openid_connect_plugin,
+    &prometheus_plugin,
     &proxy_cache_plugin,
     &rate_limiting_plugin,
     &redirect_plugin,

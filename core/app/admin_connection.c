@@ -75,6 +75,8 @@ void admin_connection_free(struct admin_connection *connection)
         return;
     close(connection->fd);
     arena_deinit(&connection->arena);
+    if (connection->stream)
+        connection->stream->close(connection->stream);
     free(connection->output);
     free(connection->body);
     free(connection);
@@ -116,6 +118,15 @@ static void write_extras(const struct admin_connection *connection, const struct
     }
 }
 
+static void write_length(const struct admin_connection *connection, const struct admin_answer *answer,
+                         struct writer *out)
+{
+    if (answer->stream == NULL)
+        writer_header_u64(out, SLICE("Content-Length"), answer->size);
+    else if (connection->chunked)
+        writer_header(out, SLICE("Transfer-Encoding"), SLICE("chunked"));
+}
+
 static void write_head(const struct admin_connection *connection, const struct admin_answer *answer,
                        struct writer *out)
 {
@@ -125,7 +136,7 @@ static void write_head(const struct admin_connection *connection, const struct a
     if (has_body && answer->type)
         writer_header(out, SLICE("Content-Type"), slice_of(answer->type));
     if (has_body)
-        writer_header_u64(out, SLICE("Content-Length"), answer->size);
+        write_length(connection, answer, out);
     if (answer->allow[0])
         writer_header(out, SLICE("Allow"), slice_of(answer->allow));
     if (answer->allow[0] && answer->status == 204) {
@@ -138,9 +149,56 @@ static void write_head(const struct admin_connection *connection, const struct a
     writer_text(out, "\r\n");
 }
 
+/* Where the length is not known, chunks or the end of the connection tell it. */
+static void take_stream(struct admin_connection *connection, struct admin_answer *answer)
+{
+    if (answer->stream == NULL)
+        return;
+    connection->chunked = connection->message.version_minor >= 1;
+    connection->close_after = connection->close_after || !connection->chunked;
+    if (!slice_equal(connection->message.method, SLICE("HEAD")))
+        connection->stream = answer->stream;
+    else
+        answer->stream->close(answer->stream);
+}
+
+/* The next part of the stream becomes the output. False: the answer cannot be completed. */
+static bool fill_output(struct admin_connection *connection, uint64_t now_ms)
+{
+    enum { PART_MAX = 16 * 1024 * 1024 };
+    struct text part;
+    text_init(&part, PART_MAX);
+    bool more = connection->stream->next(connection->stream, &part);
+    char *output = part.failed ? NULL : malloc(part.size + HTTP1_CHUNK_LINE_BYTES + sizeof("\r\n0\r\n\r\n"));
+    if (output == NULL) {
+        text_deinit(&part);
+        return false;
+    }
+    struct writer out = writer_of(output, part.size + HTTP1_CHUNK_LINE_BYTES + sizeof("\r\n0\r\n\r\n"));
+    if (connection->chunked && part.size > 0)
+        http1_write_chunk_line(&out, part.size);
+    writer_slice(&out, text_slice(&part));
+    if (connection->chunked && part.size > 0)
+        writer_text(&out, "\r\n");
+    if (connection->chunked && !more)
+        writer_text(&out, "0\r\n\r\n");
+    text_deinit(&part);
+    CHECK(!out.overflow);
+    connection->output = output;
+    connection->output_at = 0;
+    connection->output_size = (size_t)(out.next - output);
+    connection->deadline_ms = now_ms + SEND_MS;
+    if (!more) {
+        connection->stream->close(connection->stream);
+        connection->stream = NULL;
+    }
+    return true;
+}
+
 /* Takes the answer's body. */
 static void send_answer(struct admin_connection *connection, struct admin_answer *answer, uint64_t now_ms)
 {
+    take_stream(connection, answer);
     connection->output = malloc(HEAD_ROOM + answer->size);
     if (connection->output == NULL) {
         free(answer->body);
@@ -312,6 +370,11 @@ static enum progress write_answer(struct admin_connection *connection, uint64_t 
         return GO_ON;
     free(connection->output);
     connection->output = NULL;
+    if (connection->stream) { /* others have their turn in between */
+        if (!fill_output(connection, now_ms))
+            connection->state = ADMIN_CLOSED;
+        return WAIT;
+    }
     if (!connection->close_after) {
         begin_message(connection, now_ms);
         return GO_ON;

@@ -31,6 +31,8 @@ struct admin_connection {
     size_t body_size, body_capacity;
     char *output;
     size_t output_at, output_size;
+    struct admin_stream *stream; /* what comes behind the output; NULL: nothing */
+    bool chunked; /* the stream's parts */
     char input[4096];
 };
 

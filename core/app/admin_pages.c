@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/app/admin_api.h"
+#include "core/app/metrics_page.h"
 #include "net/proxy/plugin.h"
 #include "net/transport/address.h"
 
@@ -8,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 /* --- who may ask ---------------------------------------------------------------------------------------- */
 
@@ -211,47 +210,13 @@ static void handle_status(struct admin_call *call)
                          "lua_shared_dicts", "configuration_hash", hash));
 }
 
-static const char *metric_type(enum metric metric)
-{
-    switch (metric) {
-    case METRIC_CONNECTIONS_ACTIVE:
-    case METRIC_REQUESTS_ACTIVE:
-    case METRIC_TLS_SHAKING:
-    case METRIC_UPSTREAM_ACTIVE:
-    case METRIC_UPSTREAM_IDLE:
-    case METRIC_RECEIVE_BLOCKS_HELD: return "gauge";
-    default: return "counter";
-    }
-}
-
-/* The shards have a name of their own: under one name a sum would count everything twice. */
 static void handle_metrics(struct admin_call *call)
 {
-    const struct admin_node *node = call->node;
     struct admin_answer *answer = call->answer;
-    *answer = (struct admin_answer){ .status = 200, .type = METRICS_TYPE };
-    FILE *out = open_memstream(&answer->body, &answer->size);
-    if (out == NULL) {
+    *answer = (struct admin_answer){ .status = 200, .type = METRICS_PAGE_TYPE };
+    answer->stream = metrics_page_open(call->node);
+    if (answer->stream == NULL)
         answer->status = 503;
-        return;
-    }
-    const struct admin_source *source = &node->source;
-    for (enum metric metric = 0; metric < METRIC_COUNT; metric++) {
-        const char *name = metric_names[metric], *help = metric_helps[metric], *type = metric_type(metric);
-        fprintf(out, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\nsluice_%s %llu\n", name, help, name, type,
-                name, (unsigned long long)total(source, metric));
-        fprintf(out, "# HELP sluice_shard_%s %s, by shard\n# TYPE sluice_shard_%s %s\n", name, help, name,
-                type);
-        for (unsigned i = 0; i < source->shard_count; i++)
-            fprintf(out, "sluice_shard_%s{shard=\"%u\"} %llu\n", name, i,
-                    (unsigned long long)metric_read(source->metrics[i], metric));
-    }
-    source->write_metrics(source->owner, out);
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(answer->body);
-        *answer = (struct admin_answer){ .status = 503, .type = METRICS_TYPE };
-    }
 }
 
 bool admin_pages_refuse(const struct admin_node *node, const struct admin_request *request,

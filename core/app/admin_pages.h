@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/app/admin.h"
+#include "core/app/admin_stream.h"
 #include "core/app/admin_ui.h"
 #include "core/crypto/uuid.h"
 #include "net/http/message.h"
@@ -35,6 +36,7 @@ struct admin_answer {
     bool bare; /* without the headers that say who answers */
     char *body; /* to be freed; NULL: memory was short, the answer has no body */
     size_t size;
+    struct admin_stream *stream; /* instead of the body: it is made while it is sent; NULL: it is not */
 };
 
 /* Who may not ask gets an answer before the body of the request is read. */

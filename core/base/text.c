@@ -118,7 +118,7 @@ static void add_escape(struct text *text, char c)
     text_add(text, (struct slice){ escape, sizeof(escape) });
 }
 
-void text_json(struct text *text, struct slice string)
+void text_quoted(struct text *text, struct slice string)
 {
     struct json_cursor cursor = { string.data, string.data + string.size };
     text_byte(text, '"');
@@ -147,7 +147,7 @@ void text_json_name(struct text *text, struct slice name)
 {
     if (text->size > 0 && text->data[text->size - 1] != '{')
         text_byte(text, ',');
-    text_json(text, name);
+    text_quoted(text, name);
     text_byte(text, ':');
 }
 
@@ -156,7 +156,7 @@ void text_json_string(struct text *text, const char *name, struct slice value)
     if (value.data == NULL)
         return;
     text_json_name(text, slice_of(name));
-    text_json(text, value);
+    text_quoted(text, value);
 }
 
 void text_json_i64(struct text *text, const char *name, int64_t value)

@@ -41,7 +41,7 @@ void text_format(struct text *text, const char *format, ...) __attribute__((form
 #define text_literal(text, literal) text_add((text), SLICE(literal))
 
 /* A JSON string with its quotes (RFC 8259 section 7). What is no UTF-8 becomes U+FFFD. */
-void text_json(struct text *text, struct slice string);
+void text_quoted(struct text *text, struct slice string);
 
 /* ,"name": of the next member; the comma is left out behind an opening brace. */
 void text_json_name(struct text *text, struct slice name);

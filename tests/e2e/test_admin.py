@@ -80,11 +80,11 @@ def test_counts(t):
             found = {}
             for line in answer.body.decode().splitlines():
                 match = METRIC_LINE.match(line)
-                assert match or line.startswith(("# HELP sluice_", "# TYPE sluice_")), line
+                assert match or line.startswith(("# HELP ", "# TYPE ", "kong_")), line
                 if match:
                     found.setdefault(match[1], []).append(int(match[3]))
-            assert found["requests"] == [7] and sum(found["shard_requests"]) == 7, found
-            assert len(found["shard_requests"]) == 2, found
+            assert found["requests_total"] == [7] and sum(found["shard_requests_total"]) == 7, found
+            assert len(found["shard_requests_total"]) == 2, found
         with t.case("status command"):
             pid = running.folder.file("pid", "%d\n" % running.pid)
             done = gateway.run("status", "--pid", pid, "--set", "status_listen=%s:%d" % status)

@@ -77,7 +77,7 @@ def test_metrics(t):
     with Target("a") as a, Target("b") as b, Gateway(configuration([a, b], active()), settings) as gateway:
         def metric(name):
             text = client.get(status, "/metrics").body.decode()
-            return int(re.search(r"^sluice_%s (\d+)$" % name, text, re.M)[1])
+            return int(re.search(r"^sluice_%s(?:_total)? (\d+)$" % name, text, re.M)[1])
 
         wait_for(gateway, "ab")
         assert metric("health_changes") == 0

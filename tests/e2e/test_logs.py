@@ -30,7 +30,7 @@ def counted(config, **settings):
             with socket.create_connection(("127.0.0.1", port), 10) as sock:
                 sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
                 text = b"".join(iter(lambda: sock.recv(65536), b"")).decode()
-            return int(re.search(r"^sluice_%s (\d+)$" % name, text, re.M)[1])
+            return int(re.search(r"^sluice_%s(?:_total)? (\d+)$" % name, text, re.M)[1])
         yield gateway, count
 
 

@@ -466,7 +466,7 @@ def test_expiry(t):
             with t.case("handshakes are counted"):
                 def counted():
                     text = client.get(status, "/metrics").body.decode()
-                    return re.search("^sluice_tls_handshakes 1$", text, re.M)
+                    return re.search("^sluice_tls_handshakes_total 1$", text, re.M)
                 net.wait_until(counted, what="the count")
 
 

@@ -47,7 +47,7 @@ Test(text, escapes_strings)
     };
     text_init(&text, 1000);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        text_json(&text, cases[i].string);
+        text_quoted(&text, cases[i].string);
         expect(cases[i].json);
     }
 }

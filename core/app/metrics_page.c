@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/app/metrics_page.h"
+
+#include "plugins/plugins.h"
+#include "plugins/prometheus_write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { PART_BYTES = 48 * 1024 };
+
+enum stage { STAGE_SHARDS, STAGE_NODE, STAGE_CONFIGURATION, STAGE_SERIES, STAGE_END };
+
+struct metrics_page {
+    struct admin_stream stream; /* first */
+    const struct admin_node *node;
+    enum stage stage;
+    struct prometheus_cursor cursor;
+};
+
+/* --- counters of shards --------------------------------------------------------------------------------- */
+
+static bool is_gauge(enum metric metric)
+{
+    switch (metric) {
+    case METRIC_CACHE_BYTES:
+    case METRIC_CONNECTIONS_ACTIVE:
+    case METRIC_FETCH_ACTIVE:
+    case METRIC_FETCH_IDLE:
+    case METRIC_FETCH_WAITING:
+    case METRIC_LOG_BYTES_WAITING:
+    case METRIC_LOG_ENTRIES_WAITING:
+    case METRIC_RECEIVE_BLOCKS_HELD:
+    case METRIC_REQUESTS_ACTIVE:
+    case METRIC_TLS_SHAKING:
+    case METRIC_UPSTREAM_ACTIVE:
+    case METRIC_UPSTREAM_IDLE:
+    case METRIC_UPSTREAM_PENDING: return true;
+    default: return false;
+    }
+}
+
+static uint64_t total(const struct admin_source *source, enum metric metric)
+{
+    uint64_t sum = metric_read(source->monitor_metrics, metric);
+    for (unsigned i = 0; i < source->shard_count; i++)
+        sum += metric_read(source->metrics[i], metric);
+    return sum;
+}
+
+static void begin_metric(struct text *out, const char *name, const char *help, const char *type)
+{
+    text_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* The shards have a name of their own: under one name a sum would count everything twice. */
+static void write_counter(struct text *out, const struct admin_source *source, enum metric metric)
+{
+    const char *suffix = is_gauge(metric) ? "" : "_total", *type = is_gauge(metric) ? "gauge" : "counter";
+    char name[128];
+    snprintf(name, sizeof(name), "sluice_%s%s", metric_names[metric], suffix);
+    begin_metric(out, name, metric_helps[metric], type);
+    text_format(out, "%s %llu\n", name, (unsigned long long)total(source, metric));
+    snprintf(name, sizeof(name), "sluice_shard_%s%s", metric_names[metric], suffix);
+    text_format(out, "# HELP %s %s, by shard\n# TYPE %s %s\n", name, metric_helps[metric], name, type);
+    for (unsigned i = 0; i < source->shard_count; i++)
+        text_format(out, "%s{shard=\"%u\"} %llu\n", name, i,
+                    (unsigned long long)metric_read(source->metrics[i], metric));
+}
+
+/* --- what Kong's dashboards ask for --------------------------------------------------------------------- */
+
+static void write_state(struct text *out, const struct admin_node *node, const char *state, uint64_t value)
+{
+    text_format(out, "kong_nginx_connections_total{node_id=\"%s\",subsystem=\"http\",state=\"%s\"} %llu\n",
+                node->id, state, (unsigned long long)value);
+}
+
+static void write_connections(struct text *out, const struct admin_node *node)
+{
+    const struct admin_source *source = &node->source;
+    uint64_t accepted = total(source, METRIC_CONNECTIONS_ACCEPTED);
+    uint64_t active = total(source, METRIC_CONNECTIONS_ACTIVE);
+    uint64_t writing = total(source, METRIC_REQUESTS_ACTIVE);
+    begin_metric(out, "kong_nginx_connections_total", "Number of connections by subsystem", "gauge");
+    write_state(out, node, "accepted", accepted);
+    write_state(out, node, "handled", accepted);
+    write_state(out, node, "total", total(source, METRIC_REQUESTS));
+    write_state(out, node, "active", active);
+    write_state(out, node, "reading", 0);
+    write_state(out, node, "writing", writing);
+    write_state(out, node, "waiting", active > writing ? active - writing : 0);
+    begin_metric(out, "kong_nginx_requests_total", "Total number of requests", "gauge");
+    text_format(out, "kong_nginx_requests_total{node_id=\"%s\",subsystem=\"http\"} %llu\n", node->id,
+                (unsigned long long)total(source, METRIC_REQUESTS));
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long long pages = 0, size = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    bool read = fscanf(file, "%llu %llu", &size, &pages) == 2;
+    fclose(file);
+    return read ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static void write_node(struct text *out, const struct admin_node *node)
+{
+    write_connections(out, node);
+    begin_metric(out, "kong_datastore_reachable", "Datastore reachable from Kong, 0 is unreachable", "gauge");
+    text_literal(out, "kong_datastore_reachable 1\n");
+    begin_metric(out, "kong_node_info", "Kong Node metadata information", "gauge");
+    text_format(out, "kong_node_info{node_id=\"%s\",version=\"%s\"} 1\n", node->id, SLUICE_VERSION);
+    begin_metric(out, "kong_nginx_metric_errors_total", "Number of nginx-lua-prometheus errors", "counter");
+    text_format(out, "kong_nginx_metric_errors_total %llu\n",
+                (unsigned long long)total(&node->source, METRIC_SERIES_REFUSED));
+    begin_metric(out, "sluice_resident_memory_bytes", "memory of the process", "gauge");
+    text_format(out, "sluice_resident_memory_bytes %llu\n", (unsigned long long)resident_bytes());
+}
+
+/* --- the rest ------------------------------------------------------------------------------------------- */
+
+static void write_configuration(struct text *out, const struct admin_source *source)
+{
+    char *body = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&body, &size);
+    if (file == NULL)
+        return;
+    source->write_metrics(source->owner, file);
+    if (fclose(file) == 0)
+        text_add(out, (struct slice){ body, size });
+    free(body);
+}
+
+static const struct prometheus_series *find_series(const struct admin_source *source)
+{
+    for (size_t i = 0; plugin_registry[i]; i++)
+        if (plugin_registry[i] == &prometheus_plugin)
+            return source->plugin_states ? source->plugin_states[i] : NULL;
+    return NULL;
+}
+
+static bool next_part(struct admin_stream *stream, struct text *out)
+{
+    struct metrics_page *page = (struct metrics_page *)stream;
+    const struct admin_source *source = &page->node->source;
+    const struct prometheus_series *series = find_series(source);
+    switch (page->stage) {
+    case STAGE_SHARDS:
+        for (enum metric metric = 0; metric < METRIC_COUNT; metric++)
+            write_counter(out, source, metric);
+        break;
+    case STAGE_NODE: write_node(out, page->node); break;
+    case STAGE_CONFIGURATION: write_configuration(out, source); break;
+    case STAGE_SERIES:
+        if (series && prometheus_write(series, &page->cursor, out, PART_BYTES))
+            return true;
+        break;
+    case STAGE_END: return false;
+    }
+    return ++page->stage != STAGE_END;
+}
+
+static void close_page(struct admin_stream *stream)
+{
+    free(stream);
+}
+
+struct admin_stream *metrics_page_open(const struct admin_node *node)
+{
+    struct metrics_page *page = calloc(1, sizeof(*page));
+    if (page == NULL)
+        return NULL;
+    page->stream = (struct admin_stream){ .next = next_part, .close = close_page };
+    page->node = node;
+    return &page->stream;
+}

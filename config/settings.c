@@ -256,7 +256,12 @@ static const struct field fields[] = {
     { "syslog_socket", FIELD_STRING, AT(syslog_socket), .check = settings_check_path, .fallback = "/dev/log",
       .help = "where syslog listens" },
     { "tracing_sampling_rate", FIELD_NUMBER, AT(tracing_sampling_rate), K, .max = 1, .fallback = "0.01",
+      .alias = "opentelemetry_tracing_sampling_rate",
       .help = "the share of requests that are traced, where no plugin says" },
+    { "tracing_instrumentations", FIELD_STRINGS, AT(tracing_instrumentations), K,
+      .check = settings_check_instrumentation, .fallback = "off", .alias = "opentelemetry_tracing",
+      .help = "what opentelemetry records: off, all, or a list of request, router, plugin_rewrite, "
+              "plugin_access, plugin_header_filter, balancer; Kong: dns_query, db_query, http_client too" },
     { "rate_limit_entries", FIELD_INTEGER, AT(rate_limit_entries), .min = 1024, .max = 16777216,
       .fallback = "65536", .help = "identities counted at a time; the one unused longest makes room" },
     { "mem_cache_size", FIELD_SIZE, AT(mem_cache_bytes), K, .min = 65536, .max = 1099511627776.0,

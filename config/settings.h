@@ -104,6 +104,7 @@ struct settings {
     int64_t log_queue_bytes, prometheus_series_max;
     struct slice syslog_socket;
     double tracing_sampling_rate; /* of requests, where no plugin says */
+    struct slices tracing_instrumentations;
     struct slice waf_log;
     int64_t mem_cache_bytes, cache_entry_bytes, cache_wait_ms;
 

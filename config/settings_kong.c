@@ -12,7 +12,6 @@ static const char *const no_stream = "there are no stream listeners yet";
 static const char *const no_shared_memory = "nothing is kept in memory that is shared";
 static const char *const no_reload = "a configuration is in force for all as soon as it was read";
 static const char *const no_log = "this listener writes no log";
-static const char *const no_tracing = "there is no tracing yet";
 static const char *const no_wasm = "there are no WebAssembly filters yet";
 static const char *const no_servers = "there are no plugin servers yet";
 
@@ -47,8 +46,6 @@ static const struct row {
     { "nginx_", no_nginx, NULL },
     { "node_id", no_cluster, NULL },
     { "openresty_path", no_nginx, NULL },
-    { "opentelemetry_tracing", no_tracing, "off" },
-    { "opentelemetry_", no_tracing, NULL },
     { "pg_", no_database, NULL },
     { "pluginserver_names", no_servers, "" },
     { "pluginserver_", no_servers, NULL },
@@ -72,7 +69,6 @@ static const struct row {
     { "stream_access_log", no_stream, NULL },
     { "stream_error_log", no_stream, NULL },
     { "stream_proxy_ssl_", no_stream, NULL },
-    { "tracing_instrumentations", no_tracing, "off" },
     { "untrusted_lua", no_lua, NULL },
     { "untrusted_lua_", no_lua, NULL },
     { "vault_", "there are only the vaults env and file", NULL },

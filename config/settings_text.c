@@ -233,6 +233,20 @@ const char *settings_check_header(struct slice text)
     return settings_parse_header(text, &bits);
 }
 
+const char *settings_check_instrumentation(struct slice text)
+{
+    static const char *const known[] = { "off",           "all",
+                                         "request",       "router",
+                                         "balancer",      "plugin_rewrite",
+                                         "plugin_access", "plugin_header_filter",
+                                         "db_query",      "dns_query",
+                                         "http_client" };
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if (slice_equal(text, slice_of(known[i])))
+            return NULL;
+    return "unknown instrumentation '{}'";
+}
+
 const char *settings_check_header_upstream(struct slice text)
 {
     bool good = slice_equal_nocase(text, SLICE("X-Kong-Request-Id")) || slice_equal(text, SLICE("off"));

@@ -28,6 +28,7 @@ const struct plugin *const plugin_registry[] = {
     &mtls_auth_plugin,
     &oauth2_plugin,
     &openid_connect_plugin,
+    &opentelemetry_plugin,
     &prometheus_plugin,
     &proxy_cache_plugin,
     &rate_limiting_plugin,
@@ -49,5 +50,6 @@ const struct plugin *const plugin_registry[] = {
     &tls_metadata_headers_plugin,
     &udp_log_plugin,
     &waf_plugin,
+    &zipkin_plugin,
     NULL,
 };

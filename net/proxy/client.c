@@ -274,6 +274,12 @@ static void refuse_cleartext(struct client *client)
     exchange_refuse(client->caller.exchange, 400, SLICE("The plain HTTP request was sent to HTTPS port"));
 }
 
+/* Then its end is next, which nothing that is still to come would bring up: a pause must not hold it back. */
+static bool has_all_of_body(const struct exchange *exchange)
+{
+    return exchange->request.framing == BODY_LENGTH && exchange->body_bytes == exchange->request.body_bytes;
+}
+
 /* Parses one event out of the first chunk, or out of nothing: an end needs no more bytes. False: nothing
  * more to do now. */
 static bool parse_some(struct client *client, bool *begun)
@@ -301,7 +307,7 @@ static bool parse_some(struct client *client, bool *begun)
         return !client->misdirected;
     case HTTP1_BODY:
         exchange_request_body(exchange, part);
-        return client->caller.exchange == exchange && !client->paused;
+        return client->caller.exchange == exchange && (!client->paused || has_all_of_body(exchange));
     case HTTP1_END: exchange_request_end(exchange); return false;
     case HTTP1_REFUSED: refuse(client); return false;
     }

@@ -46,6 +46,7 @@ struct settings {
     int64_t upstream_keepalive_pool_size, upstream_keepalive_max_requests, upstream_keepalive_idle_timeout_ms;
     int64_t upstream_max_connections;
     int64_t balancer_maglev_size;
+    int64_t upstream_http2_max_streams, upstream_http2_window_bytes, upstream_http2_ping_interval_ms;
     int64_t fetch_max_connections, fetch_idle_connections, fetch_idle_timeout_ms;
     struct slice dns_hostsfile; /* "" or "off": none */
     struct slices dns_resolver, dns_order; /* addresses with or without port; types and LAST */

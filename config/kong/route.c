@@ -182,15 +182,6 @@ void kong_read_route(struct kong_reader *reader, const struct node *node, const 
 
 void kong_check_routes(struct kong_reader *reader)
 {
-    for (uint32_t i = 0; i < reader->model->routes.count; i++) {
-        const struct route *route = reader->model->routes.items[i];
-        if (route->service == NULL || route->service->protocol < 0 || !(route->protocols & HTTP_BITS) ||
-            !(PROTOCOL_BIT(route->service->protocol) & GRPC_BITS))
-            continue;
-        report_add(reader->report, REPORT_ERROR, &route->entity.position, "routes",
-                   "a service of protocol 'grpc' or 'grpcs' behind a route for 'http' or 'https': "
-                   "not supported yet");
-    }
     if (reader->report->error_count == 0 && !reader->out_of_memory)
         kong_match_compile(reader->model, reader->report);
 }

@@ -141,6 +141,9 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->body_bytes_max = (uint64_t)settings->client_max_body_bytes;
     proxy->keepalive_requests = (uint32_t)settings->keepalive_requests;
     proxy->pool_size = (uint32_t)settings->upstream_keepalive_pool_size;
+    proxy->http2_streams = (uint32_t)settings->upstream_http2_max_streams;
+    proxy->http2_window = (uint32_t)settings->upstream_http2_window_bytes;
+    proxy->http2_ping_ms = (uint64_t)settings->upstream_http2_ping_interval_ms;
     proxy->maglev_size = (uint32_t)settings->balancer_maglev_size;
     proxy->pool_requests = (uint32_t)settings->upstream_keepalive_max_requests;
     proxy->pool_idle_ms = (uint64_t)settings->upstream_keepalive_idle_timeout_ms;

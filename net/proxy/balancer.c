@@ -147,6 +147,7 @@ static struct endpoint *endpoint_open(struct balancer *balancer, const struct ro
     endpoint->balancer = balancer;
     endpoint->proxy = table->proxy;
     list_init(&endpoint->idle);
+    list_init(&endpoint->http2);
     endpoint->serial = ++table->next_serial;
     endpoint->flips = entry->flips;
     if (!entry->healthy)

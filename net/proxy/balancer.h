@@ -18,7 +18,8 @@ struct endpoint {
     struct balancer *balancer; /* NULL: left the roster, or the upstream is gone */
     struct proxy *proxy;
     struct list_node idle; /* kept origins, newest first */
-    uint32_t idle_count, open_count; /* origins */
+    struct list_node http2; /* connections of HTTP/2 that take requests */
+    uint32_t idle_count, open_count; /* connections: those that can take a request now, and all */
     uint32_t active; /* exchanges that have chosen it */
     uint32_t weight; /* 0: no traffic */
     uint32_t serial; /* unlike that of any other endpoint of the shard */
@@ -83,7 +84,7 @@ struct balancer {
     uint64_t ramp_end_ms; /* slow starts are over then */
     struct timer timer; /* ejections */
     uint32_t active, retrying; /* exchanges */
-    uint32_t connections, idle_count; /* origins of endpoints in the roster */
+    uint32_t connections, idle_count; /* as those of its endpoints in the roster, together */
     uint32_t pending_count;
     struct list_node pending; /* exchanges waiting for a connection, the longest first */
     struct shard_task wake;

@@ -5,37 +5,21 @@
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/forward.h"
-#include "net/proxy/tls_profiles.h"
-#include "net/transport/connection.h"
+#include "net/proxy/http2_origin.h"
+#include "net/proxy/origin_link.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 static const struct stream_events connection_events;
 static const struct origin_ops http1_ops;
 
-enum {
-    LOOKED_AT = 64, /* idle connections, for one that fits */
-    LINE_BYTES = 512,
-    NAME_SIZE = 256
-};
-
-/* By what rules a connection was opened with TLS: one that was opened by others is never used. */
-struct tls_rules {
-    unsigned char id[32]; /* struct tls_upstream */
-    char name[NAME_SIZE]; /* of the server, lower case: asked for, and checked if that is asked for */
-};
+enum { LOOKED_AT = 64 /* idle connections, for one that fits */ };
 
 /* A connection of HTTP/1. */
 struct http1_origin {
     struct origin origin; /* first: origins are recovered from it */
-    struct connection connection;
-    struct tls_rules *rules; /* NULL: in the clear */
-    struct list_node node; /* endpoint->idle */
-    struct list_node age_node; /* proxy->idle_origins, longest idle first */
+    struct origin_link link;
     struct http1_parser parser;
-    uint32_t request_count;
-    bool closing;
 };
 
 static struct http1_origin *of_stream(struct stream *stream)
@@ -52,49 +36,29 @@ static struct http1_origin *of_origin(struct origin *origin)
 
 static void leave_pool(struct http1_origin *http1)
 {
-    list_remove(&http1->node);
-    list_remove(&http1->age_node);
-    http1->origin.endpoint->idle_count--;
-    if (http1->origin.endpoint->balancer)
-        http1->origin.endpoint->balancer->idle_count--;
-    metric_add(&http1->origin.proxy->shard->metrics, METRIC_UPSTREAM_IDLE, -1);
+    struct endpoint *endpoint = http1->origin.endpoint;
+    origin_link_wake(&http1->link);
+    endpoint->idle_count--;
+    if (endpoint->balancer)
+        endpoint->balancer->idle_count--;
 }
 
 /* --- connections ---------------------------------------------------------------------------------------- */
 
 static void close_now(struct http1_origin *http1)
 {
-    if (http1->closing)
+    if (http1->link.closing)
         return;
-    http1->closing = true;
+    http1->link.closing = true;
     timer_disarm(&http1->origin.proxy->shard->timers, &http1->origin.timer);
-    stream_close(http1->connection.stream);
+    stream_close(http1->link.connection.stream);
 }
 
-static void close_idle(struct http1_origin *http1)
+static void close_idle(struct origin_link *link)
 {
+    struct http1_origin *http1 = CONTAINER_OF(link, struct http1_origin, link);
     leave_pool(http1);
     close_now(http1);
-}
-
-void origin_close_all_idle(struct proxy *proxy)
-{
-    while (!list_is_empty(&proxy->idle_origins))
-        close_idle(CONTAINER_OF(proxy->idle_origins.next, struct http1_origin, age_node));
-}
-
-void origin_close_idle(struct endpoint *endpoint)
-{
-    while (origin_close_oldest(endpoint))
-        continue;
-}
-
-bool origin_close_oldest(struct endpoint *endpoint)
-{
-    if (list_is_empty(&endpoint->idle))
-        return false;
-    close_idle(CONTAINER_OF(endpoint->idle.previous, struct http1_origin, node));
-    return true;
 }
 
 static void on_timer(struct timer *timer)
@@ -102,7 +66,7 @@ static void on_timer(struct timer *timer)
     struct http1_origin *http1 = CONTAINER_OF(timer, struct http1_origin, origin.timer);
     struct exchange *exchange = http1->origin.exchange;
     if (exchange == NULL) {
-        if (!http1->closing)
+        if (!http1->link.closing)
             leave_pool(http1);
         close_now(http1);
         return;
@@ -110,53 +74,23 @@ static void on_timer(struct timer *timer)
     exchange_origin_failed(exchange, ERROR_TIMEOUT);
 }
 
-static enum error connect_to(struct http1_origin *http1, const struct endpoint *endpoint,
-                             const struct tls_upstream *tls)
-{
-    const struct connection_owner owner = { &connection_events, http1 };
-    struct shard *shard = http1->origin.proxy->shard;
-    struct address numeric;
-    if (tls == NULL)
-        return connection_connect(&http1->connection, shard, &owner, &endpoint->address, NULL);
-    const char *name = http1->rules->name;
-    bool asked = !address_parse(slice_of(name), 0, &numeric); /* RFC 6066: addresses are not */
-    struct tls_target target = { tls->client, asked ? name : NULL, name };
-    return connection_connect(&http1->connection, shard, &owner, &endpoint->address, &target);
-}
-
-static bool keep_rules(struct http1_origin *http1, const struct tls_rules *rules)
-{
-    if (rules == NULL)
-        return true;
-    http1->rules = malloc(sizeof(*rules));
-    if (http1->rules)
-        *http1->rules = *rules;
-    return http1->rules != NULL;
-}
-
-static struct http1_origin *open_new(struct exchange *exchange, const struct tls_rules *rules)
+static struct http1_origin *open_new(struct exchange *exchange, const struct origin_tls_rules *rules)
 {
     struct proxy *proxy = exchange->proxy;
-    struct endpoint *endpoint = exchange->endpoint;
     struct http1_origin *http1 = malloc(sizeof(*http1));
     if (http1 == NULL)
         return NULL;
-    *http1 = (struct http1_origin){ .origin = { .ops = &http1_ops, .proxy = proxy, .endpoint = endpoint } };
-    if (!keep_rules(http1, rules) || connect_to(http1, endpoint, exchange->service->tls) != ERROR_OK) {
-        free(http1->rules);
+    const struct connection_owner owner = { &connection_events, http1 };
+    *http1 = (struct http1_origin){
+        .origin = { .ops = &http1_ops, .proxy = proxy, .endpoint = exchange->endpoint },
+        .link = { .close = close_idle }
+    };
+    if (!origin_link_open(&http1->link, exchange, rules, &owner)) {
         free(http1);
         return NULL;
     }
-    list_init(&http1->node);
-    list_init(&http1->age_node);
     timer_init(&http1->origin.timer, on_timer);
     http1_parser_init(&http1->parser, HTTP1_RESPONSE, &proxy->options->limits);
-    endpoint->open_count++;
-    if (endpoint->balancer)
-        endpoint->balancer->connections++;
-    proxy->origin_count++;
-    metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_CONNECTS, 1);
-    metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_ACTIVE, 1);
     return http1;
 }
 
@@ -164,60 +98,26 @@ static void join_exchange(struct http1_origin *http1, struct exchange *exchange)
 {
     http1->origin.exchange = exchange;
     http1->origin.head_seen = false;
-    http1->request_count++;
+    http1->link.request_count++;
     exchange->origin = &http1->origin;
 }
 
-/* The server is asked for by the Host that it will be sent, without the port; so does Kong. */
-static bool find_rules(const struct exchange *exchange, struct tls_rules *rules)
-{
-    struct slice host = forward_upstream_host(exchange).host;
-    bool bracketed = host.size > 0 && host.data[0] == '[';
-    const char *end = host.size ? memrchr(host.data, bracketed ? ']' : ':', host.size) : NULL;
-    if (end && (bracketed || memchr(host.data, ':', host.size) == end)) /* more than one: a bare address */
-        host.size = (size_t)(end - host.data);
-    if (bracketed)
-        host = slice_from(host, 1);
-    if (host.size == 0 || host.size >= NAME_SIZE)
-        return false;
-    memcpy(rules->id, exchange->service->tls->id, sizeof(rules->id));
-    for (size_t i = 0; i < host.size; i++) {
-        char c = rules->name[i] = slice_lower(host.data[i]);
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (c == '\0' || !strchr(".-_:", c)))
-            return false; /* it may have come from a client */
-    }
-    rules->name[host.size] = '\0';
-    return true;
-}
-
-static bool follows(const struct http1_origin *http1, const struct tls_rules *rules)
-{
-    if (http1->rules == NULL || rules == NULL)
-        return http1->rules == NULL && rules == NULL;
-    return memcmp(http1->rules->id, rules->id, sizeof(rules->id)) == 0 &&
-           strcmp(http1->rules->name, rules->name) == 0;
-}
-
 /* Mostly the first one fits: services that connect to one address by different rules are few. */
-static struct http1_origin *find_kept(struct endpoint *endpoint, const struct tls_rules *rules)
+static struct http1_origin *find_kept(struct endpoint *endpoint, const struct origin_tls_rules *rules)
 {
     struct list_node *node = endpoint->idle.next;
     for (uint32_t i = 0; i < LOOKED_AT && node != &endpoint->idle; i++, node = node->next) {
-        struct http1_origin *kept = CONTAINER_OF(node, struct http1_origin, node);
-        if (follows(kept, rules))
-            return kept;
+        struct origin_link *kept = CONTAINER_OF(node, struct origin_link, node);
+        if (!kept->http2 && origin_link_follows(kept, rules))
+            return CONTAINER_OF(kept, struct http1_origin, link);
     }
     return NULL;
 }
 
-enum error origin_take(struct exchange *exchange)
+static enum error take_http1(struct exchange *exchange, const struct origin_tls_rules *rules)
 {
     struct proxy *proxy = exchange->proxy;
-    struct endpoint *endpoint = exchange->endpoint;
-    struct tls_rules wanted, *rules = exchange->service->tls ? &wanted : NULL;
-    if (rules && !find_rules(exchange, rules))
-        return ERROR_TLS;
-    struct http1_origin *kept = find_kept(endpoint, rules);
+    struct http1_origin *kept = find_kept(exchange->endpoint, rules);
     if (kept) {
         leave_pool(kept);
         kept->origin.reused = true;
@@ -225,17 +125,23 @@ enum error origin_take(struct exchange *exchange)
         join_exchange(kept, exchange);
         return ERROR_OK;
     }
-    if (proxy->origin_count >= proxy->options->upstreams_max && !list_is_empty(&proxy->idle_origins)) {
-        close_idle(CONTAINER_OF(proxy->idle_origins.next, struct http1_origin, age_node));
-    } else if (proxy->origin_count >= proxy->options->upstreams_max) {
-        metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_REFUSED, 1);
+    if (!origin_link_room(proxy))
         return ERROR_LIMIT;
-    }
     struct http1_origin *http1 = open_new(exchange, rules);
     if (http1 == NULL)
         return ERROR_MEMORY;
     join_exchange(http1, exchange);
     return ERROR_OK;
+}
+
+enum error origin_take(struct exchange *exchange)
+{
+    struct origin_tls_rules wanted, *rules = exchange->service->tls ? &wanted : NULL;
+    if (!origin_link_rules(exchange, &wanted))
+        return ERROR_TLS;
+    if (origin_speaks_http2(exchange->service->service))
+        return http2_origin_take(exchange, rules);
+    return take_http1(exchange, rules);
 }
 
 static void expect_response(struct http1_origin *http1)
@@ -268,7 +174,7 @@ static bool send_chunk(struct http1_origin *http1, struct chunk chunk)
 {
     if (chunk.block == NULL)
         return false;
-    stream_send(http1->connection.stream, chunk);
+    stream_send(http1->link.connection.stream, chunk);
     return true;
 }
 
@@ -305,12 +211,12 @@ static bool send_end(struct origin *origin)
 static enum backlog backlog(const struct origin *origin)
 {
     const struct http1_origin *http1 = (const struct http1_origin *)origin;
-    return backlog_of_stream(http1->connection.stream, origin->proxy->options->stream_bytes);
+    return backlog_of_stream(http1->link.connection.stream, origin->proxy->options->stream_bytes);
 }
 
 static void control_reading(struct origin *origin, enum origin_reading reading)
 {
-    struct stream *stream = of_origin(origin)->connection.stream;
+    struct stream *stream = of_origin(origin)->link.connection.stream;
     if (reading == ORIGIN_PAUSE)
         stream_pause(stream);
     else
@@ -323,21 +229,19 @@ static void leave(struct origin *origin, enum origin_fate fate)
     struct proxy *proxy = origin->proxy;
     struct endpoint *endpoint = origin->endpoint;
     const struct proxy_options *options = proxy->options;
-    bool keep = fate == ORIGIN_REUSE && !http1->closing && origin->open && !proxy->draining &&
-                http1->connection.stream->queued_bytes == 0 && endpoint->balancer &&
-                (options->pool_requests == 0 || http1->request_count < options->pool_requests) &&
+    bool keep = fate == ORIGIN_REUSE && !http1->link.closing && origin->open && !proxy->draining &&
+                http1->link.connection.stream->queued_bytes == 0 && endpoint->balancer &&
+                (options->pool_requests == 0 || http1->link.request_count < options->pool_requests) &&
                 endpoint->idle_count < options->pool_size;
     if (!keep) {
         close_now(http1);
         return;
     }
     origin_resume(origin);
-    list_prepend(&endpoint->idle, &http1->node);
-    list_append(&proxy->idle_origins, &http1->age_node);
+    origin_link_rest(&http1->link);
     endpoint->idle_count++;
     endpoint->balancer->idle_count++;
     balancer_connection_freed(endpoint->balancer);
-    metric_add(&proxy->shard->metrics, METRIC_UPSTREAM_IDLE, 1);
     origin_limit_time(origin, options->pool_idle_ms);
 }
 
@@ -352,37 +256,11 @@ static const struct origin_ops http1_ops = {
 
 /* --- events --------------------------------------------------------------------------------------------- */
 
-/* Whose certificate is refused, or who refuses us, is to be seen by whoever runs this. */
-static void tell_failure(struct http1_origin *http1, const struct tls_stream *tls)
-{
-    struct tls_failure failure = tls_stream_failure(tls);
-    char line[LINE_BYTES], address[ADDRESS_TEXT_SIZE];
-    address_text(&http1->origin.endpoint->address, address);
-    snprintf(line, sizeof(line),
-             "TLS to an upstream failed server_name=%s address=%s port=%u reason=\"%s\" alert=%s",
-             http1->rules->name, address, address_port(&http1->origin.endpoint->address),
-             failure.reason ? failure.reason : "unknown",
-             failure.alert_received != TLS_ALERT_NONE ? tls_alert_text(failure.alert_received) : "none");
-    if (http1->origin.proxy->tell)
-        http1->origin.proxy->tell(http1->origin.proxy, line);
-}
-
-static void note_handshake(struct http1_origin *http1, enum error error)
-{
-    struct metrics *metrics = &http1->origin.proxy->shard->metrics;
-    const struct tls_stream *tls = http1->connection.tls;
-    if (tls == NULL || (error != ERROR_OK && error != ERROR_TLS && error != ERROR_TRUNCATED))
-        return;
-    metric_add(metrics, error == ERROR_OK ? METRIC_UPSTREAM_TLS : METRIC_UPSTREAM_TLS_FAILED, 1);
-    if (error != ERROR_OK)
-        tell_failure(http1, tls);
-}
-
 static void on_opened(struct stream *stream, enum error error)
 {
     struct http1_origin *http1 = of_stream(stream);
     http1->origin.open = error == ERROR_OK;
-    note_handshake(http1, error);
+    origin_link_opened(&http1->link, error);
     if (http1->origin.exchange)
         exchange_origin_opened(http1->origin.exchange, error);
     else
@@ -424,14 +302,14 @@ static void on_received(struct stream *stream, struct chunk chunk)
 {
     struct http1_origin *http1 = of_stream(stream);
     bool unasked = http1->origin.exchange == NULL || !http1->origin.exchange->upstream_sent ||
-                   (!http1->origin.head_seen && connection_is_unsent(&http1->connection));
+                   (!http1->origin.head_seen && connection_is_unsent(&http1->link.connection));
     if (unasked) {
         /* Nothing was asked: a close, or bytes that must not become somebody's answer. */
         chunk_release(&chunk);
         if (http1->origin.exchange)
             exchange_origin_failed(http1->origin.exchange, ERROR_CLOSED);
-        else if (!http1->closing)
-            close_idle(http1);
+        else if (!http1->link.closing)
+            close_idle(&http1->link);
         return;
     }
     if (chunk.size == 0) {
@@ -473,7 +351,7 @@ static void on_failed(struct stream *stream, enum error error)
         exchange_origin_failed(http1->origin.exchange, error);
         return;
     }
-    if (!http1->closing)
+    if (!http1->link.closing)
         leave_pool(http1);
     close_now(http1);
 }
@@ -481,19 +359,8 @@ static void on_failed(struct stream *stream, enum error error)
 static void on_closed(struct stream *stream)
 {
     struct http1_origin *http1 = of_stream(stream);
-    struct endpoint *endpoint = http1->origin.endpoint;
     CHECK(http1->origin.exchange == NULL);
-    endpoint->open_count--;
-    if (endpoint->balancer) {
-        endpoint->balancer->connections--;
-        balancer_connection_freed(endpoint->balancer);
-    } else {
-        endpoint_release(endpoint);
-    }
-    http1->origin.proxy->origin_count--;
-    metric_add(&http1->origin.proxy->shard->metrics, METRIC_UPSTREAM_ACTIVE, -1);
-    connection_deinit(&http1->connection);
-    free(http1->rules);
+    origin_link_deinit(&http1->link);
     free(http1);
 }
 

@@ -37,8 +37,14 @@ struct origin {
     bool paused;
 };
 
-/* A connection to the exchange's endpoint, kept or new: exchange->origin is set, and when it is new
- * exchange_origin_opened follows. ERROR_LIMIT at upstream_max_connections, ERROR_MEMORY,
+/* gRPC is spoken over HTTP/2 alone, and whatever else is to go that way is declared to be gRPC. */
+static inline bool origin_speaks_http2(const struct service *service)
+{
+    return service->protocol == PROTOCOL_GRPC || service->protocol == PROTOCOL_GRPCS;
+}
+
+/* A connection to the exchange's endpoint, kept or new: exchange->origin is set, and when it is not open
+ * yet exchange_origin_opened follows. ERROR_LIMIT at upstream_max_connections, ERROR_MEMORY,
  * ERROR_TLS for a name that TLS cannot ask for. */
 enum error origin_take(struct exchange *exchange) MUST_CHECK;
 

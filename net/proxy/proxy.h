@@ -49,6 +49,9 @@ struct proxy_options {
     uint32_t upstreams_max; /* connections to upstreams of one shard */
     uint32_t keepalive_requests;
     uint32_t pool_size, pool_requests;
+    uint32_t http2_streams; /* of one connection to an upstream */
+    uint32_t http2_window; /* bytes of a response's body on their way, of each of them */
+    uint64_t http2_ping_ms; /* 0: upstreams are not asked whether they are there */
     uint32_t maglev_size; /* entries of a table, at least */
     uint64_t handshake_timeout_ms;
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms, send_timeout_ms, pool_idle_ms;

@@ -69,6 +69,7 @@ bool tls_profiles_build(struct tls_profiles *profiles, const struct tls_profile_
 struct wish {
     bool verifies;
     int depth;
+    bool http2;
     const struct upstream_tls *tls;
     const struct certificate *certificate; /* NULL: options->shown, or none */
 };
@@ -79,6 +80,7 @@ static struct wish wish_of(const struct service *service, const struct tls_profi
     struct wish wish = { .verifies = tls->verify < 0 ? options->verifies : tls->verify > 0,
                          .depth = tls->verify_depth == INTEGER_NULL ? options->trusted_depth
                                                                     : (int)tls->verify_depth,
+                         .http2 = service->protocol == PROTOCOL_GRPCS,
                          .tls = tls,
                          .certificate = tls->client_certificate };
     if (wish.certificate == NULL)
@@ -90,7 +92,7 @@ static struct wish wish_of(const struct service *service, const struct tls_profi
 static bool identify(const struct wish *wish, const struct tls_profile_options *options, struct arena *arena,
                      unsigned char id[32])
 {
-    struct slice text = arena_format(arena, "%d %d", wish->verifies, wish->depth);
+    struct slice text = arena_format(arena, "%d %d %d", wish->verifies, wish->depth, wish->http2);
     for (uint32_t i = 0; wish->verifies && text.data && i < wish->tls->authority_count; i++)
         text = arena_format(arena, "%s %s", text.data, wish->tls->authorities[i]->digest);
     if (wish->verifies && text.data && wish->tls->authority_count == 0)
@@ -124,7 +126,7 @@ static struct tls_client *make_client(const struct wish *wish, const struct tls_
                                       char *reason)
 {
     const struct tls_profile_options *options = source->options;
-    struct slice protocols[] = { http_1_1 };
+    struct slice protocols[] = { wish->http2 ? SLICE("h2") : http_1_1 };
     /* What listeners speak says nothing about what upstreams do. */
     struct tls_client_options client = { .suites = { .preset = TLS_INTERMEDIATE,
                                                      .version_min = STREAM_TLS_1_2,

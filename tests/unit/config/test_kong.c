@@ -233,7 +233,8 @@ Test(kong, grpc)
     read_good("_format_version: '3.0'\n"
               "services:\n"
               "- {name: a, host: h, protocol: grpc, routes: [{paths: [/], protocols: [grpc]}]}\n"
-              "- {name: b, url: 'grpcs://h:1', routes: [{snis: [s.test], protocols: [grpcs, grpc]}]}\n");
+              "- {name: b, url: 'grpcs://h:1', routes: [{snis: [s.test], protocols: [grpcs, grpc]}]}\n"
+              "- {name: c, url: 'grpc://h:1', routes: [{paths: [/c]}]}\n");
     cr_assert_eq(setup.model->services.items[0]->protocol, PROTOCOL_GRPC);
     cr_assert_eq(setup.model->services.items[1]->protocol, PROTOCOL_GRPCS);
     cr_assert_not(setup.model->routes.items[0]->strip_path);

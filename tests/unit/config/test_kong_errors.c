@@ -52,8 +52,6 @@ static const struct {
       "must set one of 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'grpcs'" },
     { "routes: [{paths: [/], protocols: [http, grpc]}]", "routes[0].protocols",
       "these sets are mutually exclusive: ('http', 'https'), ('grpc', 'grpcs')" },
-    { "services: [{host: h, protocol: grpc, routes: [{paths: [/]}]}]", "routes",
-      "behind a route for 'http'" },
     { "routes: [{paths: [/], protocols: [http, tcp]}]", "routes[0].protocols",
       "these sets are mutually exclusive: ('http', 'https'), ('tcp', 'tls', 'udp')" },
     { "routes: [{paths: [a]}]", "routes[0].paths[0]",

@@ -18,6 +18,8 @@ extern const struct plugin csrf_plugin;
 extern const struct plugin datadog_plugin;
 extern const struct plugin exit_transformer_plugin;
 extern const struct plugin file_log_plugin;
+extern const struct plugin grpc_gateway_plugin;
+extern const struct plugin grpc_web_plugin;
 extern const struct plugin hmac_auth_plugin;
 extern const struct plugin http_log_plugin;
 extern const struct plugin ip_restriction_plugin;

@@ -17,6 +17,8 @@ const struct plugin *const plugin_registry[] = {
     &datadog_plugin,
     &exit_transformer_plugin,
     &file_log_plugin,
+    &grpc_gateway_plugin,
+    &grpc_web_plugin,
     &hmac_auth_plugin,
     &http_log_plugin,
     &ip_restriction_plugin,

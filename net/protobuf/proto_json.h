@@ -41,3 +41,8 @@ enum proto_writing_result { PROTO_WRITTEN, PROTO_BROKEN, PROTO_TOO_LARGE };
  * limit, or no memory. */
 enum proto_writing_result proto_write_json(struct proto_buffer *out, const struct proto_message *message,
                                            struct slice bytes, struct arena *arena) MUST_CHECK;
+
+/* The same of what one field holds, its default when it is absent. */
+enum proto_writing_result proto_write_member(struct proto_buffer *out, const struct proto_message *message,
+                                             const struct proto_field *field, struct slice bytes,
+                                             struct arena *arena) MUST_CHECK;

@@ -422,3 +422,15 @@ enum proto_writing_result proto_write_json(struct proto_buffer *out, const struc
     enum proto_writing_result result = write_message(&writing, message, bytes);
     return result == PROTO_WRITTEN && out->failed ? PROTO_TOO_LARGE : result;
 }
+
+enum proto_writing_result proto_write_member(struct proto_buffer *out, const struct proto_message *message,
+                                             const struct proto_field *field, struct slice bytes,
+                                             struct arena *arena)
+{
+    struct writing writing = { .out = out, .arena = arena };
+    struct content content;
+    enum proto_writing_result result = collect(&writing, message, bytes, &content);
+    if (result == PROTO_WRITTEN)
+        result = write_field(&writing, field, &content, content.fields[field - message->fields]);
+    return result == PROTO_WRITTEN && out->failed ? PROTO_TOO_LARGE : result;
+}

@@ -119,6 +119,14 @@ bool body_filter_pass_text(struct body_filter *filter, struct slice text)
     return chunk.block && body_filter_pass(filter, chunk);
 }
 
+bool exchange_next_response_trailer(const struct exchange *exchange, uint32_t *cursor, struct header *header)
+{
+    if (*cursor >= exchange->trailer_count)
+        return false;
+    *header = exchange->trailers[(*cursor)++];
+    return true;
+}
+
 bool exchange_end_filters(struct exchange *exchange)
 {
     for (struct body_filter *filter = exchange->filters; filter; filter = filter->next)

@@ -49,6 +49,10 @@ struct body_filter {
  * do too. */
 void exchange_filter_response(struct exchange *exchange, struct body_filter *filter);
 
+/* From a filter's end: the fields behind the upstream's body, one after the other, *cursor starting from 0.
+ * False: no more. */
+bool exchange_next_response_trailer(const struct exchange *exchange, uint32_t *cursor, struct header *header);
+
 /* From write and end: to the next stage. False: give up, out of memory. The text is copied. */
 bool body_filter_pass(struct body_filter *filter, struct chunk chunk) MUST_CHECK;
 bool body_filter_pass_text(struct body_filter *filter, struct slice text) MUST_CHECK;

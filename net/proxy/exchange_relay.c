@@ -218,8 +218,11 @@ static enum step_result send_answer(struct exchange *exchange)
 /* Filters and client are told that the body is complete. */
 static void finish_body(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count)
 {
+    exchange->trailers = trailers;
+    exchange->trailer_count = trailer_count;
     if (exchange->filters && !exchange_end_filters(exchange))
         exchange->truncated = true;
+    exchange->trailer_count = 0;
     if (!exchange->truncated && !caller_send_end(exchange->caller, trailers, trailer_count))
         exchange->truncated = true;
     exchange->response_complete = true;

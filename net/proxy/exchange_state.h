@@ -117,6 +117,8 @@ struct exchange {
     struct answer answer;
     struct header_edit *edits; /* of the response, whatever it is */
     uint32_t edit_count, edit_capacity;
+    const struct header *trailers; /* of the upstream, while the filters are told of the end */
+    uint32_t trailer_count;
     struct body_filter *filters; /* in the order of the body's way; NULL: none */
     struct chunk_queue filtered; /* what they make of the gateway's own answer */
     bool replays; /* the response is a stored one ... */

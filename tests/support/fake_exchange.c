@@ -15,6 +15,7 @@ struct exchange *fake_exchange_open(const char *method, const char *target)
     message_init(&exchange->response, &exchange->arena);
     message_init(&exchange->removed, &exchange->arena);
     message_init(&exchange->received, &exchange->arena);
+    message_init(&exchange->trailers, &exchange->arena);
     exchange->request.method = slice_of(method);
     exchange->request.target = slice_of(target);
     exchange->path = slice_split(exchange->request.target, '?', &exchange->query);
@@ -321,6 +322,14 @@ bool exchange_next_response_header(const struct exchange *exchange, uint32_t *cu
         return true;
     }
     return false;
+}
+
+bool exchange_next_response_trailer(const struct exchange *exchange, uint32_t *cursor, struct header *header)
+{
+    if (*cursor >= exchange->trailers.header_count)
+        return false;
+    *header = exchange->trailers.headers[(*cursor)++];
+    return true;
 }
 
 struct slice exchange_response_header(const struct exchange *exchange, struct slice name)

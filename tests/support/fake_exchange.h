@@ -37,6 +37,7 @@ struct exchange {
     struct message received; /* the upstream's response; status 0: the gateway's own answer */
     struct exchange_record record; /* of what is over; status 0: that of the response */
     uint64_t generation;
+    struct message trailers; /* behind its body */
     int grants_left; /* setters succeed this often, then memory is exhausted; negative: always */
 
     /* What it did. */

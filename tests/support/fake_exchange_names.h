@@ -21,6 +21,7 @@
 #define exchange_limit_body faked_exchange_limit_body
 #define exchange_model faked_exchange_model
 #define exchange_next_response_header faked_exchange_next_response_header
+#define exchange_next_response_trailer faked_exchange_next_response_trailer
 #define exchange_own_body faked_exchange_own_body
 #define exchange_path faked_exchange_path
 #define exchange_query faked_exchange_query

@@ -2,6 +2,7 @@
 /* The first part of the walk: what is decided about a request before its upstream is asked. */
 #include "net/proxy/action.h"
 #include "net/proxy/answer.h"
+#include "net/proxy/answer_grpc.h"
 #include "net/proxy/client.h"
 #include "net/proxy/client_address.h"
 #include "net/proxy/exchange_notes.h"
@@ -69,11 +70,19 @@ static enum step_result require_https(struct exchange *exchange)
 }
 
 /* gRPC speaks HTTP/2 and nothing else. */
-static enum step_result refuse_grpc(struct exchange *exchange)
+static enum step_result check_grpc(struct exchange *exchange)
 {
+    uint64_t protocols = exchange->match.route->protocols;
     if (!slice_starts_with(message_find(&exchange->request, HEADER_CONTENT_TYPE),
                            SLICE("application/grpc"))) {
         answer_error(exchange, 415, SLICE("Non-gRPC request matched gRPC route"), ANSWER_FROM_PLUGIN);
+        return exchange_jump(exchange, STEP_RESPONSE_HEAD);
+    }
+    if (exchange->caller->ops != &http1_caller_ops) {
+        if (protocols & PROTOCOL_BIT(PROTOCOL_GRPC) || exchange_is_https(exchange))
+            return STEP_RESULT_NEXT;
+        if (!answer_grpc_needs_tls(exchange))
+            return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
         return exchange_jump(exchange, STEP_RESPONSE_HEAD);
     }
     if (!exchange_set_response_header(exchange, SLICE("Connection"), SLICE("Upgrade")) ||
@@ -185,7 +194,7 @@ enum step_result step_route(struct exchange *exchange)
         !exchange_is_https(exchange))
         return require_https(exchange);
     if (protocols & (PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS)))
-        return refuse_grpc(exchange);
+        return check_grpc(exchange);
     return action ? action_begin(exchange) : STEP_RESULT_NEXT;
 }
 

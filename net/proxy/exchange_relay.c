@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The second half of the walk: the request goes out, the response comes back, bodies flow both ways. */
 #include "net/proxy/action.h"
+#include "net/proxy/answer_grpc.h"
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/exchange_notes.h"
@@ -206,6 +207,8 @@ void exchange_response_head(struct exchange *exchange)
 
 static enum step_result send_answer(struct exchange *exchange)
 {
+    if (answer_is_for_grpc(exchange))
+        answer_for_grpc(exchange);
     if (!exchange->request_complete)
         exchange->client_closes = true;
     bool whole = exchange->filters == NULL || exchange_filter_answer(exchange);

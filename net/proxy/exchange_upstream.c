@@ -2,6 +2,7 @@
 /* The middle of the walk: an endpoint, a connection to it, and another try when that has failed. */
 #include "net/proxy/action.h"
 #include "net/proxy/answer.h"
+#include "net/proxy/answer_grpc.h"
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/balancer_key.h"
 #include "net/proxy/exchange_events.h"
@@ -66,10 +67,17 @@ static void begin_deadline(struct exchange *exchange)
 {
     const struct action *action = exchange->match.route->action;
     struct shard *shard = exchange->proxy->shard;
-    if (action == NULL || action->timeout_ms <= 0 || exchange->deadline.fire)
+    uint64_t timeout_ms = action && action->timeout_ms > 0 ? (uint64_t)action->timeout_ms : 0;
+    if (exchange->deadline.fire)
+        return;
+    if (origin_speaks_http2(exchange->service->service)) {
+        uint64_t asked_ms = grpc_timeout_of(&exchange->request);
+        timeout_ms = timeout_ms == 0 || (asked_ms && asked_ms < timeout_ms) ? asked_ms : timeout_ms;
+    }
+    if (timeout_ms == 0)
         return;
     timer_init(&exchange->deadline, deadline_fired);
-    timer_arm(&shard->timers, &exchange->deadline, shard->now_ms + (uint64_t)action->timeout_ms);
+    timer_arm(&shard->timers, &exchange->deadline, shard->now_ms + timeout_ms);
 }
 
 enum step_result step_pick(struct exchange *exchange)

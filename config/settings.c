@@ -160,6 +160,12 @@ static const struct field fields[] = {
               "for; none: a self-signed one is made" },
     { "ssl_cert_key", FIELD_STRINGS, AT(ssl_cert_key), K | FIELD_SECRET,
       .help = "files with the keys of ssl_cert, or PEM, in the same order" },
+    { "admin_ssl_cert", FIELD_STRINGS, AT(admin_ssl_cert), K, .help = "as ssl_cert, of admin_listen" },
+    { "admin_ssl_cert_key", FIELD_STRINGS, AT(admin_ssl_cert_key), K | FIELD_SECRET,
+      .help = "the keys of admin_ssl_cert" },
+    { "status_ssl_cert", FIELD_STRINGS, AT(status_ssl_cert), K, .help = "as ssl_cert, of status_listen" },
+    { "status_ssl_cert_key", FIELD_STRINGS, AT(status_ssl_cert_key), K | FIELD_SECRET,
+      .help = "the keys of status_ssl_cert" },
     { "ssl_cipher_suite", FIELD_CHOICE, AT(ssl_cipher_suite), K, .choices = tls_presets,
       .fallback = "intermediate",
       .help = "custom: ssl_ciphers; old: as intermediate, for nothing older is spoken" },
@@ -420,6 +426,10 @@ static void finish_tls(struct settings *settings, struct report *report)
         refuse(report, "ssl_ciphers", "is needed when ssl_cipher_suite is custom");
     if (settings->ssl_cert.count != settings->ssl_cert_key.count)
         refuse(report, "ssl_cert_key", "there must be as many as in ssl_cert");
+    if (settings->admin_ssl_cert.count != settings->admin_ssl_cert_key.count)
+        refuse(report, "admin_ssl_cert_key", "there must be as many as in admin_ssl_cert");
+    if (settings->status_ssl_cert.count != settings->status_ssl_cert_key.count)
+        refuse(report, "status_ssl_cert_key", "there must be as many as in status_ssl_cert");
     if (settings->client_ssl && (!settings->client_ssl_cert.size || !settings->client_ssl_cert_key.size))
         refuse(report, "client_ssl", "needs client_ssl_cert and client_ssl_cert_key");
     if (settings->ssl_verify_client != SETTINGS_TLS_VERIFY_OFF && settings->ssl_client_certificate.count == 0)

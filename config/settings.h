@@ -72,6 +72,7 @@ struct settings {
     struct slices upstream_tls_trusted;
     bool client_ssl;
     struct slice client_ssl_cert, client_ssl_cert_key;
+    struct slices admin_ssl_cert, admin_ssl_cert_key, status_ssl_cert, status_ssl_cert_key; /* as ssl_cert */
     struct slices lua_ssl_trusted_certificate;
     int64_t lua_ssl_verify_depth;
 

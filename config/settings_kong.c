@@ -7,7 +7,6 @@ static const char *const no_lua = "there is no Lua here";
 static const char *const no_database = "there is no database here";
 static const char *const no_cluster = "there are no control planes and data planes yet";
 static const char *const no_manager = "there is no manager here";
-static const char *const no_admin_tls = "this listener has no TLS yet";
 static const char *const no_stream = "there are no stream listeners yet";
 static const char *const no_shared_memory = "nothing is kept in memory that is shared";
 static const char *const no_reload = "a configuration is in force for all as soon as it was read";
@@ -23,7 +22,6 @@ static const struct row {
     { "admin_access_log", no_log, NULL },
     { "admin_error_log", no_log, NULL },
     { "admin_gui_", no_manager, NULL },
-    { "admin_ssl_", no_admin_tls, NULL },
     { "allow_inline_lua", no_lua, NULL },
     { "anonymous_reports", "nothing is ever reported to anybody", NULL },
     { "client_body_buffer_size", "bodies are passed on as they come", NULL },
@@ -65,7 +63,6 @@ static const struct row {
     { "ssl_session_cache_size", "sessions are kept by clients, in tickets", NULL },
     { "status_access_log", no_log, NULL },
     { "status_error_log", no_log, NULL },
-    { "status_ssl_", no_admin_tls, NULL },
     { "stream_access_log", no_stream, NULL },
     { "stream_error_log", no_stream, NULL },
     { "stream_proxy_ssl_", no_stream, NULL },

@@ -3,6 +3,7 @@
 
 #include "core/app/admin_connection.h"
 #include "core/app/handover.h"
+#include "tls/tls_crypto.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,6 +24,7 @@ enum {
 
 struct admin_listener {
     int fd;
+    bool ssl;
     enum admin_side side;
 };
 
@@ -46,6 +48,16 @@ static uint64_t clock_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static bool begin_tls(const struct admin *admin, struct admin_connection *connection)
+{
+    const struct admin_source *source = &admin->node.source;
+    struct tls_server *server = source->tls(source->owner, connection->side);
+    if (server)
+        connection->tls = tls_socket_open(server, connection->fd);
+    tls_server_release(server);
+    return connection->tls != NULL;
+}
+
 static void accept_clients(struct admin *admin, const struct admin_listener *listener, uint64_t now_ms)
 {
     while (admin->connection_count < CONNECTIONS_MAX) {
@@ -56,6 +68,10 @@ static void accept_clients(struct admin *admin, const struct admin_listener *lis
             return;
         }
         struct admin_connection *connection = admin_connection_open(&admin->node, fd, listener->side, now_ms);
+        if (connection && listener->ssl && !begin_tls(admin, connection)) {
+            admin_connection_free(connection);
+            connection = NULL;
+        }
         if (connection)
             admin->connections[admin->connection_count++] = connection;
     }
@@ -124,8 +140,10 @@ static void *serve(void *argument)
         fill_polls(admin, polls, now_ms);
         if (poll(polls, 1 + admin->listener_count + count, wait_ms(admin, now_ms)) < 0)
             continue; /* interrupted, or the kernel was short of memory for a moment */
-        if (polls[0].revents)
+        if (polls[0].revents) {
+            tls_crypto_leave_thread();
             return NULL;
+        }
         now_ms = clock_ms();
         serve_clients(admin, polls + 1 + admin->listener_count, count, now_ms);
         for (unsigned i = 0; i < admin->listener_count; i++)
@@ -158,8 +176,6 @@ static const char *open_listener(struct admin *admin, const struct listener_sett
                                  enum admin_side side)
 {
     struct address address;
-    if (setting->ssl)
-        return "ssl is not supported on this listener";
     if (admin->listener_count == ADMIN_LISTENERS_MAX)
         return "too many listeners";
     if (!address_parse(setting->address, setting->port, &address))
@@ -169,7 +185,7 @@ static const char *open_listener(struct admin *admin, const struct listener_sett
         fd = bind_listener(&address, setting->backlog);
     if (fd < 0)
         return strerror(errno);
-    admin->listeners[admin->listener_count++] = (struct admin_listener){ fd, side };
+    admin->listeners[admin->listener_count++] = (struct admin_listener){ fd, setting->ssl, side };
     return NULL;
 }
 

@@ -73,6 +73,7 @@ void admin_connection_free(struct admin_connection *connection)
 {
     if (connection == NULL)
         return;
+    tls_socket_free(connection->tls);
     close(connection->fd);
     arena_deinit(&connection->arena);
     if (connection->stream)
@@ -328,7 +329,9 @@ enum progress { WAIT, GO_ON };
 
 static enum progress receive(struct admin_connection *connection, uint64_t now_ms)
 {
-    ssize_t size = recv(connection->fd, connection->input, sizeof(connection->input), 0);
+    ssize_t size = connection->tls
+                       ? tls_socket_receive(connection->tls, connection->input, sizeof(connection->input))
+                       : recv(connection->fd, connection->input, sizeof(connection->input), 0);
     if (size < 0 && errno == EINTR)
         return GO_ON;
     if (size < 0 && errno == EAGAIN)
@@ -358,7 +361,9 @@ static enum progress read_request(struct admin_connection *connection, uint64_t 
 static enum progress write_answer(struct admin_connection *connection, uint64_t now_ms)
 {
     size_t left = connection->output_size - connection->output_at;
-    ssize_t size = send(connection->fd, connection->output + connection->output_at, left, MSG_NOSIGNAL);
+    const char *next = connection->output + connection->output_at;
+    ssize_t size = connection->tls ? tls_socket_send(connection->tls, next, left)
+                                   : send(connection->fd, next, left, MSG_NOSIGNAL);
     if (size < 0 && errno == EAGAIN)
         return WAIT;
     if (size < 0 && errno != EINTR) {
@@ -379,6 +384,8 @@ static enum progress write_answer(struct admin_connection *connection, uint64_t 
         begin_message(connection, now_ms);
         return GO_ON;
     }
+    if (connection->tls)
+        tls_socket_finish(connection->tls);
     shutdown(connection->fd, SHUT_WR);
     connection->state = ADMIN_LINGERING;
     connection->deadline_ms = now_ms + LINGER_MS;

@@ -6,6 +6,7 @@
 #include "core/app/admin_pages.h"
 #include "net/http/http1_parse.h"
 #include "net/transport/address.h"
+#include "tls/tls_socket.h"
 
 enum admin_connection_state {
     ADMIN_READING,
@@ -17,6 +18,7 @@ enum admin_connection_state {
 struct admin_connection {
     const struct admin_node *node;
     int fd;
+    struct tls_socket *tls; /* NULL: in the clear */
     enum admin_side side;
     enum admin_connection_state state;
     char local[ADDRESS_TEXT_SIZE], peer[ADDRESS_TEXT_SIZE];

@@ -9,8 +9,6 @@
 #include "core/crypto/uuid.h"
 #include "net/http/message.h"
 
-enum admin_side { ADMIN_SIDE_ADMIN, ADMIN_SIDE_STATUS };
-
 /* The process, as the pages describe it. */
 struct admin_node {
     const struct settings *settings;

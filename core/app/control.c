@@ -29,6 +29,7 @@ struct control {
     struct settings *settings;
     struct options options;
     struct tls_setup tls;
+    struct tls_server *listeners[TLS_OWN_LISTENERS]; /* under the lock; NULL: without TLS */
     struct worker *workers;
     struct watch *watch;
     void **plugin_states; /* of the process, by index in the registry */
@@ -99,6 +100,12 @@ static void tell_configuration(struct control *control)
 {
     const struct model *model = control->snapshot->model;
     pthread_mutex_lock(&control->lock);
+    for (int i = 0; i < TLS_OWN_LISTENERS; i++) {
+        tls_server_release(control->listeners[i]);
+        control->listeners[i] = control->tls.listeners[i];
+        if (control->listeners[i])
+            tls_server_take(control->listeners[i]);
+    }
     control->expiry = (struct tls_expiry){ model, tls_setup_not_after(&control->tls) };
     memcpy(control->hash, model->hash, sizeof(control->hash));
     control->shown = control->snapshot;
@@ -348,6 +355,18 @@ static bool is_ready(void *owner)
     return ready;
 }
 
+static struct tls_server *take_server(void *owner, enum admin_side side)
+{
+    struct control *control = owner;
+    pthread_mutex_lock(&control->lock);
+    struct tls_server *server =
+        control->listeners[side == ADMIN_SIDE_ADMIN ? TLS_LISTENER_ADMIN : TLS_LISTENER_STATUS];
+    if (server)
+        tls_server_take(server);
+    pthread_mutex_unlock(&control->lock);
+    return server;
+}
+
 static void copy_hash(void *owner, char hash[33])
 {
     struct control *control = owner;
@@ -374,6 +393,7 @@ static bool start_admin(struct control *control)
                                                    .owner = control,
                                                    .ready = is_ready,
                                                    .configuration_hash = copy_hash,
+                                                   .tls = take_server,
                                                    .write_metrics = write_metrics,
                                                    .plugins = control->sources->plugins,
                                                    .plugin_states = control->plugin_states,
@@ -518,6 +538,8 @@ static void stop(struct control *control)
         control->retired = next;
     }
     snapshot_free(control->snapshot);
+    for (int i = 0; i < TLS_OWN_LISTENERS; i++)
+        tls_server_release(control->listeners[i]);
     tls_setup_close(&control->tls);
     free(control->workers);
     free(control->metrics);

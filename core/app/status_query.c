@@ -8,11 +8,14 @@
 
 enum { TARGET_BYTES = 256, LINE_BYTES = 4096, TIMEOUT_S = 2 };
 
-/* The address to connect to; an unspecified one is reached over loopback. */
+/* The first one in the clear: its address to connect to; an unspecified one is reached over loopback. */
 static bool address_of(const struct listener_settings *listeners, struct address *address)
 {
-    if (listeners->count == 0 || listeners->items[0].port == 0 ||
-        !address_parse(listeners->items[0].address, listeners->items[0].port, address))
+    uint32_t at = 0;
+    while (at < listeners->count && listeners->items[at].ssl)
+        at++;
+    if (at == listeners->count || listeners->items[at].port == 0 ||
+        !address_parse(listeners->items[at].address, listeners->items[at].port, address))
         return false;
     if (address->any.sa_family == AF_INET && address->v4.sin_addr.s_addr == htonl(INADDR_ANY))
         address->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -89,5 +92,5 @@ void status_query_print(const struct settings *settings, FILE *out)
         if (printed)
             return;
     }
-    fprintf(out, "  neither status_listen nor admin_listen answers: no numbers\n");
+    fprintf(out, "  neither status_listen nor admin_listen answers in the clear: no numbers\n");
 }

@@ -208,26 +208,29 @@ static bool make_default(struct tls_setup *setup, struct report *report)
     return setup->made != NULL;
 }
 
-static bool read_defaults(struct tls_setup *setup, struct tls_profile_options *profiles,
-                          struct report *report)
+struct pairs_setting {
+    const char *name;
+    const struct slices *chains, *keys;
+};
+
+static bool read_pairs(struct tls_setup *setup, const struct pairs_setting *from,
+                       struct tls_key *pairs[TLS_SITE_KEYS], struct report *report)
 {
-    const struct settings *settings = setup->settings;
-    if (settings->ssl_cert.count > TLS_SITE_KEYS) {
-        report_add(report, REPORT_ERROR, NULL, "ssl_cert", "more than one of each kind: ECDSA, Ed25519, RSA");
+    if (from->chains->count > TLS_SITE_KEYS) {
+        report_add(report, REPORT_ERROR, NULL, from->name, "more than one of each kind: ECDSA, Ed25519, RSA");
         return false;
     }
-    for (uint32_t i = 0; i < settings->ssl_cert.count; i++) {
-        struct pair_setting pair = { "ssl_cert", settings->ssl_cert.items[i],
-                                     settings->ssl_cert_key.items[i] };
-        profiles->defaults[i] = read_pair(&pair, report, NULL);
-        if (profiles->defaults[i] == NULL)
+    for (uint32_t i = 0; i < from->chains->count; i++) {
+        struct pair_setting pair = { from->name, from->chains->items[i], from->keys->items[i] };
+        pairs[i] = read_pair(&pair, report, NULL);
+        if (pairs[i] == NULL)
             return false;
     }
-    if (settings->ssl_cert.count > 0)
+    if (from->chains->count > 0)
         return true;
     if (!make_default(setup, report))
         return false;
-    tls_key_take(profiles->defaults[0] = setup->made);
+    tls_key_take(pairs[0] = setup->made);
     return true;
 }
 
@@ -292,8 +295,63 @@ static bool listens(const struct settings *settings, bool http2)
     return false;
 }
 
+static bool any_ssl(const struct listener_settings *listeners)
+{
+    for (uint32_t i = 0; i < listeners->count; i++)
+        if (listeners->items[i].ssl)
+            return true;
+    return false;
+}
+
+static struct tls_server *read_listener(struct tls_setup *setup, const struct pairs_setting *from,
+                                        struct report *report)
+{
+    char reason[TLS_REASON_SIZE];
+    struct tls_key *pairs[TLS_SITE_KEYS] = { NULL };
+    struct tls_site_options site = { .policy = TLS_CLIENT_NONE };
+    struct tls_server_options options = {
+        .sites = &site, .site_count = 1, .suites = suites_of(setup->settings), .set_count = 1
+    };
+    struct tls_server *server = NULL;
+    if (read_pairs(setup, from, pairs, report)) {
+        for (uint32_t i = 0; i < TLS_SITE_KEYS; i++)
+            site.pairs[i].key = pairs[i];
+        server = tls_server_make(&options, reason);
+        if (server == NULL)
+            report_add(report, REPORT_ERROR, NULL, from->name, "%s", reason);
+    }
+    for (uint32_t i = 0; i < TLS_SITE_KEYS; i++)
+        tls_key_release(pairs[i]);
+    return server;
+}
+
+static void drop_listeners(struct tls_server *listeners[TLS_OWN_LISTENERS])
+{
+    for (int i = 0; i < TLS_OWN_LISTENERS; i++)
+        tls_server_release(listeners[i]);
+}
+
+static bool read_listeners(struct tls_setup *setup, struct tls_server *listeners[TLS_OWN_LISTENERS],
+                           struct report *report)
+{
+    const struct settings *settings = setup->settings;
+    const struct pairs_setting admin = { "admin_ssl_cert", &settings->admin_ssl_cert,
+                                         &settings->admin_ssl_cert_key };
+    const struct pairs_setting status = { "status_ssl_cert", &settings->status_ssl_cert,
+                                          &settings->status_ssl_cert_key };
+    bool admin_speaks = any_ssl(&settings->admin_listeners);
+    bool status_speaks = any_ssl(&settings->status_listeners);
+    if (admin_speaks)
+        listeners[TLS_LISTENER_ADMIN] = read_listener(setup, &admin, report);
+    if (status_speaks)
+        listeners[TLS_LISTENER_STATUS] = read_listener(setup, &status, report);
+    return (listeners[TLS_LISTENER_ADMIN] || !admin_speaks) &&
+           (listeners[TLS_LISTENER_STATUS] || !status_speaks);
+}
+
 bool tls_setup_read(struct tls_setup *setup, struct report *report)
 {
+    struct tls_server *listeners[TLS_OWN_LISTENERS] = { NULL };
     const struct settings *settings = setup->settings;
     struct tls_profile_options profiles = {
         .suites = suites_of(settings),
@@ -303,14 +361,18 @@ bool tls_setup_read(struct tls_setup *setup, struct report *report)
         .listens_http2 = listens(setup->settings, true),
         .set_count = setup->shard_count + 1,
     };
-    if (read_upstreams(setup, &profiles, report) &&
-        (!setup->listens ||
-         (read_defaults(setup, &profiles, report) && read_clients(settings, &profiles, report)))) {
+    const struct pairs_setting pairs = { "ssl_cert", &settings->ssl_cert, &settings->ssl_cert_key };
+    if (read_upstreams(setup, &profiles, report) && read_listeners(setup, listeners, report) &&
+        (!setup->listens || (read_pairs(setup, &pairs, profiles.defaults, report) &&
+                             read_clients(settings, &profiles, report)))) {
         drop(&setup->profiles);
+        drop_listeners(setup->listeners);
         setup->profiles = profiles;
+        memcpy(setup->listeners, listeners, sizeof(listeners));
         return true;
     }
     drop(&profiles);
+    drop_listeners(listeners);
     return false;
 }
 
@@ -423,6 +485,7 @@ void tls_setup_close(struct tls_setup *setup)
     if (!setup->started)
         return;
     drop(&setup->profiles);
+    drop_listeners(setup->listeners);
     for (size_t i = 0; i < TLS_OWN_COUNT; i++)
         tls_client_release(setup->own[i]);
     replace_tickets(setup, NULL);

@@ -8,6 +8,8 @@
 #include "tls/tls_loop.h"
 #include "tls/tls_tickets.h"
 
+enum tls_own_listener { TLS_LISTENER_ADMIN, TLS_LISTENER_STATUS, TLS_OWN_LISTENERS };
+
 struct tls_setup {
     const struct settings *settings;
     unsigned shard_count; /* the monitor's comes behind them */
@@ -17,6 +19,7 @@ struct tls_setup {
     struct tls_tickets *tickets; /* NULL: none are given */
     uint64_t rotate_at_ms; /* 0: never */
     struct tls_profile_options profiles; /* those read last */
+    struct tls_server *listeners[TLS_OWN_LISTENERS]; /* the same; NULL: it does not speak TLS */
 };
 
 /* Before other threads begin. False: reported. tls_setup_close also then, after they have ended. */

@@ -120,8 +120,6 @@ static const char *const known[] = {
     "ssl_dhparam",
     "ssl_prefer_server_ciphers",
     "ssl_session_cache_size",
-    "admin_ssl_cert",
-    "status_ssl_cert_key",
     "nginx_user",
     "nginx_daemon",
     "nginx_events_multi_accept",

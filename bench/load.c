@@ -27,6 +27,7 @@ static const struct option long_options[] = {
     { "warmup", required_argument, NULL, 'w' },  { "timeout", required_argument, NULL, 't' },
     { "target", required_argument, NULL, 'T' },  { "header", required_argument, NULL, 'H' },
     { "close", no_argument, NULL, 'C' },         { "idle", required_argument, NULL, 'i' },
+    { "tls", no_argument, NULL, 's' },           { "tls-resume", no_argument, NULL, 'S' },
     { "pid", required_argument, NULL, 'P' },     { NULL, 0, NULL, 0 },
 };
 
@@ -34,6 +35,7 @@ static const char usage[] =
     "usage: load --port PORT [--address 127.0.0.1] [--host NAME] [--connections 64]\n"
     "            [--rate PER_SECOND] [--duration SECONDS] [--warmup SECONDS] [--timeout SECONDS]\n"
     "            [--target FILE] [--header 'Name: value']... [--close] [--idle N] [--pid PID]...\n"
+    "            [--tls | --tls-resume]\n"
     "FILE has one request target per line; a tab and one header line may follow it.\n";
 
 static _Noreturn void die(const char *message)
@@ -87,6 +89,8 @@ static void apply_option(struct arguments *arguments, int option, const char *va
     case 'T': arguments->target_path = value; break;
     case 'H': add_header(arguments, value); break;
     case 'C': load->close = true; break;
+    case 's': load->tls = LOAD_TLS; break;
+    case 'S': load->tls = LOAD_TLS_RESUMED; break;
     case 'i': load->idle = count_of(value, 1000000); break;
     case 'P':
         if (load->pid_count == PROCESS_LIMIT)
@@ -222,6 +226,9 @@ static void print_result(const struct load_options *options, const struct load_r
     print_quantiles("lag_us", &result->lag);
     if (options->pid_count > 0)
         print_process(result);
+    if (options->tls != LOAD_CLEAR)
+        printf("\"tls\":{\"handshakes\":%llu,\"resumed\":%llu},", (unsigned long long)result->handshakes,
+               (unsigned long long)result->resumed);
     if (options->idle > 0)
         printf("\"idle\":{\"opened\":%llu,\"failed\":%llu,\"closed\":%llu},",
                (unsigned long long)result->idle_opened, (unsigned long long)result->idle_failed,

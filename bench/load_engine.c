@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/load_engine.h"
 
+#include "bench/load_tls.h"
 #include "bench/wire.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ enum {
 enum peer_state {
     PEER_CLOSED,
     PEER_CONNECTING,
+    PEER_SHAKING,
     PEER_SENDING,
     PEER_HEAD,
     PEER_BODY,
@@ -37,6 +39,7 @@ enum peer_state {
 
 struct peer {
     int fd;
+    struct ssl_st *ssl; /* NULL: in the clear */
     enum peer_state state;
     bool is_idle_kind;
     bool queued;      /* waits in the ready queue */
@@ -54,6 +57,7 @@ struct peer {
 struct engine {
     const struct load_options *options;
     struct load_result *result;
+    struct load_tls *tls; /* NULL: in the clear */
     int epoll_fd;
     struct peer *peers; /* active ones first, then the idle kind */
     size_t peer_count;
@@ -83,10 +87,12 @@ static bool in_interval(const struct engine *engine, uint64_t time_ns)
 
 static void peer_close(struct peer *peer)
 {
+    load_tls_free(peer->ssl);
     if (peer->fd >= 0)
         close(peer->fd);
     free(peer->partial);
     peer->fd = -1;
+    peer->ssl = NULL;
     peer->partial = NULL;
     peer->partial_bytes = 0;
     peer->state = PEER_CLOSED;
@@ -194,8 +200,10 @@ static void peer_send(struct engine *engine, struct peer *peer)
 {
     const struct load_request *request = &engine->options->requests[peer->request];
     while (peer->sent_bytes < request->size) {
+        const char *rest = request->text + peer->sent_bytes;
+        size_t size = request->size - peer->sent_bytes;
         ssize_t sent =
-            send(peer->fd, request->text + peer->sent_bytes, request->size - peer->sent_bytes, MSG_NOSIGNAL);
+            peer->ssl ? load_tls_send(peer->ssl, rest, size) : send(peer->fd, rest, size, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN)
             return;
         if (sent < 0) {
@@ -325,12 +333,13 @@ static void peer_ended(struct engine *engine, struct peer *peer, bool broken)
 /* 1 = there may be more to read. */
 static int peer_receive(struct engine *engine, struct peer *peer, bool hangup)
 {
-    bool discard = peer->state == PEER_BODY && peer->body.framing == WIRE_LENGTH &&
+    bool discard = peer->ssl == NULL && peer->state == PEER_BODY && peer->body.framing == WIRE_LENGTH &&
                    peer->body.remaining >= DISCARD_BYTES;
     size_t room = SCRATCH_BYTES;
     if (discard && peer->body.remaining < room)
         room = (size_t)peer->body.remaining;
-    ssize_t got = recv(peer->fd, engine->scratch, room, discard ? MSG_TRUNC : 0);
+    ssize_t got = peer->ssl ? load_tls_receive(peer->ssl, engine->scratch, room)
+                            : recv(peer->fd, engine->scratch, room, discard ? MSG_TRUNC : 0);
     if (got < 0 && errno == EAGAIN)
         return 0;
     if (got <= 0) {
@@ -340,7 +349,22 @@ static int peer_receive(struct engine *engine, struct peer *peer, bool hangup)
     take_bytes(engine, peer, engine->scratch, (size_t)got);
     /* A short read drained the socket; what comes later is a new edge. Below
      * PEER_HEAD it may be another socket already. */
-    return peer->state >= PEER_HEAD && ((size_t)got == room || hangup);
+    return peer->state >= PEER_HEAD && ((size_t)got == room || hangup || peer->ssl != NULL);
+}
+
+static void peer_shake(struct engine *engine, struct peer *peer)
+{
+    if (load_tls_shake(peer->ssl) != 0) {
+        if (errno != EAGAIN)
+            request_failed(engine, peer, &engine->result->errors_connect);
+        return;
+    }
+    if (in_interval(engine, engine->tick_ns)) {
+        engine->result->handshakes++;
+        engine->result->resumed += load_tls_was_resumed(peer->ssl);
+    }
+    peer->state = PEER_SENDING;
+    peer_send(engine, peer);
 }
 
 static void peer_connected(struct engine *engine, struct peer *peer)
@@ -352,14 +376,22 @@ static void peer_connected(struct engine *engine, struct peer *peer)
         request_failed(engine, peer, &engine->result->errors_connect);
         return;
     }
-    peer->state = PEER_SENDING;
-    peer_send(engine, peer);
+    peer->state = engine->tls ? PEER_SHAKING : PEER_SENDING;
+    if (engine->tls == NULL) {
+        peer_send(engine, peer);
+    } else if ((peer->ssl = load_tls_connect(engine->tls, peer->fd)) != NULL) {
+        peer_shake(engine, peer);
+    } else {
+        request_failed(engine, peer, &engine->result->errors_connect);
+    }
 }
 
 static void peer_event(struct engine *engine, struct peer *peer, uint32_t events)
 {
     if (peer->state == PEER_CONNECTING && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
         peer_connected(engine, peer);
+    else if (peer->state == PEER_SHAKING)
+        peer_shake(engine, peer);
     else if (peer->state == PEER_SENDING && (events & EPOLLOUT) != 0)
         peer_send(engine, peer);
     if (peer->state < PEER_HEAD || (events & ~(uint32_t)EPOLLOUT) == 0)
@@ -469,6 +501,8 @@ static int engine_open(struct engine *engine)
         fprintf(stderr, "load: out of memory or descriptors\n");
         return -1;
     }
+    if (options->tls != LOAD_CLEAR && (engine->tls = load_tls_open(options->tls == LOAD_TLS_RESUMED)) == NULL)
+        return -1;
     for (size_t i = 0; i < engine->peer_count; i++) {
         engine->peers[i].fd = -1;
         engine->peers[i].is_idle_kind = i >= options->connections;
@@ -488,6 +522,7 @@ static void engine_close(struct engine *engine)
     free(engine->peers);
     free(engine->ready);
     free(engine->scratch);
+    load_tls_close(engine->tls);
     close(engine->epoll_fd);
 }
 

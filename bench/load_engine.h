@@ -18,6 +18,8 @@ struct load_request {
     size_t size;
 };
 
+enum load_tls_use { LOAD_CLEAR, LOAD_TLS, LOAD_TLS_RESUMED };
+
 struct load_options {
     struct sockaddr_in server;
     size_t connections;
@@ -27,6 +29,7 @@ struct load_options {
     uint64_t duration_ns;
     uint64_t timeout_ns;    /* of one request, from when it was sent */
     bool close;             /* a new connection for each request */
+    enum load_tls_use tls;
     struct load_request *requests;
     size_t request_count;
     pid_t pids[PROCESS_LIMIT];
@@ -37,6 +40,8 @@ struct load_options {
 struct load_result {
     uint64_t responses;     /* completed inside the interval, any status */
     uint64_t bytes;
+    uint64_t handshakes;    /* of TLS, ended inside the interval */
+    uint64_t resumed;       /* of them */
     uint64_t errors_connect;
     uint64_t errors_reset;
     uint64_t errors_timeout;

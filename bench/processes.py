@@ -14,9 +14,10 @@ NICE = -15
 PR_SET_PDEATHSIG = 1
 TOOLS = {
     'origin': ['origin.c', 'wire.c'],
-    'load': ['load.c', 'load_engine.c', 'histogram.c', 'process_sample.c', 'wire.c'],
+    'load': ['load.c', 'load_engine.c', 'load_tls.c', 'histogram.c', 'process_sample.c', 'wire.c'],
     'tap': ['tap.c', 'histogram.c'],
 }
+LIBRARIES = {'load': ['-lssl', '-lcrypto']}
 
 
 class BenchError(Exception):
@@ -43,7 +44,7 @@ def build_tools(directory):
             continue
         compiler = os.environ.get('CC', 'cc')
         command = [compiler, '-std=gnu17', '-D_GNU_SOURCE', '-O2', f'-I{ROOT}', '-o', str(program)]
-        subprocess.run(command + [str(path) for path in inputs] + ['-lm'], check=True)
+        subprocess.run(command + [str(path) for path in inputs] + ['-lm', *LIBRARIES.get(name, [])], check=True)
 
 
 def raise_file_limit():

@@ -25,6 +25,8 @@ METRICS = {
     'idle_opened': ('idle opened', 0, False),
     'idle_bytes': ('RSS bytes/idle', 0, True),
     'idle_anonymous_bytes': ('anonymous bytes/idle', 0, True),
+    'handshakes_per_second': ('handshakes/s', 0, False),
+    'resumed_share': ('resumed', 2, False),
     'saturation_rps': ('saturation req/s', 0, False),
     'added_p50_us': ('added p50 us', 0, True),
     'added_p99_us': ('added p99 us', 0, True),

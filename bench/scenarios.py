@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from processes import BenchError, free_port, is_listening, tree_resident_bytes, wait_until
-from subjects import ORIGIN, PLUGINS, Plan, consumer_key, jwt_token
+from subjects import ORIGIN, PLUGINS, Plan, consumer_key, jwt_token, make_certificate
 
 PEERS = ('nginx', 'haproxy')
 CONSUMERS = 100
@@ -68,8 +68,11 @@ class Run:
         scenario = self.scenario
         self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
                          scenario.rate_limit, keys=scenario.keys, cache=scenario.cache, plugins=scenario.plugins,
+                         tls=scenario.tls,
                          idle=self.size.idle if scenario.name == 'idle10000' else 0,
                          settings=self.settings if self.subject.says_ready else {})
+        if scenario.tls:
+            make_certificate(self.plan)
         if scenario.rate_limit == 'redis':
             self.start_redis(directory)
         self.target_path = directory / 'targets'
@@ -104,6 +107,8 @@ class Run:
             argv += ['--pid', self.proxy.pid]
         for header in self.scenario.headers:
             argv += ['--header', header]
+        if self.scenario.tls and not direct:
+            flags = {'tls': True} | flags
         for name, value in flags.items():
             argv += [f'--{name}'] if value is True else [f'--{name}', value]
         return self.processes.start(argv, self.cores.load, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -153,6 +158,20 @@ def measure_saturation(run):
 
 def measure_churn(run):
     return common_metrics(run.load(close=True))
+
+
+def measure_handshakes(run, **options):
+    """A connection per request: a handshake, one small request, the end."""
+    result = run.load(close=True, **options)
+    metrics = common_metrics(result)
+    tls = result['tls']
+    metrics['handshakes_per_second'] = tls['handshakes'] / result['seconds']
+    metrics['resumed_share'] = tls['resumed'] / max(tls['handshakes'], 1)
+    return metrics
+
+
+def measure_resumption(run):
+    return measure_handshakes(run, **{'tls-resume': True})
 
 
 def measure_half(run):
@@ -272,6 +291,7 @@ class Scenario:
     consumers: int = 0
     rate_limit: str = ''
     cache: bool = False
+    tls: bool = False
     keys: int = 0
     plugins: tuple = ()
     headers: tuple = ()                 # of every request
@@ -330,6 +350,8 @@ def plugin_scenarios(names):
 LATENCY_METRICS = ('own_p50_us', 'own_p99_us', 'added_p50_us', 'added_p99_us', 'direct_p50_us', 'direct_p99_us',
                    'saturation_rps')
 
+HANDSHAKE_METRICS = ('handshakes_per_second', 'resumed_share')
+
 SCENARIOS = [
     Scenario('plain', '128 B, keep-alive, 64 connections, saturation', one_target(128)),
     Scenario('10k', '10 KB, keep-alive, 64 connections, saturation', one_target(10240)),
@@ -347,6 +369,13 @@ SCENARIOS = [
     Scenario('ratelimit_redis', 'rate limit counted in Redis', one_target(128), peers=(), rate_limit='redis'),
     Scenario('cache', '128 B answered from the cache, keep-alive, 64 connections, saturation', one_target(128),
              peers=('nginx',), cache=True),
+    Scenario('tls', '128 B over TLS 1.3, keep-alive, 64 connections, saturation', one_target(128), tls=True),
+    Scenario('tls_1m', '1 MB over TLS 1.3, keep-alive, 16 connections, saturation', one_target(1 << 20),
+             connections=16, tls=True),
+    Scenario('tls_full', 'TLS 1.3, P-256: a full handshake and 128 B per connection', one_target(128),
+             measure_handshakes, tls=True, extra_metrics=HANDSHAKE_METRICS),
+    Scenario('tls_resumed', 'TLS 1.3: a resumed handshake and 128 B per connection', one_target(128),
+             measure_resumption, tls=True, extra_metrics=HANDSHAKE_METRICS),
     Scenario('idle10000', 'idle keep-alive connections, then a constant rate on 64 others', one_target(128),
              measure_idle, extra_metrics=('idle_opened', 'idle_bytes', 'idle_anonymous_bytes'),
              open_loop=True),
@@ -366,6 +395,8 @@ SCENARIOS = [
 
 def find_scenarios(names):
     by_name = {scenario.name: scenario for scenario in SCENARIOS}
+    if 'tls' in names: # all that is about it
+        names = [name for name in names if name != 'tls'] + [name for name in by_name if name.startswith('tls')]
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise BenchError(f'unknown scenario {unknown[0]}; known: {", ".join(by_name)}')

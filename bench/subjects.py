@@ -33,11 +33,22 @@ class Plan:
     rate_limit: str = ''    # '', 'local' or 'redis'
     redis_port: int = 0
     cache: bool = False     # responses are kept
+    tls: bool = False       # clients speak TLS
     keys: int = 0           # consumers with a key and a group each
     plugins: tuple = ()     # by name, from PLUGINS
     idle: int = 0
     revision: int = 0       # changes the text, for reloads
     settings: dict = field(default_factory=dict)
+
+
+def make_certificate(plan):
+    """A P-256 key with a certificate that it has signed itself; together, as HAProxy wants them, and apart."""
+    paths = [str(plan.directory / name) for name in ('tls.key', 'tls.crt')]
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+                    '-keyout', paths[0], '-out', paths[1], '-days', '2', '-subj', '/CN=bench.test'],
+                   check=True, capture_output=True)
+    both = ''.join(Path(path).read_text() for path in reversed(paths))
+    (plan.directory / 'tls.pem').write_text(both)
 
 
 def consumer_key(index):
@@ -187,6 +198,9 @@ def sluice_argv(program, plan, core):
         'shards': 1, 'cpu_affinity': core, 'proxy_listen': f'127.0.0.1:{plan.listen_port}',
         'proxy_access_log': 'off', 'admin_listen': 'off', 'status_listen': 'off',
     }
+    if plan.tls:
+        settings |= {'proxy_listen': f'127.0.0.1:{plan.listen_port} ssl', 'ssl_cert': plan.directory / 'tls.crt',
+                     'ssl_cert_key': plan.directory / 'tls.key'}
     if plan.rate_limit == 'redis':
         settings |= {'redis_host': '127.0.0.1', 'redis_port': plan.redis_port}
     settings |= plan.settings
@@ -228,7 +242,7 @@ http {{
         keepalive_timeout {keepalive}s;
     }}
     server {{
-        listen 127.0.0.1:{listen} reuseport backlog=4096;
+        listen 127.0.0.1:{listen}{ssl} reuseport backlog=4096;
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host $http_host;
@@ -245,6 +259,16 @@ NGINX_UNBUFFERED = '''\
         proxy_buffer_size 256k;
         proxy_buffers 4 256k;
         proxy_busy_buffers_size 256k;
+'''
+
+
+NGINX_TLS = '''\
+        ssl_certificate tls.crt;
+        ssl_certificate_key tls.key;
+        ssl_protocols TLSv1.3;
+        ssl_session_cache off;
+        ssl_session_tickets on;
+        ssl_session_timeout 1d;
 '''
 
 
@@ -278,6 +302,8 @@ def nginx_config(plan, unbuffered=False):
         http += '    proxy_cache_path kept keys_zone=kept:10m use_temp_path=off;\n'
         http += '    open_file_cache max=1000;\n'
         server += '        proxy_cache kept;\n        proxy_cache_valid 200 1h;\n'
+    if plan.tls:
+        server += NGINX_TLS
     if plan.routes == 0:
         server += '        location / { proxy_pass http://origin; }\n'
     for n in range(plan.routes):
@@ -285,7 +311,7 @@ def nginx_config(plan, unbuffered=False):
     return {'nginx.conf': NGINX_MAIN.format(
         user='user root;\n' if os.geteuid() == 0 else '', files=20000 if plan.idle else 4096,
         connections=16384 if plan.idle else 2048, keepalive=KEEPALIVE_S, http=http, origin=plan.origin_port,
-        listen=plan.listen_port, server=server)}
+        listen=plan.listen_port, ssl=' ssl' if plan.tls else '', server=server)}
 
 
 def nginx_argv(program, plan, _core):
@@ -312,7 +338,7 @@ defaults
     timeout http-keep-alive {keepalive}s
 {defaults}
 frontend bench
-    bind 127.0.0.1:{listen} backlog 4096
+    bind 127.0.0.1:{listen} backlog 4096{ssl}
     http-request set-header Via "1.1 haproxy"
     http-response set-header Via "1.1 haproxy"
 {frontend}
@@ -377,7 +403,9 @@ def haproxy_config(plan, splice=False):
     files['haproxy.cfg'] = HAPROXY_MAIN.format(
         revision=plan.revision, maxconn=plan.idle + 500 if plan.idle else 1000, glob=glob,
         keepalive=KEEPALIVE_S, defaults='    option splice-response\n' if splice else '',
-        listen=plan.listen_port, frontend=frontend, origin=plan.origin_port, extra=extra)
+        listen=plan.listen_port, frontend=frontend,
+        ssl=f' ssl crt {plan.directory}/tls.pem ssl-min-ver TLSv1.3' if plan.tls else '',
+        origin=plan.origin_port, extra=extra)
     return files
 
 

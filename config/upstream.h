@@ -78,6 +78,8 @@ struct outlier_rules {
     uint32_t max_ejection_percent;
 };
 
+struct tls_client;
+
 struct upstream {
     struct entity entity;
     int balance; /* enum balance */
@@ -87,7 +89,9 @@ struct upstream {
     uint32_t slots;
     struct slice host_header; /* absent: the target's name */
     bool use_srv_name;
-    struct certificate *client_certificate; /* NULL: none; for services that name none */
+    struct certificate *client_certificate; /* NULL: none; for services that name none, and for probes */
+    struct tls_client
+        *probe_client; /* the model's, for probes that show it (net/proxy/tls_profiles.h); or NULL */
     int64_t slow_start_ms; /* 0: off */
     struct health_rules health;
     struct circuit_limits circuit;

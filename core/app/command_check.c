@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/kong/error_tree.h"
 #include "core/app/command_load.h"
+#include "core/app/tls_setup.h"
+#include "net/proxy/tls_sites.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -14,10 +16,38 @@ static int wrong_usage(const char *reason, const char *what)
     return COMMAND_EXIT_USAGE;
 }
 
+/* What a start would find out about keys and certificates beyond what their texts say. */
+static void check_certificates(const struct loaded *loaded, struct report *report)
+{
+    struct arena scratch;
+    if (report->error_count > 0)
+        return;
+    arena_init(&scratch, NULL, 0, SIZE_MAX);
+    tls_sites_check(loaded->model, &scratch, report);
+    arena_deinit(&scratch);
+    report_sort(report);
+}
+
+static void check_settings(const struct loaded *loaded, struct report *report)
+{
+    struct tls_setup setup;
+    if (tls_setup_open(&setup, &loaded->settings, 1, report))
+        (void)tls_setup_read(&setup, report);
+    tls_setup_close(&setup);
+}
+
 static int check_as_text(const struct command_options *options)
 {
-    struct loaded loaded;
-    bool good = command_load(options, &loaded);
+    struct loaded loaded = { 0 };
+    struct report report;
+    report_init(&report);
+    if (command_load_into(options, &loaded, &(struct command_loading){ &report, NULL })) {
+        check_certificates(&loaded, &report);
+        check_settings(&loaded, &report);
+    }
+    bool good = report.error_count == 0;
+    report_print(&report, stderr);
+    report_deinit(&report);
     if (good) {
         const struct model *model = loaded.model;
         printf("ok: %u services, %u routes, %u consumers, %u plugins\n", model->services.count,
@@ -80,7 +110,9 @@ static int check_as_json(const struct command_options *options, enum kong_error_
     struct config_texts texts = { 0 };
     report_init(&report);
     arena_init(&texts.arena, NULL, 0, text_limit_bytes);
-    bool good = command_load_into(options, &loaded, &(struct command_loading){ &report, &texts });
+    if (command_load_into(options, &loaded, &(struct command_loading){ &report, &texts }))
+        check_certificates(&loaded, &report);
+    bool good = report.error_count == 0;
     bool printed = print_answer(&(struct kong_error_source){ &report, &texts.kong }, form);
     config_unload(&loaded);
     arena_deinit(&texts.arena);

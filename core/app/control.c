@@ -140,7 +140,9 @@ static void publish(struct control *control, struct snapshot *snapshot)
 static struct snapshot *build(struct control *control, struct model *model, struct report *report)
 {
     struct snapshot *snapshot = NULL;
-    if (!tls_setup_read(&control->tls, report)) {
+    const struct tls_probe_source probes = { model, control->tls.own[TLS_OWN_VERIFIES],
+                                             control->options.shard_count + 1, report };
+    if (!tls_setup_read(&control->tls, report) || !tls_profiles_equip_probes(&probes)) {
         model_close(model);
         return NULL;
     }

@@ -117,7 +117,7 @@ static char *write_request(const struct member *member, size_t *size)
 static void probe_done(struct probe *probe);
 
 /* By the name that was given for it, or the target's own; believed as by everything that the gateway itself
- * asks. The name is NUL-terminated: the model's and the member's are. */
+ * asks, and with the upstream's certificate shown. The name is NUL-terminated: the model's and the member's are. */
 static struct tls_target tls_of(const struct member *member)
 {
     const struct health_rules *rules = &member->watched->upstream->health;
@@ -126,7 +126,8 @@ static struct tls_target tls_of(const struct member *member)
     const char *name = rules->sni.data ? rules->sni.data : member->host;
     struct address numeric;
     bool asked = !address_parse(slice_of(name), 0, &numeric);
-    return (struct tls_target){ loop->options.own[own], asked ? name : NULL, name };
+    struct tls_client *client = member->watched->upstream->probe_client;
+    return (struct tls_target){ client ? client : loop->options.own[own], asked ? name : NULL, name };
 }
 
 static bool begin_probe(struct member *member)

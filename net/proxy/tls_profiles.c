@@ -182,3 +182,52 @@ const struct tls_upstream *tls_profiles_upstream(struct tls_profiles *profiles,
     }
     return map_add(&profiles->upstreams, id, upstream, NULL) ? upstream : NULL;
 }
+
+/* --- probes --------------------------------------------------------------------------------------------- */
+
+static struct tls_client *make_prober(const struct tls_probe_source *source, const struct upstream *upstream,
+                                      char *reason)
+{
+    const struct certificate *shown = upstream->client_certificate;
+    struct tls_client_options client = { .suites = { .preset = TLS_INTERMEDIATE,
+                                                     .version_min = STREAM_TLS_1_2,
+                                                     .version_max = STREAM_TLS_1_3 },
+                                         .set_count = source->set_count };
+    if (upstream->health.verify_certificate)
+        client.trust = (struct tls_trust *)(uintptr_t)tls_client_trust(source->verifies);
+    client.key = tls_key_read(shown->cert, shown->key, reason);
+    struct tls_client *made = client.key ? tls_client_make(&client, reason) : NULL;
+    tls_key_release(client.key);
+    return made;
+}
+
+static bool shows_certificate(const struct upstream *upstream)
+{
+    const struct certificate *shown = upstream->client_certificate;
+    return upstream->health.active_kind == PROBE_HTTPS && shown && shown->cert.size > 0 &&
+           shown->key.size > 0;
+}
+
+bool tls_profiles_equip_probes(const struct tls_probe_source *source)
+{
+    struct model *model = source->model;
+    const struct tls_profile_source place = { .arena = &model->arena, .report = source->report };
+    char reason[TLS_REASON_SIZE];
+    for (uint32_t i = 0; i < model->upstreams.count; i++) {
+        struct upstream *upstream = model->upstreams.items[i];
+        if (upstream->probe_client || !shows_certificate(upstream))
+            continue;
+        struct tls_client *client = make_prober(source, upstream, reason);
+        if (client == NULL) {
+            complain(&place, &upstream->entity, "upstreams", reason);
+            return false;
+        }
+        if (!arena_on_close(&model->arena, release_client, client)) {
+            tls_client_release(client);
+            report_add(source->report, REPORT_ERROR, NULL, "", "out of memory");
+            return false;
+        }
+        upstream->probe_client = client;
+    }
+    return true;
+}

@@ -290,3 +290,15 @@ void tls_sites_drop(const struct tls_sites *sites)
         for (uint32_t j = 0; j < TLS_SITE_KEYS; j++)
             tls_key_release(sites->items[i].pairs[j].key);
 }
+
+void tls_sites_check(const struct model *model, struct arena *scratch, struct report *report)
+{
+    const struct tls_profile_source source = { .arena = scratch, .model = model, .report = report };
+    const struct building building = { .source = &source };
+    for (uint32_t i = 0; i < model->certificates.count; i++) {
+        struct tls_site_options site = { .policy = TLS_CLIENT_NONE };
+        struct tls_sites sites = { &site, 1 };
+        (void)read_pairs(&building, model->certificates.items[i], &site);
+        tls_sites_drop(&sites);
+    }
+}

@@ -14,7 +14,7 @@ import threading
 import time
 
 from tests.support import certs, client, net, origin
-from tests.support.gateway import Folder, Gateway, simple_config
+from tests.support.gateway import Folder, Gateway, config_text, run, set_options, simple_config
 
 BYTES = int(os.environ.get("TEST_TLS_BYTES", str(100 * 1000 * 1000)))
 HTTP_ON_HTTPS = b"The plain HTTP request was sent to HTTPS port"
@@ -510,3 +510,27 @@ def test_curl(t):
                        *["-o", "/dev/null"] * 3] + ["https://a.test:%d/%d" % (g.tls[1], i) for i in range(3)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=20 * net.SLOW_FACTOR)
             assert done.stdout == "1.1 200 " * 3, done
+
+
+def test_keys_that_cannot_be_used(t):
+    """What a start would refuse, `sluice check` reports with its place, whatever dialect it came from."""
+    ca = certs.Authority()
+    reason = "the key must be RSA of at least 2048 bits"
+    with Folder() as folder:
+        for kind in ("weak", "p521"):
+            for names in (["a.test"], []):
+                with t.case("%s, %d names" % (kind, len(names))):
+                    config = with_certificates(simple_config("http://127.0.0.1:1"), (["b.test"], ca.issue("b.test")),
+                                               (names, ca.issue("a.test", kind=kind)))
+                    path = folder.file("c.json", config_text(config))
+                    done = run("check", "-c", path)
+                    assert done.returncode == 1, done
+                    assert re.search(r"%s:\d+:\d+: certificates\[1\]: %s" % (re.escape(path), reason), done.stderr), done
+        pair = ca.issue("a.test", kind="weak")
+        chain, key = pair.files(folder, "weak")
+        with t.case("of the settings"):
+            done = run("check", *set_options({"ssl_cert": chain, "ssl_cert_key": key}))
+            assert done.returncode == 1 and "ssl_cert: %s: %s" % (chain, reason) in done.stderr, done
+        with t.case("a file that is missing"):
+            done = run("check", *set_options({"ssl_cert": chain + "x", "ssl_cert_key": key}))
+            assert done.returncode == 1 and "ssl_cert: %sx: No such file" % chain in done.stderr, done

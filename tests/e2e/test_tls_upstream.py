@@ -310,3 +310,31 @@ def test_health_checks(t):
                         assert "unhealthy" not in g.stderr()
                     else:
                         net.wait_until(lambda: "became unhealthy" in g.stderr(), what="the verdict")
+
+
+def test_health_checks_show_a_certificate(t):
+    ca, clients = certs.Authority(), certs.Authority("Clients")
+    pair = clients.issue("gateway.test")
+    names = Names(ca.issue("a.test"), clients, required=True)
+    with origin.Origin(tls=names.context) as o:
+        for name, shown in [("the upstream's", True), ("none", False)]:
+            with t.case(name):
+                config = config_of(o, ca)
+                config["certificates"] = [{"id": ID % 8, "cert": pair.cert, "key": pair.key}]
+                rules = {"type": "https", "http_path": "/probe", "https_sni": "a.test",
+                         "healthy": {"interval": 0.05, "successes": 1},
+                         "unhealthy": {"interval": 0.05, "tcp_failures": 1, "http_failures": 1}}
+                config["upstreams"][0]["healthchecks"] = {"active": rules}
+                if shown:
+                    config["upstreams"][0]["client_certificate"] = {"id": ID % 8}
+                with Gateway(config, {"lua_ssl_trusted_certificate": ca.own}) as g:
+                    if shown:
+                        net.wait_until(lambda: any(r.target == "/probe" for r in o.take()), what="a probe")
+                        assert g.get().status == 200 and "unhealthy" not in g.stderr()
+                        g.reload(config)
+                        net.wait_until(lambda: "reload done" in g.stderr(), what="the reload")
+                        o.take()
+                        net.wait_until(lambda: any(r.target == "/probe" for r in o.take()), what="a probe")
+                    else:
+                        net.wait_until(lambda: "became unhealthy" in g.stderr(), what="the verdict")
+        o.errors.clear()

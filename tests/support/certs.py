@@ -8,7 +8,8 @@ import tempfile
 from tests.support.runner import Skip
 
 KEYS = {"ec": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
-        "ed25519": ["ED25519"]}
+        "ed25519": ["ED25519"],
+        "weak": ["RSA", "-pkeyopt", "rsa_keygen_bits:1024"], "p521": ["EC", "-pkeyopt", "ec_paramgen_curve:P-521"]}
 
 
 def openssl(*arguments, data=None):

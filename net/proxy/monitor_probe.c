@@ -117,7 +117,8 @@ static char *write_request(const struct member *member, size_t *size)
 static void probe_done(struct probe *probe);
 
 /* By the name that was given for it, or the target's own; believed as by everything that the gateway itself
- * asks, and with the upstream's certificate shown. The name is NUL-terminated: the model's and the member's are. */
+ * asks, and with the upstream's certificate shown. The name is NUL-terminated: the model's and the member's
+ * are. */
 static struct tls_target tls_of(const struct member *member)
 {
     const struct health_rules *rules = &member->watched->upstream->health;

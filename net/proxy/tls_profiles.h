@@ -49,9 +49,9 @@ struct tls_profile_source {
 /* False: reported with its place, or no memory. */
 bool tls_profiles_build(struct tls_profiles *profiles, const struct tls_profile_source *source) MUST_CHECK;
 
-/* For upstreams whose https probes show a certificate: what they connect by, in the model's arena. `verifies`:
- * the profile of what the gateway itself asks for, whose trust they share. Before the monitor has the model.
- * False as above. */
+/* For upstreams whose https probes show a certificate: what they connect by, in the model's arena.
+ * `verifies`: the profile of what the gateway itself asks for, whose trust they share. Before the monitor has
+ * the model. False as above. */
 struct tls_probe_source {
     struct model *model;
     const struct tls_client *verifies;

@@ -525,7 +525,8 @@ def test_keys_that_cannot_be_used(t):
                     path = folder.file("c.json", config_text(config))
                     done = run("check", "-c", path)
                     assert done.returncode == 1, done
-                    assert re.search(r"%s:\d+:\d+: certificates\[1\]: %s" % (re.escape(path), reason), done.stderr), done
+                    line = r"%s:\d+:\d+: certificates\[1\]: %s" % (re.escape(path), reason)
+                    assert re.search(line, done.stderr), done
         pair = ca.issue("a.test", kind="weak")
         chain, key = pair.files(folder, "weak")
         with t.case("of the settings"):

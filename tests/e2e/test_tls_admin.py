@@ -39,7 +39,8 @@ def test_requests(t):
     pairs = [ca.issue("a.test"), ca.issue("a.test", kind="rsa")]
     with origin.Origin() as o, Folder() as folder:
         files = [pair.files(folder, "p%d" % i) for i, pair in enumerate(pairs)]
-        settings = {"admin_ssl_cert": ",".join(f[0] for f in files), "admin_ssl_cert_key": ",".join(f[1] for f in files),
+        settings = {"admin_ssl_cert": ",".join(f[0] for f in files),
+                    "admin_ssl_cert_key": ",".join(f[1] for f in files),
                     "status_ssl_cert": files[1][0], "status_ssl_cert_key": files[1][1]}
         with Own(o.url, settings) as g:
             for version in (V12, V13):
@@ -74,7 +75,8 @@ def test_requests(t):
                     until(tls.do_handshake)
                     tls.write(client.encode("GET", "/status", host="localhost"))
                     assert until(lambda: tls.read(100)).startswith(b"HTTP/1.1 200")
-            for name, data in [("in the clear", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), ("garbage", b"\x00" * 50),
+            for name, data in [("in the clear", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+                               ("garbage", b"\x00" * 50),
                                ("a record beyond any size", b"\x16\x03\x01\xff\xff" + b"x" * 70000)]:
                 with t.case(name), client.Connection(g.admin) as c:
                     try:

@@ -5,6 +5,7 @@
 #include "net/proxy/plugin.h"
 
 extern const struct plugin acl_plugin;
+extern const struct plugin acme_plugin;
 extern const struct plugin aws_cors_plugin;
 extern const struct plugin aws_lambda_plugin;
 extern const struct plugin aws_throttle_plugin;

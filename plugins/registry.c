@@ -4,6 +4,7 @@
 
 const struct plugin *const plugin_registry[] = {
     &acl_plugin,
+    &acme_plugin,
     &aws_cors_plugin,
     &aws_lambda_plugin,
     &aws_throttle_plugin,

@@ -31,8 +31,9 @@ static void check_certificates(const struct loaded *loaded, struct report *repor
 static void check_settings(const struct loaded *loaded, struct report *report)
 {
     struct tls_setup setup;
-    if (tls_setup_open(&setup, &loaded->settings, 1, report))
-        (void)tls_setup_read(&setup, report);
+    bool good = tls_setup_open(&setup, &loaded->settings, 1, report) && tls_setup_read(&setup, report);
+    if (!good && report->error_count == 0)
+        report_add(report, REPORT_ERROR, NULL, "", "out of memory");
     tls_setup_close(&setup);
 }
 

@@ -100,12 +100,7 @@ static void tell_configuration(struct control *control)
 {
     const struct model *model = control->snapshot->model;
     pthread_mutex_lock(&control->lock);
-    for (int i = 0; i < TLS_OWN_LISTENERS; i++) {
-        tls_server_release(control->listeners[i]);
-        control->listeners[i] = control->tls.listeners[i];
-        if (control->listeners[i])
-            tls_server_take(control->listeners[i]);
-    }
+    tls_setup_copy(&control->tls, control->listeners);
     control->expiry = (struct tls_expiry){ model, tls_setup_not_after(&control->tls) };
     memcpy(control->hash, model->hash, sizeof(control->hash));
     control->shown = control->snapshot;
@@ -140,9 +135,7 @@ static void publish(struct control *control, struct snapshot *snapshot)
 static struct snapshot *build(struct control *control, struct model *model, struct report *report)
 {
     struct snapshot *snapshot = NULL;
-    const struct tls_probe_source probes = { model, control->tls.own[TLS_OWN_VERIFIES],
-                                             control->options.shard_count + 1, report };
-    if (!tls_setup_read(&control->tls, report) || !tls_profiles_equip_probes(&probes)) {
+    if (!tls_setup_read(&control->tls, report) || !tls_setup_equip(&control->tls, model, report)) {
         model_close(model);
         return NULL;
     }
@@ -540,8 +533,7 @@ static void stop(struct control *control)
         control->retired = next;
     }
     snapshot_free(control->snapshot);
-    for (int i = 0; i < TLS_OWN_LISTENERS; i++)
-        tls_server_release(control->listeners[i]);
+    tls_setup_copy(NULL, control->listeners);
     tls_setup_close(&control->tls);
     free(control->workers);
     free(control->metrics);

@@ -376,6 +376,23 @@ bool tls_setup_read(struct tls_setup *setup, struct report *report)
     return false;
 }
 
+void tls_setup_copy(const struct tls_setup *setup, struct tls_server *into[TLS_OWN_LISTENERS])
+{
+    for (int i = 0; i < TLS_OWN_LISTENERS; i++) {
+        tls_server_release(into[i]);
+        into[i] = setup ? setup->listeners[i] : NULL;
+        if (into[i])
+            tls_server_take(into[i]);
+    }
+}
+
+bool tls_setup_equip(const struct tls_setup *setup, struct model *model, struct report *report)
+{
+    const struct tls_probe_source probes = { model, setup->own[TLS_OWN_VERIFIES], setup->shard_count + 1,
+                                             report };
+    return tls_profiles_equip_probes(&probes);
+}
+
 int64_t tls_setup_not_after(const struct tls_setup *setup)
 {
     int64_t first_s = 0;

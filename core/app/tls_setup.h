@@ -31,6 +31,13 @@ void tls_setup_close(struct tls_setup *setup);
  * nothing has changed. */
 bool tls_setup_read(struct tls_setup *setup, struct report *report) MUST_CHECK;
 
+/* Of the listeners with what was read, references for the holder of `into`, who gives those before back;
+ * `setup` NULL: none any more. */
+void tls_setup_copy(const struct tls_setup *setup, struct tls_server *into[TLS_OWN_LISTENERS]);
+
+/* Before the monitor has the model: what its probes connect by (net/proxy/tls_profiles.h). */
+bool tls_setup_equip(const struct tls_setup *setup, struct model *model, struct report *report) MUST_CHECK;
+
 /* When the first of the settings' pairs ends, since 1970; 0: none is used. */
 int64_t tls_setup_not_after(const struct tls_setup *setup);
 

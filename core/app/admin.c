@@ -3,6 +3,7 @@
 
 #include "core/app/admin_connection.h"
 #include "core/app/handover.h"
+#include "core/app/tls_setup.h"
 #include "tls/tls_crypto.h"
 
 #include <errno.h>
@@ -50,8 +51,9 @@ static uint64_t clock_ms(void)
 
 static bool begin_tls(const struct admin *admin, struct admin_connection *connection)
 {
-    const struct admin_source *source = &admin->node.source;
-    struct tls_server *server = source->tls(source->owner, connection->side);
+    bool admins = connection->side == ADMIN_SIDE_ADMIN;
+    struct tls_server *server =
+        tls_setup_take(admin->node.source.tls, admins ? TLS_LISTENER_ADMIN : TLS_LISTENER_STATUS);
     if (server)
         connection->tls = tls_socket_open(server, connection->fd);
     tls_server_release(server);

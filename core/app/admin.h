@@ -13,7 +13,7 @@ struct admin;
 struct snapshot;
 struct traffic;
 struct store;
-struct tls_server;
+struct tls_setup;
 
 enum admin_side { ADMIN_SIDE_ADMIN, ADMIN_SIDE_STATUS };
 
@@ -27,8 +27,7 @@ struct admin_source {
     void *owner;                          /* the argument of the functions */
     bool (*ready)(void *owner);           /* a configuration is in force and the process is not draining */
     void (*configuration_hash)(void *owner, char hash[33]); /* writes the model's hash with its NUL */
-    /* What its listeners with TLS speak now, with a reference for the caller; NULL: nothing. */
-    struct tls_server *(*tls)(void *owner, enum admin_side side);
+    struct tls_setup *tls; /* what its listeners with TLS speak */
     void (*write_metrics)(void *owner, FILE *out); /* those of the configuration, in Prometheus' format */
     const struct plugin_kind *const *plugins; /* ends with NULL */
     void *const *plugin_states; /* of the process, by index in the registry */

@@ -29,7 +29,6 @@ struct control {
     struct settings *settings;
     struct options options;
     struct tls_setup tls;
-    struct tls_server *listeners[TLS_OWN_LISTENERS]; /* under the lock; NULL: without TLS */
     struct worker *workers;
     struct watch *watch;
     void **plugin_states; /* of the process, by index in the registry */
@@ -99,8 +98,8 @@ static void warn_of_expiry(struct control *control)
 static void tell_configuration(struct control *control)
 {
     const struct model *model = control->snapshot->model;
+    tls_setup_publish(&control->tls);
     pthread_mutex_lock(&control->lock);
-    tls_setup_copy(&control->tls, control->listeners);
     control->expiry = (struct tls_expiry){ model, tls_setup_not_after(&control->tls) };
     memcpy(control->hash, model->hash, sizeof(control->hash));
     control->shown = control->snapshot;
@@ -350,18 +349,6 @@ static bool is_ready(void *owner)
     return ready;
 }
 
-static struct tls_server *take_server(void *owner, enum admin_side side)
-{
-    struct control *control = owner;
-    pthread_mutex_lock(&control->lock);
-    struct tls_server *server =
-        control->listeners[side == ADMIN_SIDE_ADMIN ? TLS_LISTENER_ADMIN : TLS_LISTENER_STATUS];
-    if (server)
-        tls_server_take(server);
-    pthread_mutex_unlock(&control->lock);
-    return server;
-}
-
 static void copy_hash(void *owner, char hash[33])
 {
     struct control *control = owner;
@@ -388,7 +375,7 @@ static bool start_admin(struct control *control)
                                                    .owner = control,
                                                    .ready = is_ready,
                                                    .configuration_hash = copy_hash,
-                                                   .tls = take_server,
+                                                   .tls = &control->tls,
                                                    .write_metrics = write_metrics,
                                                    .plugins = control->sources->plugins,
                                                    .plugin_states = control->plugin_states,
@@ -533,7 +520,6 @@ static void stop(struct control *control)
         control->retired = next;
     }
     snapshot_free(control->snapshot);
-    tls_setup_copy(NULL, control->listeners);
     tls_setup_close(&control->tls);
     free(control->workers);
     free(control->metrics);

@@ -376,14 +376,25 @@ bool tls_setup_read(struct tls_setup *setup, struct report *report)
     return false;
 }
 
-void tls_setup_copy(const struct tls_setup *setup, struct tls_server *into[TLS_OWN_LISTENERS])
+void tls_setup_publish(struct tls_setup *setup)
 {
-    for (int i = 0; i < TLS_OWN_LISTENERS; i++) {
-        tls_server_release(into[i]);
-        into[i] = setup ? setup->listeners[i] : NULL;
-        if (into[i])
-            tls_server_take(into[i]);
-    }
+    pthread_mutex_lock(&setup->lock);
+    drop_listeners(setup->published);
+    memcpy(setup->published, setup->listeners, sizeof(setup->published));
+    for (int i = 0; i < TLS_OWN_LISTENERS; i++)
+        if (setup->published[i])
+            tls_server_take(setup->published[i]);
+    pthread_mutex_unlock(&setup->lock);
+}
+
+struct tls_server *tls_setup_take(struct tls_setup *setup, enum tls_own_listener listener)
+{
+    pthread_mutex_lock(&setup->lock);
+    struct tls_server *server = setup->published[listener];
+    if (server)
+        tls_server_take(server);
+    pthread_mutex_unlock(&setup->lock);
+    return server;
 }
 
 bool tls_setup_equip(const struct tls_setup *setup, struct model *model, struct report *report)
@@ -489,6 +500,7 @@ bool tls_setup_open(struct tls_setup *setup, const struct settings *settings, un
         report_add(report, REPORT_ERROR, NULL, "", "the TLS library does not start");
         return false;
     }
+    pthread_mutex_init(&setup->lock, NULL);
     setup->started = true;
     if (!open_own(setup, report) || !tls_setup_read_tickets(setup, report))
         return false;
@@ -503,6 +515,8 @@ void tls_setup_close(struct tls_setup *setup)
         return;
     drop(&setup->profiles);
     drop_listeners(setup->listeners);
+    drop_listeners(setup->published);
+    pthread_mutex_destroy(&setup->lock);
     for (size_t i = 0; i < TLS_OWN_COUNT; i++)
         tls_client_release(setup->own[i]);
     replace_tickets(setup, NULL);

@@ -8,6 +8,8 @@
 #include "tls/tls_loop.h"
 #include "tls/tls_tickets.h"
 
+#include <pthread.h>
+
 enum tls_own_listener { TLS_LISTENER_ADMIN, TLS_LISTENER_STATUS, TLS_OWN_LISTENERS };
 
 struct tls_setup {
@@ -20,6 +22,8 @@ struct tls_setup {
     uint64_t rotate_at_ms; /* 0: never */
     struct tls_profile_options profiles; /* those read last */
     struct tls_server *listeners[TLS_OWN_LISTENERS]; /* the same; NULL: it does not speak TLS */
+    pthread_mutex_t lock;
+    struct tls_server *published[TLS_OWN_LISTENERS]; /* under the lock: what these listeners speak */
 };
 
 /* Before other threads begin. False: reported. tls_setup_close also then, after they have ended. */
@@ -31,9 +35,11 @@ void tls_setup_close(struct tls_setup *setup);
  * nothing has changed. */
 bool tls_setup_read(struct tls_setup *setup, struct report *report) MUST_CHECK;
 
-/* Of the listeners with what was read, references for the holder of `into`, who gives those before back;
- * `setup` NULL: none any more. */
-void tls_setup_copy(const struct tls_setup *setup, struct tls_server *into[TLS_OWN_LISTENERS]);
+/* What was read is in force: the gateway's own listeners speak by it from now on. */
+void tls_setup_publish(struct tls_setup *setup);
+
+/* What such a listener speaks, with a reference for the caller; NULL: nothing. Any thread. */
+struct tls_server *tls_setup_take(struct tls_setup *setup, enum tls_own_listener listener);
 
 /* Before the monitor has the model: what its probes connect by (net/proxy/tls_profiles.h). */
 bool tls_setup_equip(const struct tls_setup *setup, struct model *model, struct report *report) MUST_CHECK;

@@ -17,6 +17,7 @@ static const char *const log_formats[] = { "combined", "json", NULL };
 static const char *const error_types[] = { "text/plain", "application/json", "text/html", "application/xml",
                                            NULL };
 static const char *const tls_presets[] = { "modern", "intermediate", "old", "custom", NULL };
+static const char *const ktls_choices[] = { "auto", "off", NULL };
 static const char *const tls_verifies[] = { "off", "optional", "on", NULL };
 static const char *const ring_waits[] = { "entered", "polled", NULL };
 static const char *const flavors[] = { "traditional_compatible", "traditional", "expressions", NULL };
@@ -191,6 +192,8 @@ static const struct field fields[] = {
       .help = "that a shard has in progress at a time; further ones are closed" },
     { "tls_handshake_budget", FIELD_INTEGER, AT(tls_handshake_budget_us), .min = 50, .max = 1000000,
       .fallback = "1000", .help = "microseconds of a turn for handshakes, before established connections" },
+    { "ktls", FIELD_CHOICE, AT(ktls), .choices = ktls_choices, .fallback = "auto",
+      .help = "auto: the kernel protects records where it can, toward upstreams too; off: never" },
     { "tls_ticket_keys", FIELD_STRING, AT(tls_ticket_keys), .check = settings_check_path,
       .help = "a file with one to three lines of base64 of 48 bytes, the first seals: for sessions that "
               "resume on other nodes; read at each reload" },

@@ -63,6 +63,7 @@ struct settings {
     struct slices ssl_client_certificate, ssl_crl;
     int64_t ssl_verify_depth;
     int64_t tls_handshake_timeout_ms, tls_handshakes, tls_handshake_budget_us;
+    int ktls; /* enum settings_ktls */
     struct slice tls_ticket_keys; /* absent: made here */
     int64_t tls_ticket_rotation_ms;
 

@@ -53,6 +53,7 @@ enum settings_tls_preset {
     SETTINGS_TLS_CUSTOM
 };
 enum settings_tls_verify { SETTINGS_TLS_VERIFY_OFF, SETTINGS_TLS_VERIFY_OPTIONAL, SETTINGS_TLS_VERIFY_ON };
+enum settings_ktls { SETTINGS_KTLS_AUTO, SETTINGS_KTLS_OFF };
 
 struct settings_port_maps {
     struct settings_port_map {

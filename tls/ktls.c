@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls/ktls.h"
 
+#include "core/base/slice.h"
+
 #include <errno.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,18 +18,6 @@
 
 _Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_256) <= KTLS_INFO_MAX, "room for any of them");
 _Static_assert(CMSG_SPACE(1) <= KTLS_CONTROL_MAX, "room for a record's type");
-
-bool ktls_is_available(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    /* On a socket that is not connected: ENOTCONN where there is one, ENOENT where not. */
-    int result = setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", 4);
-    bool available = result == 0 || errno == ENOTCONN;
-    close(fd);
-    return available;
-}
 
 static void put_sequence(unsigned char *out, uint64_t sequence)
 {
@@ -90,4 +81,115 @@ uint32_t ktls_record_type(unsigned char control[KTLS_CONTROL_MAX], uint8_t type)
     memcpy(control, &header, sizeof(header));
     control[CMSG_LEN(0)] = type;
     return (uint32_t)header.cmsg_len;
+}
+
+bool ktls_is_record_type(const struct cmsghdr *control)
+{
+    return control->cmsg_level == SOL_TLS && control->cmsg_type == TLS_GET_RECORD_TYPE &&
+           control->cmsg_len >= CMSG_LEN(1);
+}
+
+/* --- what there is -------------------------------------------------------------------------------------- */
+
+static const char *const cipher_names[] = { [STREAM_AES_128_GCM] = "AES-128-GCM",
+                                            [STREAM_AES_256_GCM] = "AES-256-GCM",
+                                            [STREAM_CHACHA20_POLY1305] = "ChaCha20-Poly1305" };
+
+enum { CIPHERS = COUNT_OF(cipher_names) };
+
+static uint8_t bit_of(uint16_t version, unsigned cipher)
+{
+    return (uint8_t)(1u << (cipher + (version == STREAM_TLS_1_3 ? CIPHERS : 0)));
+}
+
+bool ktls_supports(struct ktls_support support, uint16_t version, enum stream_cipher cipher)
+{
+    return support.suites & bit_of(version, cipher);
+}
+
+static void close_pair(const int pair[2])
+{
+    if (pair[0] >= 0)
+        close(pair[0]);
+    if (pair[1] >= 0)
+        close(pair[1]);
+}
+
+/* Two ends of a TCP connection. */
+static bool open_pair(int pair[2])
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr *any = (struct sockaddr *)&address;
+    socklen_t size = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pair[1] = -1;
+    if (listener >= 0 && pair[0] >= 0 && bind(listener, any, size) == 0 && listen(listener, 1) == 0 &&
+        getsockname(listener, any, &size) == 0 && connect(pair[0], any, size) == 0)
+        pair[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (listener >= 0)
+        close(listener);
+    if (pair[1] >= 0)
+        return true;
+    close_pair(pair);
+    return false;
+}
+
+static void probe(struct ktls_support *support, uint16_t version, unsigned cipher)
+{
+    struct stream_crypto crypto = { .version = version, .cipher = (uint8_t)cipher };
+    int pair[2];
+    if (!open_pair(pair))
+        return;
+    if (ktls_protect(pair[0], KTLS_SEND, &crypto) == ERROR_OK &&
+        ktls_protect(pair[0], KTLS_RECEIVE, &crypto) == ERROR_OK) {
+        support->suites |= bit_of(version, cipher);
+        if (version == STREAM_TLS_1_3)
+            support->rekeys = ktls_protect(pair[0], KTLS_SEND, &crypto) == ERROR_OK;
+    }
+    close_pair(pair);
+}
+
+/* Without the record layer a socket says so before it is connected: ENOENT. */
+static bool is_there(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool there = setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", 4) == 0 || errno == ENOTCONN;
+    close(fd);
+    return there;
+}
+
+struct ktls_support ktls_probe(void)
+{
+    struct ktls_support support = { 0 };
+    if (!is_there())
+        return support;
+    for (unsigned cipher = 0; cipher < CIPHERS; cipher++) {
+        probe(&support, STREAM_TLS_1_2, cipher);
+        probe(&support, STREAM_TLS_1_3, cipher);
+    }
+    return support;
+}
+
+const char *ktls_text(struct ktls_support support, char text[KTLS_TEXT_SIZE])
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (unsigned cipher = 0; cipher < CIPHERS; cipher++) {
+        bool old = ktls_supports(support, STREAM_TLS_1_2, cipher);
+        bool new = ktls_supports(support, STREAM_TLS_1_3, cipher);
+        if (old || new)
+            used += (size_t)snprintf(text + used, KTLS_TEXT_SIZE - used, "%s%s%s", used ? ", " : "",
+                                     cipher_names[cipher],
+                                     old && new ? ""
+                                     : old      ? " (1.2)"
+                                                : " (1.3)");
+    }
+    if (used == 0)
+        return "none";
+    if (support.rekeys)
+        (void)snprintf(text + used, KTLS_TEXT_SIZE - used, ", KeyUpdate");
+    return text;
 }

@@ -75,6 +75,14 @@ void tls_half_close(struct tls_half *half)
     OPENSSL_cleanse(half, sizeof(*half));
 }
 
+void tls_half_hand_over(struct tls_half *half)
+{
+    EVP_CIPHER_CTX_free(half->cipher);
+    half->cipher = NULL;
+    OPENSSL_cleanse(half->crypto.key, sizeof(half->crypto.key));
+    OPENSSL_cleanse(half->crypto.iv, sizeof(half->crypto.iv));
+}
+
 bool tls_half_update(struct tls_half *half)
 {
     unsigned char next[TLS_SECRET_MAX];

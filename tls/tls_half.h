@@ -33,6 +33,9 @@ bool tls_half_open_1_2(struct tls_half *half, const struct stream_crypto *crypto
 /* Wipes it; legal when it is zeroed. */
 void tls_half_close(struct tls_half *half);
 
+/* Somebody else protects the records: wipes everything but the secret, from which later keys come. */
+void tls_half_hand_over(struct tls_half *half);
+
 /* The next generation of keys (RFC 8446 section 7.2). */
 bool tls_half_update(struct tls_half *half) MUST_CHECK;
 

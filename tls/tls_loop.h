@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/io/shard.h"
+#include "tls/ktls.h"
 
 struct tls_tickets;
 struct tls_client;
@@ -19,7 +20,7 @@ enum tls_own {
 struct tls_loop_options {
     uint32_t set; /* which contexts of a profile this shard uses */
     uint32_t budget_us; /* of handshakes per turn; the one that exceeds it is the last; 0: 1000 */
-    bool uses_kernel; /* hand record protection over to the kernel where a stream can */
+    struct ktls_support kernel; /* what is handed over to the kernel, where a stream can */
     struct tls_client *own[TLS_OWN_COUNT]; /* live as long as the loop; NULL: none */
 };
 

@@ -157,8 +157,30 @@ static void say_close(struct tls_stream *tls)
         stream_finish(tls->lower);
 }
 
+/* What is given at once becomes a common record: small ones are given one by one. */
+static void flush_small(struct tls_stream *tls)
+{
+    uint32_t left = SMALL_RECORD;
+    while (left > 0 && tls->outgoing.count > 0) {
+        struct chunk *first = chunk_queue_at(&tls->outgoing, 0);
+        uint32_t size = first->size < left ? first->size : left;
+        stream_send(tls->lower, chunk_part(first, 0, size));
+        chunk_queue_consume(&tls->outgoing, size);
+        tls->stream.sent_bytes += size;
+        tls->burst_bytes += size;
+        left -= size;
+    }
+}
+
 static void flush_to_kernel(struct tls_stream *tls)
 {
+    if (!tls_stream_continue_update(tls))
+        return;
+    if (tls->outgoing.count > 0 && record_limit(tls) == SMALL_RECORD) {
+        if (tls->lower->queued_bytes == 0)
+            flush_small(tls);
+        return;
+    }
     while (tls->outgoing.count > 0) {
         struct chunk chunk = chunk_queue_pop(&tls->outgoing);
         tls->stream.sent_bytes += chunk.size;
@@ -166,16 +188,27 @@ static void flush_to_kernel(struct tls_stream *tls)
     }
 }
 
+/* False: the stream has failed. */
+static bool flush_sealed(struct tls_stream *tls)
+{
+    if (tls_stream_awaits_kernel(tls) && tls->stream.sent_bytes > 0 && tls->lower->queued_bytes > 0)
+        return true; /* that leaves first */
+    while (tls->outgoing.count > 0 && tls->lower->queued_bytes < WINDOW_BYTES)
+        if (!seal_data(tls))
+            return false;
+    return true;
+}
+
 static void flush(struct tls_stream *tls)
 {
     if (tls->phase != TLS_PHASE_OPEN)
         return;
+    tls_stream_offload_sending(tls);
     if (tls->kernel != TLS_KERNEL_NONE)
         flush_to_kernel(tls);
-    while (tls->outgoing.count > 0 && tls->lower->queued_bytes < WINDOW_BYTES)
-        if (!seal_data(tls))
-            return;
-    if (tls->finishing && !tls->finished && tls->outgoing.count == 0)
+    else if (!flush_sealed(tls))
+        return;
+    if (tls->finishing && !tls->finished && tls->outgoing.count == 0 && tls->update == TLS_UPDATE_NONE)
         say_close(tls);
     tls_stream_count(tls);
 }
@@ -188,7 +221,7 @@ static void tls_send(struct stream *stream, struct chunk chunk)
         chunk_release(&chunk);
         return;
     }
-    /* What is sealed at the end of this turn needs not be copied together. */
+    /* What leaves at the end of this turn needs not be copied together. */
     bool waits = tls->phase != TLS_PHASE_OPEN || tls->lower->queued_bytes >= WINDOW_BYTES;
     bool queued = waits ? chunk_queue_append(&tls->outgoing, chunk, stream->shard->blocks, 0)
                         : chunk_queue_push(&tls->outgoing, chunk);
@@ -271,6 +304,7 @@ static void lower_received(struct stream *lower, struct chunk chunk)
         return;
     }
     if (tls->kernel == TLS_KERNEL_ALL && chunk.size > 0) {
+        tls->key_updates = 0;
         tls->stream.received_bytes += chunk.size;
         tls->stream.events->received(&tls->stream, chunk);
         return;
@@ -378,6 +412,7 @@ static const struct stream_events lower_events = {
     .closed = lower_closed,
     .halted = lower_halted,
     .record = lower_record,
+    .spoiled = tls_stream_take_spoiled,
 };
 
 static void stop(struct tls_stream *tls)

@@ -22,8 +22,17 @@
 
 enum tls_phase { TLS_PHASE_CONNECT, TLS_PHASE_HELLO, TLS_PHASE_SHAKE, TLS_PHASE_OPEN, TLS_PHASE_DEAD };
 
-/* Taking over by the kernel. */
-enum tls_kernel { TLS_KERNEL_NONE, TLS_KERNEL_HALTING, TLS_KERNEL_HALTED, TLS_KERNEL_ALL };
+/* Taking over by the kernel: first of sending, then of what is received. SENDING: it has refused that. */
+enum tls_kernel {
+    TLS_KERNEL_NONE,
+    TLS_KERNEL_HALTING,
+    TLS_KERNEL_HALTED,
+    TLS_KERNEL_SENDING,
+    TLS_KERNEL_ALL
+};
+
+/* Changing the keys with which the kernel sends: a KeyUpdate is due; it is on its way. */
+enum tls_update { TLS_UPDATE_NONE, TLS_UPDATE_DUE, TLS_UPDATE_SENT };
 
 /* Whom a client connects to; what it points to is copied. */
 struct tls_target {
@@ -48,9 +57,9 @@ struct tls_stream {
     struct tls_loop *loop;
     struct tls_job job;
     struct shard_task task;
-    uint8_t phase, kernel; /* enum tls_phase, enum tls_kernel */
+    uint8_t phase, kernel, update; /* enum tls_phase, enum tls_kernel, enum tls_update */
     bool paused, lower_paused, finishing, finished, closing;
-    bool server_side, kernel_refused;
+    bool server_side, kernel_refused; /* refused, or not wanted */
     bool ended; /* the peer has said close_notify */
     bool cut; /* the lower stream has ended */
     bool opened; /* and the owner was told */

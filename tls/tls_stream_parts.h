@@ -33,5 +33,27 @@ void tls_stream_take_handshake(struct tls_stream *tls, struct slice bytes);
 
 void tls_stream_count(struct tls_stream *tls);
 
-/* Goes on with handing over to the kernel, as far as it can now. */
+/* --- tls_stream_kernel.c --- */
+
+/* At the end of the handshake: will the kernel be asked? Counts what will not. */
+void tls_stream_plan(struct tls_stream *tls);
+
+/* It will, and has not taken over sending yet: more is sealed here only as far as it leaves at once. */
+static inline bool tls_stream_awaits_kernel(const struct tls_stream *tls)
+{
+    return tls->kernel == TLS_KERNEL_NONE && !tls->kernel_refused;
+}
+
+/* Goes on with handing over to the kernel, as far as it can now; the first when nothing is queued below, the
+ * second when everything whole has been opened. */
+void tls_stream_offload_sending(struct tls_stream *tls);
 void tls_stream_offload(struct tls_stream *tls);
+
+/* The peer changes its keys, and wants ours changed perhaps. False: the stream has failed. */
+bool tls_stream_update_kernel(struct tls_stream *tls);
+
+/* Changes the keys with which the kernel sends, step by step; false: nothing else may be sent now. */
+bool tls_stream_continue_update(struct tls_stream *tls);
+
+/* A record that the kernel could not open. */
+void tls_stream_take_spoiled(struct stream *lower, int errno_value);

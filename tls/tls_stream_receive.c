@@ -87,25 +87,45 @@ void tls_stream_take_alert(struct tls_stream *tls, struct slice bytes)
 
 /* --- handshake messages behind the handshake ------------------------------------------------------------ */
 
-static void update_keys(struct tls_stream *tls, uint8_t requested)
+/* A record that the kernel sends is not ours to follow with other keys at once. */
+static bool answer_update(struct tls_stream *tls)
 {
     static const char answer[] = { KEY_UPDATE, 0, 0, 1, 0 };
-    if (tls->kernel != TLS_KERNEL_NONE) { /* Linux 6.1 cannot change keys */
-        tls_stream_fail(tls, ERROR_TLS, TLS_INTERNAL_ERROR, "a KeyUpdate while the kernel has the keys");
-        return;
+    if (tls->kernel != TLS_KERNEL_NONE) {
+        if (tls->update == TLS_UPDATE_NONE && !tls->finishing)
+            tls->update = TLS_UPDATE_DUE;
+        shard_defer(tls->stream.shard, &tls->task);
+        return true;
     }
+    tls_stream_seal_control(tls, TLS_HANDSHAKE, (struct slice){ answer, sizeof(answer) });
+    return tls_half_update(&tls->sending);
+}
+
+/* Before Linux 6.14 the kernel cannot change keys. */
+static bool kernel_cannot_update(const struct tls_stream *tls, uint8_t requested)
+{
+    return !tls->loop->options.kernel.rekeys &&
+           (tls->kernel == TLS_KERNEL_ALL || (tls->kernel != TLS_KERNEL_NONE && requested));
+}
+
+static void update_keys(struct tls_stream *tls, uint8_t requested)
+{
     if (requested > 1 || ++tls->key_updates > KEY_UPDATES_MAX) {
         tls_stream_fail(tls, ERROR_TLS, requested > 1 ? TLS_ILLEGAL_PARAMETER : TLS_UNEXPECTED_MESSAGE,
                         "KeyUpdate refused");
         return;
     }
-    bool good = tls_half_update(&tls->receiving);
-    if (good && requested) {
-        tls_stream_seal_control(tls, TLS_HANDSHAKE, (struct slice){ answer, sizeof(answer) });
-        good = tls_half_update(&tls->sending);
+    if (kernel_cannot_update(tls, requested)) {
+        tls_stream_fail(tls, ERROR_TLS, TLS_INTERNAL_ERROR, "a KeyUpdate, for which this kernel is too old");
+        return;
     }
+    bool by_kernel = tls->kernel == TLS_KERNEL_ALL;
+    bool good = by_kernel ? tls_stream_update_kernel(tls) : tls_half_update(&tls->receiving);
+    if (good && requested)
+        good = answer_update(tls);
     if (!good)
-        tls_stream_fail(tls, ERROR_MEMORY, TLS_ALERT_NONE, NULL);
+        tls_stream_fail(tls, by_kernel ? ERROR_KERNEL : ERROR_MEMORY, TLS_INTERNAL_ERROR,
+                        "the keys cannot be changed");
 }
 
 /* A whole header has come. False: no such message here. */

@@ -156,6 +156,7 @@ static void succeed(struct tls_stream *tls)
     tls_stream_end_shake(tls);
     tls->phase = TLS_PHASE_OPEN;
     tls->opened = true;
+    tls_stream_plan(tls);
     tls->stream.events->opened(&tls->stream, ERROR_OK);
     if (tls->closing)
         return;

@@ -46,6 +46,8 @@ static void print_kernel(void)
 {
     struct utsname kernel;
     struct ring_features ring = ring_probe();
+    struct ktls_support kernel_tls = ktls_probe();
+    char text[KTLS_TEXT_SIZE];
     if (uname(&kernel) == 0)
         printf("kernel %s %s %s\n", kernel.sysname, kernel.release, kernel.machine);
     if (ring.works)
@@ -57,8 +59,9 @@ static void print_kernel(void)
     print_feature("receive_bundle", ring.receive_bundle, "one completion for several receive blocks (6.10)");
     print_feature("incremental_blocks", ring.incremental_blocks,
                   "receive blocks are filled piece by piece (6.12)");
-    print_feature("kernel_tls", ktls_is_available(),
-                  "TLS records in the kernel; not used yet: in user space");
+    print_feature("kernel_tls", kernel_tls.suites,
+                  kernel_tls.suites ? ktls_text(kernel_tls, text)
+                                    : "TLS records are protected in user space");
 }
 
 int command_version(const struct command_options *options)

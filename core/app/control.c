@@ -560,6 +560,18 @@ static bool prepare(struct control *control, struct loaded *loaded)
     return control->snapshot != NULL;
 }
 
+static void tell_tls(const struct control *control)
+{
+    char text[KTLS_TEXT_SIZE];
+    bool off = control->settings->ktls == SETTINGS_KTLS_OFF;
+    if (control->tls.kernel.suites)
+        journal(JOURNAL_NOTICE, "TLS listens library=\"%s\" records=\"by the kernel: %s\"", tls_crypto_text(),
+                ktls_text(control->tls.kernel, text));
+    else
+        journal(JOURNAL_NOTICE, "TLS listens library=\"%s\" records=\"in user space: %s\"", tls_crypto_text(),
+                off ? "ktls is off" : "the kernel offers no kTLS");
+}
+
 int control_run(const struct config_sources *sources, struct loaded *loaded, enum control_greeting greeting)
 {
     struct control control = { .sources = sources,
@@ -577,7 +589,7 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
     tell_configuration(&control);
     bool started = start(&control);
     if (started && control.tls.listens)
-        journal(JOURNAL_NOTICE, "TLS listens library=\"%s\" records=\"in user space\"", tls_crypto_text());
+        tell_tls(&control);
     if (started) {
         fprintf(stderr, "ready shards=%u routes=%u services=%u\n", control.options.shard_count,
                 control.snapshot->model->routes.count, control.snapshot->model->services.count);

@@ -445,7 +445,8 @@ static bool open_own(struct tls_setup *setup, struct report *report)
 struct tls_loop_options tls_setup_loop(const struct tls_setup *setup, unsigned shard)
 {
     struct tls_loop_options options = { .set = shard,
-                                        .budget_us = (uint32_t)setup->settings->tls_handshake_budget_us };
+                                        .budget_us = (uint32_t)setup->settings->tls_handshake_budget_us,
+                                        .kernel = setup->kernel };
     memcpy(options.own, setup->own, sizeof(options.own));
     return options;
 }
@@ -502,6 +503,8 @@ bool tls_setup_open(struct tls_setup *setup, const struct settings *settings, un
     }
     pthread_mutex_init(&setup->lock, NULL);
     setup->started = true;
+    if (settings->ktls == SETTINGS_KTLS_AUTO)
+        setup->kernel = ktls_probe();
     if (!open_own(setup, report) || !tls_setup_read_tickets(setup, report))
         return false;
     if (setup->tickets == NULL && setup->listens && settings->ssl_session_tickets)

@@ -20,6 +20,7 @@ struct tls_setup {
     struct tls_client *own[TLS_OWN_COUNT];
     struct tls_tickets *tickets; /* NULL: none are given */
     uint64_t rotate_at_ms; /* 0: never */
+    struct ktls_support kernel; /* what is handed over to the kernel */
     struct tls_profile_options profiles; /* those read last */
     struct tls_server *listeners[TLS_OWN_LISTENERS]; /* the same; NULL: it does not speak TLS */
     pthread_mutex_t lock;

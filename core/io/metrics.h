@@ -49,7 +49,9 @@
     M(TLS_REFUSED, "tls_refused", "handshakes not begun at the limit tls_handshakes")       \
     M(TLS_SHAKING, "tls_shaking", "handshakes with clients in progress now")                \
     M(TLS_CLEARTEXT, "tls_cleartext", "clients that spoke in the clear on a TLS port")      \
-    M(TLS_KERNEL, "tls_kernel", "connections handed over to the kernel's record layer")     \
+    M(TLS_KERNEL, "tls_kernel", "connections whose records the kernel protects")            \
+    M(TLS_KERNEL_REFUSED, "tls_kernel_refused", "connections that the kernel did not take") \
+    M(TLS_USER, "tls_user", "connections whose records are protected in user space")        \
     M(UPSTREAM_TLS, "upstream_tls", "handshakes with upstreams that succeeded")             \
     M(UPSTREAM_TLS_FAILED, "upstream_tls_failed", "handshakes with upstreams that failed")  \
     M(DNS_QUERIES, "dns_queries", "questions sent to DNS servers")                          \

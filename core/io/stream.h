@@ -19,9 +19,11 @@ struct stream_events {
     void (*writable)(struct stream *stream); /* the kernel has taken some of what was sent */
     void (*failed)(struct stream *stream, enum error error); /* dead both ways; the owner closes it */
     void (*closed)(struct stream *stream); /* the last event; the memory may be used again */
-    /* The last two only to who asked for an offload. */
+    /* The rest only to who asked for an offload. */
     void (*halted)(struct stream *stream); /* nothing more arrives: see `halt` */
     void (*record)(struct stream *stream, uint8_t type, struct slice bytes); /* no data: a TLS alert, say */
+    void (*spoiled)(struct stream *stream, int errno_value); /* a record that cannot be opened: nothing more
+                                                              * arrives, sending still works */
 };
 
 struct stream_ops {
@@ -33,13 +35,16 @@ struct stream_ops {
 
     /* Where the kernel can protect records (kTLS); all of them or NULL. `protect_sending` and
      * `protect_receiving` take effect at once, or fail and change nothing; the first is called with nothing
-     * queued, the second while halted with no part of a record outstanding. */
+     * queued, the second while halted with no part of a record outstanding. Again for other keys, the second
+     * then in `record`; not every kernel can. */
     enum error (*protect_sending)(struct stream *stream, const struct stream_crypto *crypto);
     enum error (*protect_receiving)(struct stream *stream, const struct stream_crypto *crypto);
     void (*halt)(struct stream *stream); /* receive no more; what has come is delivered, then `halted` */
     void (*receive_exactly)(struct stream *stream, uint32_t size_bytes); /* while halted, and stays so */
     void (*unhalt)(struct stream *stream); /* receives again, unless it is paused */
-    void (*send_record)(struct stream *stream, uint8_t type, struct slice bytes); /* behind what is queued */
+    /* A short one that is no data, behind what is queued. Counted as queued until it has left, and until
+     * then nothing else may be sent. */
+    void (*send_record)(struct stream *stream, uint8_t type, struct slice bytes);
 };
 
 struct stream {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "net/transport/tcp_stream.h"
+#include "net/transport/tcp_stream_parts.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -36,26 +36,28 @@ static void close_done(struct op *op, int32_t result, uint32_t cqe_flags)
     tcp->stream.events->closed(&tcp->stream);
 }
 
-static void count_queue(struct tcp_stream *tcp)
+void tcp_stream_count(struct tcp_stream *tcp)
 {
-    tcp->stream.queued_bytes = tcp->queue.bytes;
+    tcp->stream.queued_bytes = tcp->queue.bytes + tcp->record_bytes;
     tcp->stream.queued_chunks = tcp->queue.count;
 }
 
 static void drop_queue(struct tcp_stream *tcp)
 {
     chunk_queue_clear(&tcp->queue);
-    count_queue(tcp);
+    tcp_stream_count(tcp);
     free(tcp->vector);
     tcp->vector = NULL;
 }
 
 /* The descriptor is closed when the last armed operation has ended: the kernel sends no FIN before anyway. */
-static void close_when_idle(struct tcp_stream *tcp)
+void tcp_stream_close_when_idle(struct tcp_stream *tcp)
 {
     if (tcp->receive_op.armed || tcp->send_op.armed || tcp->other_op.armed)
         return;
     drop_queue(tcp);
+    free(tcp->kernel);
+    tcp->kernel = NULL;
     list_remove(&tcp->task.node);
     struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
     if (tcp->fd >= 0)
@@ -77,10 +79,10 @@ static void tcp_close(struct stream *stream)
         ring_cancel(&stream->shard->ring, &tcp->send_op);
     if (tcp->other_op.armed)
         ring_cancel(&stream->shard->ring, &tcp->other_op);
-    close_when_idle(tcp);
+    tcp_stream_close_when_idle(tcp);
 }
 
-static void fail(struct tcp_stream *tcp, enum error error)
+void tcp_stream_fail(struct tcp_stream *tcp, enum error error)
 {
     if (tcp->failed || tcp->closing)
         return;
@@ -90,13 +92,16 @@ static void fail(struct tcp_stream *tcp, enum error error)
 
 /* --- receiving ------------------------------------------------------------------------------------------ */
 
-static void receive_start(struct tcp_stream *tcp);
-
 static void receive_starved(struct tcp_stream *tcp)
 {
     metric_add(&tcp->stream.shard->metrics, METRIC_BLOCKS_DRY, 1);
     block_store_widen(tcp->stream.shard->blocks);
     list_append(&tcp->stream.shard->starved, &tcp->starved_node);
+}
+
+static bool may_receive(const struct tcp_stream *tcp)
+{
+    return tcp->reading && !tcp->paused && tcp->intake != TCP_INTAKE_NOTHING;
 }
 
 static void receive_done(struct op *op, int32_t result, uint32_t cqe_flags)
@@ -109,15 +114,17 @@ static void receive_done(struct op *op, int32_t result, uint32_t cqe_flags)
     if (tcp->closing) {
         chunk_release(&chunk);
         if (!op->armed)
-            close_when_idle(tcp);
+            tcp_stream_close_when_idle(tcp);
         return;
     }
     if (result == 0)
         tcp->reading = false; /* the end; an armed operation does not outlive it */
-    if (!op->armed && tcp->reading && !tcp->paused) {
+    if (!op->armed) {
+        if (tcp->intake != TCP_INTAKE_ALL)
+            tcp_kernel_received(tcp, result);
         if (result > 0 || result == -ECANCELED)
-            receive_start(tcp);
-        else if (result == -ENOBUFS)
+            tcp_stream_receive(tcp);
+        else if (result == -ENOBUFS && may_receive(tcp))
             receive_starved(tcp);
     }
     if (result > 0) {
@@ -127,18 +134,29 @@ static void receive_done(struct op *op, int32_t result, uint32_t cqe_flags)
         chunk_release(&chunk);
         tcp->stream.events->received(&tcp->stream, (struct chunk){ 0 });
     } else if (result != -ENOBUFS && result != -ECANCELED) {
+        if (tcp->kernel && tcp_kernel_explains(tcp, -result))
+            return;
         tcp->reading = false;
-        fail(tcp, error_from_errno(-result));
+        tcp_stream_fail(tcp, error_from_errno(-result));
     }
 }
 
 static void receive_start(struct tcp_stream *tcp)
 {
     struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
-    io_uring_prep_recv_multishot(sqe, tcp->fd, NULL, 0, 0);
+    if (tcp->intake == TCP_INTAKE_EXACTLY)
+        io_uring_prep_recv(sqe, tcp->fd, NULL, tcp->kernel->exactly, 0);
+    else
+        io_uring_prep_recv_multishot(sqe, tcp->fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = BLOCK_GROUP;
     ring_arm(sqe, &tcp->receive_op, receive_done);
+}
+
+void tcp_stream_receive(struct tcp_stream *tcp)
+{
+    if (may_receive(tcp) && !tcp->receive_op.armed)
+        receive_start(tcp);
 }
 
 static void feed_starved(struct shard *shard)
@@ -149,8 +167,7 @@ static void feed_starved(struct shard *shard)
     while (!list_is_empty(&starved)) {
         struct tcp_stream *tcp = CONTAINER_OF(starved.next, struct tcp_stream, starved_node);
         list_remove(&tcp->starved_node);
-        if (!tcp->receive_op.armed && tcp->reading && !tcp->paused)
-            receive_start(tcp);
+        tcp_stream_receive(tcp);
     }
 }
 
@@ -171,25 +188,22 @@ static void tcp_resume(struct stream *stream)
     if (!tcp->paused || tcp->closing)
         return;
     tcp->paused = false;
-    if (tcp->reading && !tcp->receive_op.armed)
-        receive_start(tcp);
+    tcp_stream_receive(tcp);
 }
 
 /* --- sending -------------------------------------------------------------------------------------------- */
-
-static void flush(struct tcp_stream *tcp);
 
 static void finish_done(struct op *op, int32_t result, uint32_t cqe_flags)
 {
     (void)result, (void)cqe_flags; /* a connection that is gone already fails on the receiving side */
     struct tcp_stream *tcp = CONTAINER_OF(op, struct tcp_stream, other_op);
     if (tcp->closing)
-        close_when_idle(tcp);
+        tcp_stream_close_when_idle(tcp);
 }
 
 static void finish_when_sent(struct tcp_stream *tcp)
 {
-    if (!tcp->finishing || tcp->finished || tcp->queue.count > 0 || tcp->connecting)
+    if (!tcp->finishing || tcp->finished || tcp->queue.count > 0 || tcp->record_bytes > 0 || tcp->connecting)
         return;
     tcp->finished = true;
     struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
@@ -197,16 +211,24 @@ static void finish_when_sent(struct tcp_stream *tcp)
     ring_arm(sqe, &tcp->other_op, finish_done);
 }
 
+void tcp_stream_sent(struct tcp_stream *tcp)
+{
+    tcp_stream_count(tcp);
+    tcp_stream_flush(tcp);
+    finish_when_sent(tcp);
+    tcp->stream.events->writable(&tcp->stream);
+}
+
 static void send_done(struct op *op, int32_t result, uint32_t cqe_flags)
 {
     (void)cqe_flags;
     struct tcp_stream *tcp = CONTAINER_OF(op, struct tcp_stream, send_op);
     if (tcp->closing) {
-        close_when_idle(tcp);
+        tcp_stream_close_when_idle(tcp);
         return;
     }
     if (result < 0) {
-        fail(tcp, error_from_errno(-result));
+        tcp_stream_fail(tcp, error_from_errno(-result));
         return;
     }
     tcp->stream.sent_bytes += (uint32_t)result;
@@ -214,10 +236,7 @@ static void send_done(struct op *op, int32_t result, uint32_t cqe_flags)
     chunk_queue_consume(&tcp->queue, (uint32_t)result);
     if (tcp->queue.count == 0 && tcp->vector)
         drop_queue(tcp);
-    count_queue(tcp);
-    flush(tcp);
-    finish_when_sent(tcp);
-    tcp->stream.events->writable(&tcp->stream);
+    tcp_stream_sent(tcp);
 }
 
 static bool prepare_vector(struct tcp_stream *tcp)
@@ -235,17 +254,24 @@ static bool prepare_vector(struct tcp_stream *tcp)
     return true;
 }
 
-static void flush(struct tcp_stream *tcp)
+void tcp_stream_flush(struct tcp_stream *tcp)
 {
-    if (tcp->queue.count == 0 || tcp->send_op.armed || tcp->closing || tcp->failed || tcp->connecting)
+    if (tcp->send_op.armed || tcp->closing || tcp->failed || tcp->connecting)
         return;
+    if (tcp->queue.count == 0) {
+        if (tcp->record_bytes > 0)
+            tcp_kernel_send_record(tcp);
+        return;
+    }
     bool vector = tcp->queue.count > 1 && prepare_vector(tcp);
+    int flags =
+        tcp->seals ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_WAITALL; /* Linux 6.1 refuses to wait for TLS */
     struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
     struct slice first = chunk_slice(chunk_queue_at(&tcp->queue, 0));
     if (vector)
-        io_uring_prep_sendmsg(sqe, tcp->fd, &tcp->vector->header, MSG_NOSIGNAL | MSG_WAITALL);
+        io_uring_prep_sendmsg(sqe, tcp->fd, &tcp->vector->header, (unsigned)flags);
     else
-        io_uring_prep_send(sqe, tcp->fd, first.data, first.size, MSG_NOSIGNAL | MSG_WAITALL);
+        io_uring_prep_send(sqe, tcp->fd, first.data, first.size, flags);
     tcp->sending_count = vector ? (uint32_t)tcp->vector->header.msg_iovlen : 1;
     ring_arm(sqe, &tcp->send_op, send_done);
 }
@@ -260,7 +286,7 @@ static void tcp_send(struct stream *stream, struct chunk chunk)
     }
     if (!chunk_queue_append(&tcp->queue, chunk, stream->shard->blocks, tcp->sending_count))
         tcp->failure = ERROR_MEMORY;
-    count_queue(tcp);
+    tcp_stream_count(tcp);
     if (!tcp->send_op.armed)
         shard_defer(stream->shard, &tcp->task);
 }
@@ -278,6 +304,8 @@ static void run_task(struct shard_task *task)
     struct tcp_stream *tcp = CONTAINER_OF(task, struct tcp_stream, task);
     if (tcp->closing)
         return;
+    if (tcp->kernel && tcp_kernel_tells(tcp))
+        return;
     if (tcp->failure != ERROR_OK) {
         enum error failure = (enum error)tcp->failure;
         tcp->failure = ERROR_OK;
@@ -286,11 +314,11 @@ static void run_task(struct shard_task *task)
             tcp->failed = true;
             tcp->stream.events->opened(&tcp->stream, failure);
         } else {
-            fail(tcp, failure);
+            tcp_stream_fail(tcp, failure);
         }
         return;
     }
-    flush(tcp);
+    tcp_stream_flush(tcp);
     finish_when_sent(tcp);
 }
 
@@ -319,7 +347,7 @@ static void connect_done(struct op *op, int32_t result, uint32_t cqe_flags)
     (void)cqe_flags;
     struct tcp_stream *tcp = CONTAINER_OF(op, struct tcp_stream, other_op);
     if (tcp->closing) {
-        close_when_idle(tcp);
+        tcp_stream_close_when_idle(tcp);
         return;
     }
     tcp->connecting = false;
@@ -329,8 +357,7 @@ static void connect_done(struct op *op, int32_t result, uint32_t cqe_flags)
         return;
     }
     tcp->reading = true;
-    if (!tcp->paused)
-        receive_start(tcp);
+    tcp_stream_receive(tcp);
     if (tcp->queue.count > 0 || tcp->finishing)
         shard_defer(tcp->stream.shard, &tcp->task);
     tcp->stream.events->opened(&tcp->stream, ERROR_OK);
@@ -386,4 +413,10 @@ static const struct stream_ops tcp_ops = {
     .resume = tcp_resume,
     .finish = tcp_finish,
     .close = tcp_close,
+    .protect_sending = tcp_kernel_protect_sending,
+    .protect_receiving = tcp_kernel_protect_receiving,
+    .halt = tcp_kernel_halt,
+    .receive_exactly = tcp_kernel_receive_exactly,
+    .unhalt = tcp_kernel_unhalt,
+    .send_record = tcp_kernel_queue_record,
 };

@@ -10,14 +10,22 @@
 
 #include <sys/socket.h>
 
+/* What is received now: as much as comes, nothing, or a number of bytes and then nothing. */
+enum tcp_intake { TCP_INTAKE_ALL, TCP_INTAKE_NOTHING, TCP_INTAKE_EXACTLY };
+
+struct tcp_kernel; /* net/transport/tcp_stream_parts.h */
+
 struct tcp_stream {
     struct stream stream; /* first: streams are recovered from it */
     int fd;
-    bool reading, paused, starved;
+    bool reading, paused;
     bool finishing, finished; /* half-close asked for; done */
     bool closing, closed, failed;
     bool connecting;
     uint8_t failure; /* enum error to tell the owner in the next task */
+    uint8_t intake; /* enum tcp_intake */
+    uint8_t record_bytes; /* of a record that waits behind the queue */
+    bool seals; /* the kernel protects what is sent */
     struct op receive_op, send_op, other_op;
     struct shard_task task;
     struct list_node starved_node;
@@ -25,6 +33,7 @@ struct tcp_stream {
     uint32_t sending_count; /* the first chunks of the queue, while a send is in flight */
     struct send_vector *vector; /* while more than one chunk is sent at once */
     uint64_t progress_bytes; /* see tcp_stream_progressed */
+    struct tcp_kernel *kernel; /* NULL as long as nobody asked for an offload */
 };
 
 /* An accepted socket; starts receiving. */

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from tests.support import certs, client, net, origin
+from tests.support import certs, client, gateway, net, origin
 from tests.support.gateway import Folder, Gateway, config_text, run, set_options, simple_config
 
 BYTES = int(os.environ.get("TEST_TLS_BYTES", str(100 * 1000 * 1000)))
@@ -468,6 +468,26 @@ def test_expiry(t):
                     text = client.get(status, "/metrics").body.decode()
                     return re.search("^sluice_tls_handshakes_total 1$", text, re.M)
                 net.wait_until(counted, what="the count")
+
+
+def test_records_in_the_kernel(t):
+    """Who protects records depends on the kernel; that it is told does not. tests/vm looks closer."""
+    said = gateway.run("version").stdout
+    able = re.search(r"kernel_tls +(yes|no)", said)[1] == "yes"
+    status = (net.own_host(), net.free_port())
+    for setting, by_kernel in (("auto", able), ("off", False)):
+        settings = {"ktls": setting, "status_listen": "%s:%d" % status}
+        with t.case("ktls " + setting), origin.Origin() as o, Site(simple_config(o.url), settings) as g:
+            reason = "" if by_kernel else "ktls is off" if setting == "off" else "the kernel offers no kTLS"
+            where = "by the kernel: " if by_kernel else "in user space: "
+            assert 'records="%s%s' % (where, reason) in g.stderr(), g.stderr()
+            with g.connect_tls() as c:
+                for _ in range(3):
+                    assert c.exchange(client.encode("GET", "/")).status == 200
+                text = client.get(status, "/metrics").body.decode()
+            counts = [int(re.search("^sluice_%s (.*)$" % name, text, re.M)[1])
+                      for name in ("tls_kernel", "tls_user", "tls_kernel_refused")]
+            assert counts == [int(by_kernel), int(not by_kernel), 0], counts
 
 
 def test_flood(t):

@@ -102,7 +102,7 @@ static void closed(struct stream *stream)
     end_of(stream)->closed++;
 }
 
-static const struct stream_events events = { opened, received, writable, failed, closed, NULL, NULL };
+static const struct stream_events events = { opened, received, writable, failed, closed, NULL, NULL, NULL };
 
 /* --- profiles ------------------------------------------------------------------------------------------- */
 

@@ -3,9 +3,10 @@
  * the other end can only understand it if they, and the sequence numbers, are right. */
 #include "tests/support/shard_setup.h"
 #include "tests/support/tls_ends.h"
-#include "tls/ktls.h"
+#include "tls/tls_stream_parts.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <linux/tls.h>
 
 /* Between the TLS stream and the pipe. */
@@ -15,7 +16,9 @@ struct kernel {
     struct chunk_queue staged; /* received; a chunk of the pipe is a record, unless the pipe cuts */
     struct shard_task task;
     struct tls_half sending, receiving;
-    bool sends, receives, halted, tells_halted, refuses;
+    bool sends, receives, halted, tells_halted, refuses, refuses_receiving;
+    uint32_t keys; /* times that it was given some */
+    uint32_t sends_max; /* of what it was given to send while nothing was queued */
     bool delays; /* goes on receiving until the test has had enough */
     uint32_t exactly, asked_exactly;
     uint32_t pieces_left; /* then the pipe is paused; 0: never */
@@ -44,6 +47,8 @@ static void fake_send(struct stream *stream, struct chunk chunk)
         stream_send(&fake->pipe->stream, chunk);
         return;
     }
+    if (chunk.size > fake->sends_max)
+        fake->sends_max = chunk.size;
     send_sealed(fake, TLS_DATA, chunk_slice(&chunk));
     chunk_release(&chunk);
 }
@@ -77,14 +82,20 @@ static enum error protect_sending(struct stream *stream, const struct stream_cry
         return ERROR_UNSUPPORTED;
     cr_assert_eq(fake->pipe->stream.queued_bytes, 0);
     fake->sends = true;
+    fake->keys++;
+    tls_half_close(&fake->sending);
     return tls_half_open_1_2(&fake->sending, crypto) ? ERROR_OK : ERROR_MEMORY;
 }
 
 static enum error protect_receiving(struct stream *stream, const struct stream_crypto *crypto)
 {
     struct kernel *fake = kernel_of(stream);
-    cr_assert(fake->halted && fake->exactly == 0);
+    if (fake->refuses_receiving)
+        return ERROR_UNSUPPORTED;
+    cr_assert(fake->receives || (fake->halted && fake->exactly == 0));
     fake->receives = true;
+    fake->keys++;
+    tls_half_close(&fake->receiving);
     return tls_half_open_1_2(&fake->receiving, crypto) ? ERROR_OK : ERROR_MEMORY;
 }
 
@@ -111,7 +122,9 @@ static void unhalt(struct stream *stream)
 
 static void send_record(struct stream *stream, uint8_t type, struct slice bytes)
 {
+    cr_assert_leq(bytes.size, 16);
     send_sealed(kernel_of(stream), (enum tls_type)type, bytes);
+    stream->queued_bytes = kernel_of(stream)->pipe->stream.queued_bytes;
 }
 
 static const struct stream_ops fake_ops = { .send = fake_send,
@@ -130,7 +143,11 @@ static void deliver_opened(struct kernel *fake, struct chunk *record)
 {
     struct tls_opened opened;
     unsigned char *bytes = (unsigned char *)record->block->data + record->offset;
-    cr_assert_eq(tls_half_unseal(&fake->receiving, bytes, record->size, &opened), TLS_ALERT_NONE);
+    if (tls_half_unseal(&fake->receiving, bytes, record->size, &opened) != TLS_ALERT_NONE) {
+        chunk_release(record);
+        fake->stream.events->spoiled(&fake->stream, EBADMSG);
+        return;
+    }
     struct chunk part = chunk_part(record, opened.offset, opened.size);
     chunk_release(record);
     if (opened.type == TLS_DATA) {
@@ -210,7 +227,7 @@ static const struct stream_events pipe_events = { .received = pipe_received,
 static void start(void)
 {
     tls_ends_open(&ends);
-    ends.loop.options.uses_kernel = true;
+    ends.loop.options.kernel = (struct ktls_support){ 0xff, true };
 }
 
 static void end(void)
@@ -231,10 +248,11 @@ static void begin(struct tls_suite_choice suites)
     ends.client = (struct tls_end){ .error = ERROR_OK };
     ends.server = (struct tls_end){ .echoes = true };
     pipe_stream_open(&ends.shard, &ends.client.pipe, &ends.server.pipe);
-    bool refuses = kernel.refuses, delays = kernel.delays;
+    bool refuses = kernel.refuses, delays = kernel.delays, refuses_receiving = kernel.refuses_receiving;
     kernel = (struct kernel){ .stream = { .ops = &fake_ops, .shard = &ends.shard },
                               .pipe = &ends.server.pipe,
                               .refuses = refuses,
+                              .refuses_receiving = refuses_receiving,
                               .delays = delays };
     chunk_queue_init(&kernel.staged);
     shard_task_init(&kernel.task, run);
@@ -305,6 +323,94 @@ Test(tls_kernel, goes_on_without)
     echo();
     echo();
     cr_assert_not(tls_stream_info(&ends.server.tls).by_kernel);
+}
+
+Test(tls_kernel, opens_here_what_the_kernel_only_sends)
+{
+    kernel.refuses_receiving = true;
+    begin(tls_ends_suites());
+    kernel.refuses_receiving = false;
+    echo();
+    echo();
+    cr_assert_eq(ends.server.tls.kernel, TLS_KERNEL_SENDING);
+    cr_assert_not_null(ends.server.tls.receiving.cipher);
+    cr_assert_eq(metric_read(&ends.shard.metrics, METRIC_TLS_KERNEL_REFUSED), 1);
+    cr_assert_eq(metric_read(&ends.shard.metrics, METRIC_TLS_KERNEL), 0);
+    stream_finish(&ends.client.tls.stream);
+    cr_assert(tls_ends_until_count(&ends.shard, &ends.client.ended, 1));
+    cr_assert_eq(ends.client.failed + ends.server.failed, 0);
+}
+
+Test(tls_kernel, not_asked_for_what_it_does_not_know)
+{
+    ends.loop.options.kernel = (struct ktls_support){ 0 };
+    begin(tls_ends_suites());
+    echo();
+    cr_assert_eq(kernel.keys, 0);
+    cr_assert_eq(metric_read(&ends.shard.metrics, METRIC_TLS_KERNEL_REFUSED), 0);
+    cr_assert_geq(metric_read(&ends.shard.metrics, METRIC_TLS_USER), 1);
+}
+
+/* The client's answer to a KeyUpdate, or a KeyUpdate that wants one. */
+static void update_client(uint8_t requested)
+{
+    const char update[] = { 24, 0, 0, 1, (char)requested };
+    tls_stream_seal_control(&ends.client.tls, TLS_HANDSHAKE, (struct slice){ update, sizeof(update) });
+    cr_assert(tls_half_update(&ends.client.tls.sending));
+}
+
+Test(tls_kernel, takes_other_keys)
+{
+    begin(tls_ends_suites());
+    echo();
+    cr_assert_eq(kernel.keys, 2);
+    for (uint8_t i = 0; i < 4; i++) {
+        update_client(i & 1);
+        echo();
+        echo();
+    }
+    cr_assert_eq(kernel.keys, 2 + 4 + 2);
+    cr_assert_eq(ends.client.failed + ends.server.failed, 0);
+    cr_assert_null(ends.server.tls.receiving.cipher);
+    cr_assert_null(ends.server.tls.sending.cipher);
+}
+
+Test(tls_kernel, ends_when_it_cannot_take_other_keys)
+{
+    ends.loop.options.kernel.rekeys = false;
+    begin(tls_ends_suites());
+    echo();
+    update_client(0);
+    cr_assert(tls_ends_until_count(&ends.shard, &ends.client.failed, 1));
+    cr_assert_eq(tls_stream_failure(&ends.client.tls).alert_received, TLS_INTERNAL_ERROR);
+    cr_assert_eq(ends.server.failed, 1);
+}
+
+Test(tls_kernel, answers_a_record_that_it_cannot_open)
+{
+    begin(tls_ends_suites());
+    echo();
+    ends.client.pipe.flip_offset = ends.client.pipe.offset + 8;
+    ends.client.pipe.flip_bits = 1;
+    tls_ends_send_text(&ends.client, "hello");
+    cr_assert(tls_ends_until_count(&ends.shard, &ends.client.failed, 1));
+    cr_assert_eq(tls_stream_failure(&ends.client.tls).alert_received, TLS_BAD_RECORD_MAC);
+    cr_assert_eq(ends.server.error, ERROR_TLS);
+}
+
+Test(tls_kernel, small_records_first)
+{
+    begin(tls_ends_suites());
+    echo();
+    cr_assert(tls_stream_info(&ends.server.tls).by_kernel);
+    ends.server.tls.burst_bytes = 0;
+    kernel.sends_max = 0;
+    tls_ends_send_pattern(&ends.server, 15000);
+    cr_assert(tls_ends_until_count(&ends.shard, &ends.client.received, 5 + 15000));
+    cr_assert_leq(kernel.sends_max, BLOCK_SMALL_BYTES);
+    tls_ends_send_pattern(&ends.server, 200000);
+    cr_assert(tls_ends_until_count(&ends.shard, &ends.client.received, 5 + 215000));
+    cr_assert_gt(kernel.sends_max, BLOCK_SMALL_BYTES);
 }
 
 Test(tls_kernel, what_the_kernel_is_told)

@@ -31,9 +31,21 @@ static bool same_word(uint64_t a, uint64_t b)
     return a == b || lower_word(a) == lower_word(b);
 }
 
+/* Four bytes as a word. */
+static uint64_t load_half(const char *data)
+{
+    uint32_t half;
+    memcpy(&half, data, sizeof(half));
+    return half;
+}
+
 bool slice_same_nocase(const char *a, const char *b, size_t size)
 {
-    if (size < WORD_BYTES) {
+    enum { HALF = WORD_BYTES / 2 };
+    if (size < WORD_BYTES && size >= HALF) /* two halves that may overlap */
+        return same_word(load_half(a) << 32 | load_half(a + size - HALF),
+                         load_half(b) << 32 | load_half(b + size - HALF));
+    if (size < HALF) {
         for (size_t i = 0; i < size; i++)
             if (slice_lower(a[i]) != slice_lower(b[i]))
                 return false;
@@ -92,17 +104,51 @@ bool slice_to_u64(struct slice text, uint64_t *value)
     return true;
 }
 
+const char slice_digit_pairs[] = "00010203040506070809101112131415161718192021222324"
+                                 "25262728293031323334353637383940414243444546474849"
+                                 "50515253545556575859606162636465666768697071727374"
+                                 "75767778798081828384858687888990919293949596979899";
+
+/* The least number of so many digits and one. */
+static const uint64_t powers_of_10[SLICE_U64_SIZE] = { 0,
+                                                       10,
+                                                       100,
+                                                       1000,
+                                                       10000,
+                                                       100000,
+                                                       1000000,
+                                                       10000000,
+                                                       100000000,
+                                                       1000000000,
+                                                       10000000000,
+                                                       100000000000,
+                                                       1000000000000,
+                                                       10000000000000,
+                                                       100000000000000,
+                                                       1000000000000000,
+                                                       10000000000000000,
+                                                       100000000000000000,
+                                                       1000000000000000000,
+                                                       10000000000000000000u };
+
+/* A number of n bits has n log10(2) digits, rounded down, or one more. */
+size_t slice_u64_size(uint64_t number)
+{
+    unsigned bits = 64u - (unsigned)__builtin_clzll(number | 1);
+    unsigned least = bits * 1233 >> 12;
+    return least + (number >= powers_of_10[least]);
+}
+
 char *slice_write_u64(char *out, uint64_t number)
 {
-    char digits[SLICE_U64_SIZE];
-    size_t size = 0;
-    do {
-        digits[size++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    while (size > 0)
-        *out++ = digits[--size];
-    return out;
+    char *end = out + slice_u64_size(number), *next = end;
+    for (; number >= 100; number /= 100)
+        memcpy(next -= 2, slice_digit_pairs + number % 100 * 2, 2);
+    if (number >= 10)
+        memcpy(next - 2, slice_digit_pairs + number * 2, 2);
+    else
+        next[-1] = (char)('0' + number);
+    return end;
 }
 
 bool slice_equal_constant_time(struct slice a, struct slice b)

@@ -66,10 +66,11 @@ bool slice_ends_with(struct slice text, struct slice suffix);
 /* Of two texts of `size` bytes. */
 bool slice_same_nocase(const char *a, const char *b, size_t size);
 
-/* Most names that are compared differ in size already: no call for those. */
+/* Most names that are compared differ in size or in their first letter already: no call for those. */
 static inline bool slice_equal_nocase(struct slice a, struct slice b)
 {
-    return a.size == b.size && slice_same_nocase(a.data, b.data, a.size);
+    return a.size == b.size && (a.size == 0 || (((a.data[0] ^ b.data[0]) & ~0x20) == 0 &&
+                                                slice_same_nocase(a.data, b.data, a.size)));
 }
 
 int slice_compare(struct slice a, struct slice b);
@@ -81,9 +82,12 @@ struct slice slice_split(struct slice text, char separator, struct slice *rest);
 /* Decimal digits only, nothing else around them; false on overflow or another character. */
 bool slice_to_u64(struct slice text, uint64_t *value);
 
+extern const char slice_digit_pairs[]; /* "00" to "99", one behind the other */
+
 /* Decimal, without a sign; returns its end, at most SLICE_U64_SIZE further. */
 enum { SLICE_U64_SIZE = 20 };
 char *slice_write_u64(char *out, uint64_t number);
+size_t slice_u64_size(uint64_t number);
 
 /* Equality in time that depends only on the sizes: for secrets. */
 bool slice_equal_constant_time(struct slice a, struct slice b);

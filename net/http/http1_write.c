@@ -81,44 +81,37 @@ struct slice http1_reason(int status)
     return reasons[status - STATUS_MIN];
 }
 
-/* The digits of 00 to 99. */
-static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-                            "25262728293031323334353637383940414243444546474849"
-                            "50515253545556575859606162636465666768697071727374"
-                            "75767778798081828384858687888990919293949596979899";
+enum { HEX_BYTES = 16 };
 
-enum { DECIMAL_BYTES = 20, HEX_BYTES = 16 };
-
-/* Fills the end of `digits` and returns where the number begins. */
-static char *decimal(char digits[DECIMAL_BYTES], uint64_t value)
+/* Also those that do not fit. */
+void writer_long_header(struct writer *writer, struct slice name, struct slice value)
 {
-    char *next = digits + DECIMAL_BYTES;
-    while (value >= 100) {
-        next -= 2;
-        memcpy(next, pairs + value % 100 * 2, 2);
-        value /= 100;
-    }
-    if (value < 10) {
-        *--next = (char)('0' + value);
-        return next;
-    }
-    next -= 2;
-    memcpy(next, pairs + value * 2, 2);
-    return next;
+    size_t size = name.size + value.size + 4;
+    if (!writer_has_room(writer, size))
+        return;
+    char *next = writer->next;
+    memcpy(next, name.data, name.size);
+    memcpy(next + name.size, ": ", 2);
+    if (value.size)
+        memcpy(next + name.size + 2, value.data, value.size);
+    memcpy(next + size - 2, "\r\n", 2);
+    writer->next = next + size;
 }
 
 void writer_u64(struct writer *writer, uint64_t value)
 {
-    char digits[DECIMAL_BYTES];
-    char *begin = decimal(digits, value);
-    writer_bytes(writer, begin, (size_t)(digits + DECIMAL_BYTES - begin));
+    if (writer_has_room(writer, slice_u64_size(value)))
+        writer->next = slice_write_u64(writer->next, value);
 }
 
 void writer_header_u64(struct writer *writer, struct slice name, uint64_t value)
 {
-    char digits[DECIMAL_BYTES];
-    char *begin = decimal(digits, value);
-    writer_header(writer, name, (struct slice){ begin, (size_t)(digits + DECIMAL_BYTES - begin) });
+    if (!writer_has_room(writer, name.size + slice_u64_size(value) + 4))
+        return;
+    writer_slice(writer, name);
+    writer_text(writer, ": ");
+    writer->next = slice_write_u64(writer->next, value);
+    writer_text(writer, "\r\n");
 }
 
 void writer_hex(struct writer *writer, uint64_t value)
@@ -145,7 +138,7 @@ void http1_write_status_line(struct writer *writer, int status, struct slice rea
     char *next = writer->next;
     memcpy(next, begin, BEGIN_BYTES);
     next[BEGIN_BYTES] = (char)('0' + status / 100);
-    memcpy(next + BEGIN_BYTES + 1, pairs + status % 100 * 2, 2);
+    memcpy(next + BEGIN_BYTES + 1, slice_digit_pairs + status % 100 * 2, 2);
     next[BEGIN_BYTES + CODE_BYTES] = ' ';
     memcpy(next + BEGIN_BYTES + CODE_BYTES + 1, reason.data, reason.size);
     memcpy(next + size - 2, "\r\n", 2);

@@ -28,6 +28,25 @@ static inline bool writer_has_room(struct writer *writer, size_t size)
     return false;
 }
 
+/* memcpy of up to WRITER_SHORT bytes without a call: halves may overlap. */
+enum { WRITER_SHORT = 32 };
+static inline void writer_copy_short(char *to, const char *from, size_t size)
+{
+    if (size > 16) {
+        memcpy(to, from, 16);
+        memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + size - 4, from + size - 4, 4);
+    } else {
+        for (size_t i = 0; i < size; i++)
+            to[i] = from[i];
+    }
+}
+
 static inline void writer_bytes(struct writer *writer, const char *data, size_t size)
 {
     if (!writer_has_room(writer, size) || size == 0)
@@ -54,16 +73,18 @@ void writer_u64(struct writer *writer, uint64_t value); /* decimal */
 void writer_hex(struct writer *writer, uint64_t value); /* lower case, no prefix */
 
 /* "name: value\r\n" */
+void writer_long_header(struct writer *writer, struct slice name, struct slice value);
 static inline void writer_header(struct writer *writer, struct slice name, struct slice value)
 {
     size_t size = name.size + value.size + 4;
-    if (!writer_has_room(writer, size))
-        return;
     char *next = writer->next;
-    memcpy(next, name.data, name.size);
+    if ((name.size | value.size) >= WRITER_SHORT || (size_t)(writer->end - next) < size) {
+        writer_long_header(writer, name, value);
+        return;
+    }
+    writer_copy_short(next, name.data, name.size);
     memcpy(next + name.size, ": ", 2);
-    if (value.size)
-        memcpy(next + name.size + 2, value.data, value.size);
+    writer_copy_short(next + name.size + 2, value.data, value.size);
     memcpy(next + size - 2, "\r\n", 2);
     writer->next = next + size;
 }

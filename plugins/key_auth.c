@@ -144,6 +144,8 @@ static enum presence look_in_headers(struct search *search)
 {
     const struct message *request = exchange_request(search->exchange);
     enum presence presence = KEY_NONE;
+    if (!message_may_have(request, message_header_id(search->name), search->name))
+        return KEY_NONE;
     for (uint32_t i = 0; i < request->header_count; i++) {
         const struct header *header = &request->headers[i];
         if (header->name.data != NULL && slice_equal_nocase(header->name, search->name))

@@ -27,9 +27,8 @@ static int on_name(llhttp_t *llhttp, const char *at, size_t size)
         reader->bad = true;
         return HPE_USER;
     }
-    message->headers[message->header_count++] = (struct header){ name, { at + size + 1, 0 }, id };
-    message->present |= (uint64_t)(id != HEADER_OTHER) << id;
-    return 0;
+    /* There is room: nothing is allocated. */
+    return message_add_id(message, id, name, (struct slice){ at + size + 1, 0 }) ? 0 : HPE_USER;
 }
 
 static struct slice trim_end(struct slice value)

@@ -88,7 +88,7 @@ bool http1_plain_fields(struct message *message, const char *text, const struct 
     struct header *headers = arena_alloc(message->arena, capacity * sizeof(*headers));
     if (headers == NULL)
         return false;
-    uint64_t present = 0;
+    uint64_t present = 0, others = 0;
     for (uint32_t i = 0; i < count; i++) {
         const char *name = text + plain->ends[i] + 2, *end = text + plain->ends[i + 1];
         const char *colon = find_colon(name, end);
@@ -107,11 +107,15 @@ bool http1_plain_fields(struct message *message, const char *text, const struct 
                                       .id = message_header_id(name_slice) };
         if (!is_plain(&headers[i], present))
             return false;
-        present |= (uint64_t)(headers[i].id != HEADER_OTHER) << headers[i].id;
+        if (headers[i].id != HEADER_OTHER)
+            present |= UINT64_C(1) << headers[i].id;
+        else
+            others |= message_name_bit(name_slice);
     }
     message->headers = headers;
     message->header_count = count;
     message->header_capacity = capacity;
     message->present = present;
+    message->others = others;
     return true;
 }

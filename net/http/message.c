@@ -69,9 +69,11 @@ enum header_id message_header_id(struct slice name)
 {
     if (name.size >= NAME_ROOM || name.size == 0)
         return HEADER_OTHER;
-    char first = (char)(name.data[0] | 0x20); /* all known ones begin with a letter */
+    /* All known ones begin and end with a letter. */
+    char first = (char)(name.data[0] | 0x20), last = (char)(name.data[name.size - 1] | 0x20);
     for (uint32_t id = last_of_size[name.size]; known_sizes[id] == name.size; id--)
-        if (known_names[id][0] == first && same_name(known_names[id], name.data, name.size))
+        if (known_names[id][name.size - 1] == last && known_names[id][0] == first &&
+            same_name(known_names[id], name.data, name.size))
             return (enum header_id)id;
     return HEADER_OTHER;
 }
@@ -114,6 +116,8 @@ struct slice message_find_name(const struct message *message, struct slice name)
     enum header_id id = message_header_id(name);
     if (id != HEADER_OTHER)
         return message_find(message, id);
+    if (!message_may_have(message, id, name))
+        return (struct slice){ NULL, 0 };
     for (uint32_t i = 0; i < message->header_count; i++)
         if (is_named(&message->headers[i], name))
             return message->headers[i].value;
@@ -137,14 +141,21 @@ static bool grow(struct message *message)
     return true;
 }
 
-bool message_add_id(struct message *message, enum header_id id, struct slice name, struct slice value)
+static inline bool append(struct message *message, enum header_id id, struct slice name, struct slice value)
 {
-    if (message->header_count == message->header_capacity && !grow(message))
+    if (__builtin_expect(message->header_count == message->header_capacity, 0) && !grow(message))
         return false;
     message->headers[message->header_count++] = (struct header){ name, value, id };
     if (id != HEADER_OTHER)
         message->present |= (uint64_t)1 << id;
+    else
+        message->others |= message_name_bit(name);
     return true;
+}
+
+bool message_add_id(struct message *message, enum header_id id, struct slice name, struct slice value)
+{
+    return append(message, id, name, value);
 }
 
 bool message_add(struct message *message, struct slice name, struct slice value)
@@ -175,11 +186,16 @@ static struct header *reduce(struct message *message, enum header_id id, struct 
 
 bool message_set(struct message *message, struct slice name, struct slice value)
 {
-    enum header_id id = message_header_id(name);
-    bool absent = id != HEADER_OTHER && !message_has(message, id);
-    struct header *kept = absent ? NULL : reduce(message, id, name, true);
+    return message_set_id(message, message_header_id(name), name, value);
+}
+
+bool message_set_id(struct message *message, enum header_id id, struct slice name, struct slice value)
+{
+    if (!message_may_have(message, id, name))
+        return append(message, id, name, value);
+    struct header *kept = reduce(message, id, name, true);
     if (kept == NULL)
-        return message_add_id(message, id, name, value);
+        return append(message, id, name, value);
     kept->name = name;
     kept->value = value;
     return true;
@@ -198,7 +214,7 @@ void message_remove(struct message *message, struct slice name)
     enum header_id id = message_header_id(name);
     if (id != HEADER_OTHER)
         message_remove_id(message, id);
-    else
+    else if (message_may_have(message, id, name))
         reduce(message, id, name, false);
 }
 

@@ -126,11 +126,12 @@ bool exchange_limit_body(struct exchange *exchange, uint64_t bytes, struct slice
     return !exchange_body_is_too_long(exchange);
 }
 
-static bool set_or_remove(struct exchange *exchange, struct slice name, struct slice value)
+static inline bool tell(struct exchange *exchange, enum header_id id, struct slice name, struct slice value)
 {
     if (value.size > 0)
-        return message_set(&exchange->request, name, value);
-    message_remove(&exchange->request, name);
+        return message_set_id(&exchange->request, id, name, value);
+    if (message_has(&exchange->request, id))
+        message_remove_id(&exchange->request, id);
     return true;
 }
 
@@ -151,11 +152,16 @@ bool exchange_authenticate(struct exchange *exchange, const struct consumer *con
     exchange->consumer = consumer;
     exchange->credential = credential;
     bool anonymous = consumer && credential == NULL;
-    return set_or_remove(exchange, SLICE("X-Consumer-ID"), consumer ? slice_of(consumer->entity.id) : none) &&
-           set_or_remove(exchange, SLICE("X-Consumer-Custom-ID"), consumer ? consumer->custom_id : none) &&
-           set_or_remove(exchange, SLICE("X-Consumer-Username"), consumer ? consumer->entity.name : none) &&
-           set_or_remove(exchange, SLICE("X-Credential-Identifier"), credential ? identifier : none) &&
-           set_or_remove(exchange, SLICE("X-Anonymous-Consumer"), anonymous ? SLICE("true") : none);
+    return tell(exchange, HEADER_X_CONSUMER_ID, SLICE("X-Consumer-ID"),
+                consumer ? (struct slice){ consumer->entity.id, MODEL_ID_SIZE - 1 } : none) &&
+           tell(exchange, HEADER_X_CONSUMER_CUSTOM_ID, SLICE("X-Consumer-Custom-ID"),
+                consumer ? consumer->custom_id : none) &&
+           tell(exchange, HEADER_X_CONSUMER_USERNAME, SLICE("X-Consumer-Username"),
+                consumer ? consumer->entity.name : none) &&
+           tell(exchange, HEADER_X_CREDENTIAL_IDENTIFIER, SLICE("X-Credential-Identifier"),
+                credential ? identifier : none) &&
+           tell(exchange, HEADER_X_ANONYMOUS_CONSUMER, SLICE("X-Anonymous-Consumer"),
+                anonymous ? SLICE("true") : none);
 }
 
 enum verdict exchange_respond_error(struct exchange *exchange, int status, struct slice message)

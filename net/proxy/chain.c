@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+enum { STATE_ALIGN = 8 };
+
 struct chain_bucket {
     const struct plugin_instance **items;
     uint32_t count, capacity;
@@ -199,7 +201,9 @@ static struct chain *build(struct chain_source *source, const struct chain_place
         if (slot->instance == NULL && !slot->varies)
             continue;
         chain->count++;
-        chain->keeps_state |= slot->plugin->exchange_state_size > 0;
+        slot->state_offset = (uint32_t)chain->state_bytes;
+        chain->state_bytes +=
+            (slot->plugin->exchange_state_size + STATE_ALIGN - 1) & ~(size_t)(STATE_ALIGN - 1);
         for (int phase = 0; phase < PHASE_COUNT; phase++)
             if (slot->plugin->on[phase])
                 chain->phases |= 1u << phase;

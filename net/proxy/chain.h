@@ -22,6 +22,7 @@ struct chain_slot {
     uint32_t plugin_index; /* in the registry */
     const struct plugin_instance *instance; /* without a known consumer; NULL: none */
     struct chain_variants of_consumers, of_groups;
+    uint32_t state_offset; /* of its exchange state, in those of the chain */
     bool varies; /* with the consumer: there are variants */
 };
 
@@ -29,7 +30,7 @@ struct chain {
     struct chain_slot *slots; /* highest priority first */
     uint32_t count;
     uint32_t phases; /* a bit per phase that some slot handles */
-    bool keeps_state; /* some plugin has exchange state */
+    size_t state_bytes; /* exchange states of all slots together */
 };
 
 /* What a chain is built from: the instances of a model, filed by scope. */

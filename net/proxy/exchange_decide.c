@@ -200,18 +200,14 @@ enum step_result step_route(struct exchange *exchange)
 
 /* --- plugins -------------------------------------------------------------------------------------------- */
 
-static void *state_of(struct exchange *exchange, const struct chain_slot *slot, uint32_t index)
+/* NULL: it has none, or memory is exhausted. */
+static void *state_of(struct exchange *exchange, const struct chain_slot *slot)
 {
-    size_t size = slot->plugin->exchange_state_size;
-    if (size == 0)
+    if (slot->plugin->exchange_state_size == 0)
         return NULL;
     if (exchange->plugin_states == NULL)
-        exchange->plugin_states = arena_array(&exchange->arena, exchange->chain->count, sizeof(void *));
-    if (exchange->plugin_states == NULL)
-        return NULL;
-    if (exchange->plugin_states[index] == NULL)
-        exchange->plugin_states[index] = arena_alloc_zero(&exchange->arena, size);
-    return exchange->plugin_states[index];
+        exchange->plugin_states = arena_alloc_zero(&exchange->arena, exchange->chain->state_bytes);
+    return exchange->plugin_states ? exchange->plugin_states + slot->state_offset : NULL;
 }
 
 static enum verdict run_timed(const struct plugin *plugin, const struct plugin_call *call, enum phase phase)
@@ -242,7 +238,7 @@ static enum verdict run_phase(struct exchange *exchange, enum phase phase)
             .instance = instance,
             .config = instance->config,
             .shard_state = exchange->proxy->plugin_states[slot->plugin_index],
-            .exchange_state = state_of(exchange, slot, exchange->chain_position),
+            .exchange_state = state_of(exchange, slot),
         };
         if (slot->plugin->exchange_state_size > 0 && call.exchange_state == NULL)
             return phase <= PHASE_ACCESS ? exchange_respond_failure(exchange) : VERDICT_CONTINUE;

@@ -53,9 +53,11 @@ bool exchange_can_reach(const struct exchange *exchange, const struct service *s
 
 /* --- edits of the response ------------------------------------------------------------------------------ */
 
-static struct header_edit *find_edit(const struct exchange *exchange, struct slice name, uint32_t from)
+static inline struct header_edit *find_edit(const struct exchange *exchange, struct slice name)
 {
-    for (uint32_t i = from; i < exchange->edit_count; i++)
+    if (!(exchange->edited & message_name_bit(name)))
+        return NULL;
+    for (uint32_t i = 0; i < exchange->edit_count; i++)
         if (slice_equal_nocase(exchange->edits[i].name, name))
             return &exchange->edits[i];
     return NULL;
@@ -63,57 +65,81 @@ static struct header_edit *find_edit(const struct exchange *exchange, struct sli
 
 bool exchange_hides_header(const struct exchange *exchange, struct slice name)
 {
-    const struct header_edit *edit = find_edit(exchange, name, 0);
+    const struct header_edit *edit = find_edit(exchange, name);
     return edit && edit->kind != HEADER_EDIT_APPEND; /* an edit that replaces is the first of its name */
 }
 
-static bool push_edit(struct exchange *exchange, const struct header_edit *edit)
+static bool grow_edits(struct exchange *exchange)
 {
-    enum header_id id = message_header_id(edit->name);
-    if (id == HEADER_CONTENT_LENGTH || id == HEADER_TRANSFER_ENCODING)
+    size_t capacity = exchange->edit_capacity ? (size_t)exchange->edit_capacity * 2 : 8;
+    struct header_edit *edits = arena_alloc(&exchange->arena, capacity * sizeof(*edits));
+    if (edits == NULL)
+        return false;
+    if (exchange->edit_count)
+        memcpy(edits, exchange->edits, exchange->edit_count * sizeof(*edits));
+    exchange->edits = edits;
+    exchange->edit_capacity = (uint32_t)capacity;
+    return true;
+}
+
+/* Edits of these are without effect. */
+static bool frames(struct slice name)
+{
+    return slice_equal_nocase(name, SLICE("content-length")) ||
+           slice_equal_nocase(name, SLICE("transfer-encoding"));
+}
+
+static bool push_edit(struct exchange *exchange, enum header_edit_kind kind, struct slice name,
+                      struct slice value)
+{
+    if (frames(name))
         return true;
-    if (exchange->edit_count == exchange->edit_capacity) {
-        uint32_t capacity = exchange->edit_capacity ? exchange->edit_capacity * 2 : 8;
-        struct header_edit *edits = arena_array(&exchange->arena, capacity, sizeof(*edits));
-        if (edits == NULL)
-            return false;
-        if (exchange->edit_count)
-            memcpy(edits, exchange->edits, exchange->edit_count * sizeof(*edits));
-        exchange->edits = edits;
-        exchange->edit_capacity = capacity;
-    }
-    exchange->edits[exchange->edit_count++] = *edit;
+    if (exchange->edit_count == exchange->edit_capacity && !grow_edits(exchange))
+        return false;
+    exchange->edits[exchange->edit_count++] = (struct header_edit){ kind, name, value };
+    exchange->edited |= message_name_bit(name);
     return true;
 }
 
 /* Instead of every other one of that name. */
-static bool replace_edits(struct exchange *exchange, const struct header_edit *edit)
+static __attribute__((noinline)) bool replace_edits(struct exchange *exchange, enum header_edit_kind kind,
+                                                    struct slice name, struct slice value)
 {
-    struct header_edit *first = find_edit(exchange, edit->name, 0);
+    struct header_edit *first = find_edit(exchange, name);
     if (first == NULL)
-        return push_edit(exchange, edit);
-    *first = *edit;
+        return push_edit(exchange, kind, name, value);
+    *first = (struct header_edit){ kind, name, value };
     uint32_t kept = (uint32_t)(first - exchange->edits) + 1;
     for (uint32_t i = kept; i < exchange->edit_count; i++)
-        if (!slice_equal_nocase(exchange->edits[i].name, edit->name))
+        if (!slice_equal_nocase(exchange->edits[i].name, name))
             exchange->edits[kept++] = exchange->edits[i];
     exchange->edit_count = kept;
     return true;
 }
 
+/* Mostly there is none of that name: plugins set several, at each request. */
 bool exchange_set_response_header(struct exchange *exchange, struct slice name, struct slice value)
 {
-    return replace_edits(exchange, &(struct header_edit){ HEADER_EDIT_SET, name, value });
+    uint64_t bit = message_name_bit(name);
+    bool frames_maybe =
+        name.size == sizeof("content-length") - 1 || name.size == sizeof("transfer-encoding") - 1;
+    if ((exchange->edited & bit) || frames_maybe)
+        return replace_edits(exchange, HEADER_EDIT_SET, name, value);
+    if (exchange->edit_count == exchange->edit_capacity && !grow_edits(exchange))
+        return false;
+    exchange->edits[exchange->edit_count++] = (struct header_edit){ HEADER_EDIT_SET, name, value };
+    exchange->edited |= bit;
+    return true;
 }
 
 bool exchange_remove_response_header(struct exchange *exchange, struct slice name)
 {
-    return replace_edits(exchange, &(struct header_edit){ .kind = HEADER_EDIT_REMOVE, .name = name });
+    return replace_edits(exchange, HEADER_EDIT_REMOVE, name, (struct slice){ NULL, 0 });
 }
 
 bool exchange_add_response_header(struct exchange *exchange, struct slice name, struct slice value)
 {
-    return push_edit(exchange, &(struct header_edit){ HEADER_EDIT_APPEND, name, value });
+    return push_edit(exchange, HEADER_EDIT_APPEND, name, value);
 }
 
 /* --- the response --------------------------------------------------------------------------------------- */

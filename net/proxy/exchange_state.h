@@ -87,7 +87,7 @@ struct exchange {
     const struct chain *chain;
     uint32_t chain_position;
     enum phase chain_phase;
-    void **plugin_states; /* by slot */
+    char *plugin_states; /* zeroed for all slots at once; NULL: not asked for yet */
     const struct consumer *consumer;
     struct slices groups; /* from elsewhere */
     const struct credential *credential;
@@ -117,6 +117,7 @@ struct exchange {
     struct answer answer;
     struct header_edit *edits; /* of the response, whatever it is */
     uint32_t edit_count, edit_capacity;
+    uint64_t edited; /* message_name_bit of their names: a quick "not this one" */
     const struct header *trailers; /* of the upstream, while the filters are told of the end */
     uint32_t trailer_count;
     struct body_filter *filters; /* in the order of the body's way; NULL: none */

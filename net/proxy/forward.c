@@ -370,7 +370,8 @@ static void write_response_headers(struct exchange *exchange, struct writer *out
             continue;
         if (names && message_is_named_by_connection(response, header->name))
             continue;
-        if (exchange->edit_count && exchange_hides_header(exchange, header->name))
+        if ((exchange->edited & message_name_bit(header->name)) &&
+            exchange_hides_header(exchange, header->name))
             continue;
         if (exchange->style != ANSWER_STYLE_KONG && style_drops_response_field(exchange, header))
             continue;

@@ -198,7 +198,7 @@ Test(chain, plugins_run_by_descending_priority)
         cr_assert_eq(registry[chain->slots[i].plugin_index], order[i]);
     }
     cr_assert_eq(chain->phases, 1u << PHASE_ACCESS | 1u << PHASE_LOG);
-    cr_assert(chain->keeps_state);
+    cr_assert_gt(chain->state_bytes, 0);
 }
 
 Test(chain, only_the_phases_of_its_plugins)
@@ -206,7 +206,7 @@ Test(chain, only_the_phases_of_its_plugins)
     add(&low, 0);
     const struct chain *chain = build_first();
     cr_assert_eq(chain->phases, 1u << PHASE_LOG);
-    cr_assert_not(chain->keeps_state);
+    cr_assert_eq(chain->state_bytes, 0);
 }
 
 Test(chain, disabled_ones_are_left_out)

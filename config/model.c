@@ -90,16 +90,15 @@ void model_attach_credential(struct credential *credential)
 
 struct slice model_credential_key(struct arena *arena, const struct credential_kind *kind, struct slice key)
 {
-    size_t name_size = strlen(kind->name), size;
-    if (__builtin_add_overflow(name_size + 1, key.size, &size))
+    size_t size;
+    if (__builtin_add_overflow(sizeof(kind), key.size, &size))
         return (struct slice){ NULL, 0 };
     char *text = arena_alloc(arena, size);
     if (text == NULL)
         return (struct slice){ NULL, 0 };
-    memcpy(text, kind->name, name_size);
-    text[name_size] = ':';
+    memcpy(text, &kind, sizeof(kind));
     if (key.size)
-        memcpy(text + name_size + 1, key.data, key.size);
+        memcpy(text + sizeof(kind), key.data, key.size);
     return (struct slice){ text, size };
 }
 

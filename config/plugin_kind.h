@@ -40,8 +40,8 @@ struct plugin_kind {
      * addresses are passed over. May be NULL. */
     uint32_t (*hosts_of)(const void *config, struct slice *hosts);
     /* Called once when all entities of the model are there, upstreams still to be linked; plugins of higher
-     * priority come first. For services of its own (config/detour.h), and for references; what is wrong with
-     * those is reported. May be NULL. False: out of memory. */
+     * priority come first. For services of its own (config/detour.h), for references, and for what depends
+     * on the instance's place; what is wrong is reported. May be NULL. False: out of memory. */
     bool (*link)(struct model *model, struct plugin_instance *instance, struct report *report);
     /* Who connects by TLS for its routes is asked for a certificate, which is not judged then. */
     bool asks_client;

@@ -131,29 +131,24 @@ char *limit_write_prefix(const struct plugin_instance *instance, char *out)
 
 struct slice limit_number_text(struct arena *arena, double number)
 {
-    if (number != floor(number))
+    uint64_t whole = (uint64_t)number;
+    if ((double)whole != number)
         return arena_format(arena, "%.14g", number);
     char *text = arena_alloc(arena, SLICE_U64_SIZE);
-    return (struct slice){ text, text ? (size_t)(slice_write_u64(text, (uint64_t)number) - text) : 0 };
+    return (struct slice){ text, text ? (size_t)(slice_write_u64(text, whole) - text) : 0 };
 }
 
 /* --- hashes ------------------------------------------------------------------------------------------- */
 
-enum { IDENTIFIER_MAX_BYTES = 256 };
+uint64_t limit_scope_hash(const struct plugin_instance *instance)
+{
+    char text[LIMIT_PREFIX_SIZE];
+    return hash_of((struct slice){ text, (size_t)(limit_write_prefix(instance, text) - text) });
+}
 
-/* A long identifier (a header's value) stands in it by its own hash. */
 uint64_t limit_hash(const struct limit_subject *subject)
 {
-    char text[LIMIT_PREFIX_SIZE + IDENTIFIER_MAX_BYTES];
-    struct slice identifier = limit_identifier(subject);
-    uint64_t hash;
-    if (identifier.size >= IDENTIFIER_MAX_BYTES) {
-        hash = hash_of(identifier);
-        identifier = (struct slice){ (const char *)&hash, sizeof(hash) };
-    }
-    char *end = limit_write_prefix(subject->instance, text);
-    memcpy(end, identifier.data, identifier.size);
-    return hash_of((struct slice){ text, LIMIT_PREFIX_SIZE + identifier.size });
+    return hash_behind(subject->scope_hash, limit_identifier(subject));
 }
 
 /* Another key for each period (the finishing steps of splitmix64, a bijection). */

@@ -48,6 +48,7 @@ struct limit_subject {
     const struct plugin_instance *instance;
     enum limit_by by;
     struct slice header_name, path; /* of LIMIT_BY_HEADER, LIMIT_BY_PATH */
+    uint64_t scope_hash; /* for limit_hash: of the instance */
 };
 
 /* Where a request has nothing of the kind asked for, the client's address. */
@@ -60,6 +61,8 @@ char *limit_write_prefix(const struct plugin_instance *instance, char *out);
 /* The text of a number that may have a fraction; absent when memory is exhausted. */
 struct slice limit_number_text(struct arena *arena, double number);
 
+/* Of what the configuration is attached to: once for each configuration, in a link hook. */
+uint64_t limit_scope_hash(const struct plugin_instance *instance);
 /* The hash of the counters' name, without window and period. */
 uint64_t limit_hash(const struct limit_subject *subject);
 /* Of the counter of one period, or of anything else that is numbered. */

@@ -13,7 +13,8 @@ struct limit_subject rate_limiting_subject(const struct rate_limiting_pass *pass
                                    .instance = pass->instance,
                                    .by = (enum limit_by)pass->config->limit_by,
                                    .header_name = pass->config->header_name,
-                                   .path = pass->config->path };
+                                   .path = pass->config->path,
+                                   .scope_hash = pass->config->scope_hash };
 }
 
 struct slice rate_limiting_key(const struct rate_limiting_pass *pass, struct slice identifier, unsigned index)
@@ -160,6 +161,15 @@ static uint32_t hosts_of(const void *config, struct slice *hosts)
     return limits->policy == LIMIT_POLICY_REDIS ? redis_config_hosts(&limits->redis, hosts) : 0;
 }
 
+static bool link_scope(struct model *model, struct plugin_instance *instance, struct report *report)
+{
+    struct rate_limiting_config *config = instance->config;
+    (void)model;
+    (void)report;
+    config->scope_hash = limit_scope_hash(instance);
+    return true;
+}
+
 const struct plugin rate_limiting_plugin = {
     .kind = { .name = "rate-limiting",
               .priority = 910,
@@ -168,7 +178,8 @@ const struct plugin rate_limiting_plugin = {
                           .field_count = RATE_LIMITING_FIELD_COUNT,
                           .struct_size = sizeof(struct rate_limiting_config),
                           .check = rate_limiting_check },
-              .hosts_of = hosts_of },
+              .hosts_of = hosts_of,
+              .link = link_scope },
     .on = { [PHASE_ACCESS] = rate_limiting_access },
     .shard_state_size = sizeof(struct rate_limiting_shard),
     .process_open = limit_process_open,

@@ -20,6 +20,7 @@ struct rate_limiting_config {
     uint32_t whole_limits[PERIOD_COUNT]; /* rounded up: so many requests pass; local policy */
     enum period periods[PERIOD_COUNT]; /* the limited ones, shortest first */
     unsigned period_count;
+    uint64_t scope_hash; /* linked */
 };
 
 extern const struct field rate_limiting_fields[];

@@ -195,6 +195,15 @@ static uint32_t hosts_of(const void *value, struct slice *hosts)
     return config->policy == LIMIT_POLICY_REDIS ? redis_config_hosts(&config->redis, hosts) : 0;
 }
 
+static bool link_scope(struct model *model, struct plugin_instance *instance, struct report *report)
+{
+    struct response_ratelimiting_config *config = instance->config;
+    (void)model;
+    (void)report;
+    config->scope_hash = limit_scope_hash(instance);
+    return true;
+}
+
 const struct plugin response_ratelimiting_plugin = {
     .kind = { .name = "response-ratelimiting",
               .priority = 900,
@@ -203,7 +212,8 @@ const struct plugin response_ratelimiting_plugin = {
                           .field_count = RESPONSE_RATELIMITING_FIELD_COUNT,
                           .struct_size = sizeof(struct response_ratelimiting_config),
                           .check = response_ratelimiting_check },
-              .hosts_of = hosts_of },
+              .hosts_of = hosts_of,
+              .link = link_scope },
     .on = { [PHASE_ACCESS] = response_ratelimiting_access,
             [PHASE_RESPONSE_HEAD] = response_ratelimiting_response },
     .shard_state_size = sizeof(struct limit_shard),

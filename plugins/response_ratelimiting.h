@@ -35,6 +35,7 @@ struct response_ratelimiting_config {
     uint32_t name_count;
     struct response_limit *limits; /* in the order of names and periods */
     uint32_t limit_count;
+    uint64_t scope_hash; /* linked */
 };
 
 extern const struct field response_ratelimiting_fields[];

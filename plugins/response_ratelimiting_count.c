@@ -9,7 +9,8 @@ static uint64_t hash_of_subject(const struct response_pass *pass)
 {
     struct limit_subject subject = { .exchange = pass->exchange,
                                      .instance = pass->instance,
-                                     .by = (enum limit_by)pass->config->limit_by };
+                                     .by = (enum limit_by)pass->config->limit_by,
+                                     .scope_hash = pass->config->scope_hash };
     return limit_hash(&subject);
 }
 

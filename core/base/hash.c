@@ -31,27 +31,58 @@ static inline void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-uint64_t hash_of(struct slice bytes)
+/* The bytes behind the last whole word, the first of them lowest. */
+static inline uint64_t tail_of(struct slice bytes)
 {
-    uint64_t v[4] = { key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
-                      key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u };
-    size_t words = bytes.size / 8;
-    for (size_t i = 0; i < words; i++) {
+    unsigned count = (unsigned)(bytes.size % 8);
+    uint64_t tail = 0;
+    if (count == 0)
+        return 0;
+    if (bytes.size > 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) { /* the end of the last eight */
+        memcpy(&tail, bytes.data + bytes.size - 8, sizeof(tail));
+        return tail >> (8 * (8 - count));
+    }
+    for (unsigned i = 0; i < count; i++)
+        tail |= (uint64_t)(unsigned char)bytes.data[bytes.size - count + i] << (8 * i);
+    return tail;
+}
+
+static inline void take_word(uint64_t v[4], uint64_t word)
+{
+    v[3] ^= word;
+    sip_round(v);
+    v[0] ^= word;
+}
+
+#define BEGIN_STATE                                                                             \
+    { key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u, \
+      key[1] ^ 0x7465646279746573u }
+
+/* `size`: of all that is hashed. */
+static inline uint64_t finish(uint64_t v[4], struct slice bytes, size_t size)
+{
+    for (size_t i = 0; i < bytes.size / 8; i++) {
         uint64_t word;
         memcpy(&word, bytes.data + i * 8, sizeof(word));
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
+        take_word(v, word);
     }
-    uint64_t last = (uint64_t)bytes.size << 56;
-    for (size_t i = words * 8; i < bytes.size; i++)
-        last |= (uint64_t)(unsigned char)bytes.data[i] << (8 * (i & 7));
-    v[3] ^= last;
-    sip_round(v);
-    v[0] ^= last;
+    take_word(v, (uint64_t)size << 56 | tail_of(bytes));
     v[2] ^= 0xff;
     sip_round(v);
     sip_round(v);
     sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t hash_of(struct slice bytes)
+{
+    uint64_t v[4] = BEGIN_STATE;
+    return finish(v, bytes, bytes.size);
+}
+
+uint64_t hash_behind(uint64_t first, struct slice bytes)
+{
+    uint64_t v[4] = BEGIN_STATE;
+    take_word(v, first);
+    return finish(v, bytes, bytes.size + sizeof(first));
 }

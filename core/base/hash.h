@@ -7,3 +7,5 @@
 
 void hash_start(void);
 uint64_t hash_of(struct slice bytes);
+/* Of eight bytes and, behind them, these. */
+uint64_t hash_behind(uint64_t first, struct slice bytes);

@@ -18,6 +18,8 @@ from scenarios import Run, Size, find_scenarios, plugin_scenarios  # noqa: E402
 from subjects import DEFAULT_BINARY, peer_subjects, sluice_subject  # noqa: E402
 
 OUTPUT = 'callgrind.%p'
+REQUESTS_MIN = 4000     # so many that what the connections themselves cost does not show
+LONGEST_S = 10
 
 
 def under_callgrind(subject):
@@ -64,10 +66,11 @@ def own_instructions(path):
 
 def measure(run):
     """Warm first, so that only the steady state is counted."""
-    run.load(duration=run.size.seconds / 2)
+    warm = run.load(duration=run.size.seconds / 2)
+    needed_s = REQUESTS_MIN / max(warm['rps'], 1)
     pid = run.proxy.pid
     control(pid, '-z')
-    result = run.load(warmup=0)
+    result = run.load(warmup=0, duration=min(max(run.size.seconds, needed_s), LONGEST_S))
     control(pid, '-d')
     if result['errors']['total'] or not result['requests']:
         raise BenchError(f'errors under callgrind: {result["errors"]}')

@@ -160,8 +160,8 @@ Test(ring, waits_in_poll_too)
     ring_dispatch(&ring);
     cr_assert_eq(late.done, 1);
     uint64_t before_ms = now_ms();
-    ring_poll(&ring, 20000000);
-    cr_assert_geq(now_ms() - before_ms, 19);
+    ring_poll(&ring, 4000000);
+    cr_assert_geq(now_ms() - before_ms, 3);
     close(ends[0]);
     close(ends[1]);
 }

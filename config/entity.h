@@ -15,3 +15,9 @@ struct entity {
     int64_t created_at_ms, updated_at_ms; /* since 1970; of the load when the configuration does not say */
     struct node_position position;
 };
+
+/* What people know it by. */
+static inline struct slice entity_label(const struct entity *entity)
+{
+    return entity->name.data ? entity->name : slice_of(entity->id);
+}

@@ -23,6 +23,7 @@ enum protocol {
     PROTOCOL_TLS_PASSTHROUGH
 };
 #define PROTOCOL_BIT(protocol) (UINT64_C(1) << (protocol))
+#define PROTOCOL_STREAM_BITS (UINT64_C(15) << PROTOCOL_TCP) /* no HTTP: the last four */
 
 enum path_handling { PATH_HANDLING_V0, PATH_HANDLING_V1 };
 enum router_flavor { ROUTER_TRADITIONAL_COMPATIBLE, ROUTER_TRADITIONAL, ROUTER_EXPRESSIONS };

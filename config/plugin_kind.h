@@ -36,6 +36,8 @@ struct plugin_kind {
     const struct credential_kind *credentials; /* NULL: none */
     bool forbids_consumer; /* an instance may not be attached to a consumer */
     bool described_without_consumer; /* the same in Kong's description, but here it works */
+    bool serves_streams; /* an instance may be for tcp, tls, udp and tls_passthrough, too */
+    uint64_t default_streams; /* PROTOCOL_BITs of them that it is for unless it says otherwise */
     /* Host names that its work needs resolved from the start, PLUGIN_HOSTS_MAX at most; empty ones and
      * addresses are passed over. May be NULL. */
     uint32_t (*hosts_of)(const void *config, struct slice *hosts);

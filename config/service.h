@@ -21,6 +21,9 @@ struct upstream_tls {
     uint32_t authority_count;
 };
 
+/* What a connection to an upstream begins with. */
+enum preamble_kind { PREAMBLE_AS_SET = -1, PREAMBLE_NONE, PREAMBLE_V1, PREAMBLE_V2 };
+
 struct service {
     struct entity entity;
     int protocol; /* enum protocol */
@@ -32,6 +35,7 @@ struct service {
     int64_t per_try_timeout_ms; /* INTEGER_NULL: none */
     struct retry_budget retry_budget;
     struct upstream_tls tls;
+    int proxy_protocol; /* enum preamble_kind */
     bool enabled;
     struct upstream *upstream; /* the one named by `host`, or an implicit one */
     const struct service *like; /* made for a plugin from this one (config/detour.h); NULL: configured */

@@ -19,6 +19,7 @@ static const char *const error_types[] = { "text/plain", "application/json", "te
 static const char *const tls_presets[] = { "modern", "intermediate", "old", "custom", NULL };
 static const char *const ktls_choices[] = { "auto", "off", NULL };
 static const char *const tls_verifies[] = { "off", "optional", "on", NULL };
+static const char *const preambles[] = { "none", "v1", "v2", NULL };
 static const char *const ring_waits[] = { "entered", "polled", NULL };
 static const char *const flavors[] = { "traditional_compatible", "traditional", "expressions", NULL };
 
@@ -27,7 +28,9 @@ static const struct field fields[] = {
     { "proxy_listen", FIELD_STRING, AT(proxy_listen), K, .check = settings_check_listeners,
       .fallback = "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384",
       .help = "ADDRESS:PORT [ssl] [http2] [proxy_protocol] [reuseport] [backlog=N], with commas, or off" },
-    { "stream_listen", FIELD_STRING, AT(stream_listen), K, .check = settings_check_off, .fallback = "off" },
+    { "stream_listen", FIELD_STRING, AT(stream_listen), K, .check = settings_check_listeners,
+      .fallback = "off",
+      .help = "ADDRESS:PORT [ssl] [udp] [proxy_protocol] [reuseport] [backlog=N], with commas, or off" },
     { "admin_listen", FIELD_STRING, AT(admin_listen), K, .check = settings_check_listeners,
       .fallback = "127.0.0.1:8001" },
     { "status_listen", FIELD_STRING, AT(status_listen), K, .check = settings_check_listeners,
@@ -128,6 +131,15 @@ static const struct field fields[] = {
       .fallback = "0",
       .help =
           "an upstream that has been silent so long during requests is asked whether it lives; 0: never" },
+    { "upstream_proxy_protocol", FIELD_CHOICE, AT(upstream_proxy_protocol), .choices = preambles,
+      .fallback = "none",
+      .help =
+          "the PROXY header that connections of services begin with which do not say; then they serve one "
+          "request each" },
+    { "stream_proxy_protocol", FIELD_CHOICE, AT(stream_proxy_protocol), .choices = preambles,
+      .fallback = "none", .help = "the same of services behind routes for streams" },
+    { "udp_sessions", FIELD_INTEGER, AT(udp_sessions), .min = 1, .max = 1048576, .fallback = "4096",
+      .help = "most clients of one shard whose datagrams are passed on at a time; the others' are dropped" },
     { "balancer_maglev_size", FIELD_INTEGER, AT(balancer_maglev_size), .min = 251, .max = 5000000,
       .fallback = "65537", .help = "entries of a maglev table, up to the next prime" },
     { "fetch_max_connections", FIELD_INTEGER, AT(fetch_max_connections), .min = 1, .max = 1048576,
@@ -228,6 +240,8 @@ static const struct field fields[] = {
     /* Logs. */
     { "proxy_access_log", FIELD_STRING, AT(proxy_access_log), K, .check = settings_check_path,
       .fallback = "/dev/stdout", .help = "a path, or off" },
+    { "proxy_stream_access_log", FIELD_STRING, AT(proxy_stream_access_log), K, .check = settings_check_path,
+      .fallback = "/dev/stdout", .help = "a path, or off; in the format of proxy_access_log_format" },
     { "proxy_access_log_format", FIELD_CHOICE, AT(proxy_access_log_format), .choices = log_formats,
       .fallback = "combined" },
     { "error_log", FIELD_STRING, AT(error_log), K, .check = settings_check_path, .fallback = "/dev/stderr",
@@ -353,6 +367,26 @@ struct listener_row {
     struct listener_settings *listeners;
 };
 
+/* What cannot be together on one listener. */
+static bool check_flags(const struct listener_row *row, struct report *report)
+{
+    bool streams = strcmp(row->name, "stream_listen") == 0;
+    for (uint32_t i = 0; i < row->listeners->count; i++) {
+        const struct listener_setting *one = &row->listeners->items[i];
+        const char *wrong = one->udp && !streams    ? "udp is for stream_listen"
+                            : streams && one->http2 ? "http2 is not for streams"
+                            : one->udp && (one->ssl || one->proxy_protocol)
+                                ? "udp goes with neither ssl nor proxy_protocol"
+                                : NULL;
+        if (wrong) {
+            report_add(report, REPORT_ERROR, NULL, row->name, "%.*s:%u: %s", SLICE_FORMAT(one->address),
+                       one->port, wrong);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_listener_pair(const struct listener_row *rows, size_t a, size_t b, struct report *report)
 {
     for (uint32_t i = 0; i < rows[a].listeners->count; i++) {
@@ -384,6 +418,8 @@ static bool finish_listeners(struct settings *settings, struct report *report)
         if (reason)
             return refuse(report, rows[i].name, reason);
     }
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        good = check_flags(&rows[i], report) && good;
     for (size_t a = 0; a < COUNT_OF(rows); a++)
         for (size_t b = a; b < COUNT_OF(rows); b++)
             good = check_listener_pair(rows, a, b, report) && good;

@@ -45,6 +45,8 @@ struct settings {
     /* Upstreams. */
     int64_t upstream_keepalive_pool_size, upstream_keepalive_max_requests, upstream_keepalive_idle_timeout_ms;
     int64_t upstream_max_connections;
+    int upstream_proxy_protocol, stream_proxy_protocol; /* enum preamble_kind */
+    int64_t udp_sessions;
     int64_t balancer_maglev_size;
     int64_t upstream_http2_max_streams, upstream_http2_window_bytes, upstream_http2_ping_interval_ms;
     int64_t fetch_max_connections, fetch_idle_connections, fetch_idle_timeout_ms;
@@ -86,7 +88,7 @@ struct settings {
     bool real_ip_recursive;
 
     /* Logs. */
-    struct slice proxy_access_log; /* a path, or "off" */
+    struct slice proxy_access_log, proxy_stream_access_log; /* a path, or "off" */
     int proxy_access_log_format; /* enum settings_log_format */
     struct slice error_log; /* a path */
     int log_level; /* enum settings_log_level */

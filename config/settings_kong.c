@@ -7,7 +7,7 @@ static const char *const no_lua = "there is no Lua here";
 static const char *const no_database = "there is no database here";
 static const char *const no_cluster = "there are no control planes and data planes yet";
 static const char *const no_manager = "there is no manager here";
-static const char *const no_stream = "there are no stream listeners yet";
+static const char *const no_stream = "see proxy_stream_access_log";
 static const char *const no_shared_memory = "nothing is kept in memory that is shared";
 static const char *const no_reload = "a configuration is in force for all as soon as it was read";
 static const char *const no_log = "this listener writes no log";
@@ -51,7 +51,7 @@ static const struct row {
     { "privileged_worker", no_reload, NULL },
     { "proxy_server", "nothing is fetched from outside", NULL },
     { "proxy_server_ssl_verify", "nothing is fetched from outside", NULL },
-    { "proxy_stream_", no_stream, NULL },
+    { "proxy_stream_", "see error_log", NULL },
     { "request_debug", "there are no debugging requests yet", NULL },
     { "request_debug_token", "there are no debugging requests yet", NULL },
     { "resolver_", "names are resolved otherwise here", NULL },
@@ -65,7 +65,7 @@ static const struct row {
     { "status_error_log", no_log, NULL },
     { "stream_access_log", no_stream, NULL },
     { "stream_error_log", no_stream, NULL },
-    { "stream_proxy_ssl_", no_stream, NULL },
+    { "stream_proxy_ssl_", "services say it: tls_verify, client_certificate", NULL },
     { "untrusted_lua", no_lua, NULL },
     { "untrusted_lua_", no_lua, NULL },
     { "vault_", "there are only the vaults env and file", NULL },

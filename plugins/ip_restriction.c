@@ -78,6 +78,8 @@ static enum verdict on_access(const struct plugin_call *call)
 const struct plugin ip_restriction_plugin = {
     .kind = { .name = "ip-restriction",
               .priority = 990,
+              .serves_streams = true,
+              .default_streams = PROTOCOL_BIT(PROTOCOL_TCP) | PROTOCOL_BIT(PROTOCOL_TLS),
               .config = { .name = "ip-restriction",
                           .fields = fields,
                           .field_count = COUNT_OF(fields),

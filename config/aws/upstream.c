@@ -151,6 +151,7 @@ static bool set_service(struct aws_reader *reader, const struct aws_target *targ
         .write_timeout_ms = integration->timeout_ms,
         .read_timeout_ms = integration->timeout_ms,
         .per_try_timeout_ms = INTEGER_NULL,
+        .proxy_protocol = PREAMBLE_AS_SET,
         .retry_budget = { .percent = NAN },
         .tls = { .verify = -1, .verify_depth = INTEGER_NULL },
         .enabled = true,

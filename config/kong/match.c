@@ -183,18 +183,14 @@ static void add_endpoints(struct compile *compile, struct match_condition *condi
     condition->value_count = values ? endpoints->count : 0;
 }
 
-/* Kong 3.7: in the flavor `expressions` the protocol is part of the match, unless the route is for TLS only:
- * then plain HTTP is told to come back. */
+/* Kong 3.7: in the flavor `expressions` the protocol is part of the match, unless the route is for HTTPS
+ * only: then plain HTTP is told to come back. Streams always ask: what is for TLS or UDP serves nothing
+ * else. */
 static bool asks_for_protocol(const struct compile *compile)
 {
-    const uint64_t exempt[] = { PROTOCOL_BIT(PROTOCOL_HTTPS), PROTOCOL_BIT(PROTOCOL_TLS),
-                                PROTOCOL_BIT(PROTOCOL_TLS_PASSTHROUGH) };
-    if (compile->model->kong_flavor != ROUTER_EXPRESSIONS)
-        return false;
-    for (size_t i = 0; i < COUNT_OF(exempt); i++)
-        if (compile->route->protocols == exempt[i])
-            return false;
-    return true;
+    uint64_t protocols = compile->route->protocols;
+    return protocols & PROTOCOL_STREAM_BITS ||
+           (compile->model->kong_flavor == ROUTER_EXPRESSIONS && protocols != PROTOCOL_BIT(PROTOCOL_HTTPS));
 }
 
 static void add_protocols(struct compile *compile, struct match_condition *condition)
@@ -203,11 +199,14 @@ static void add_protocols(struct compile *compile, struct match_condition *condi
                                          [PROTOCOL_GRPC] = "http", [PROTOCOL_GRPCS] = "https",
                                          [PROTOCOL_TCP] = "tcp",   [PROTOCOL_TLS] = "tls",
                                          [PROTOCOL_UDP] = "udp",   [PROTOCOL_TLS_PASSTHROUGH] = "tls" };
-    struct match_value *values = take_values(compile, COUNT_OF(names));
+    struct match_value *values = take_values(compile, COUNT_OF(names) + 1);
     uint32_t count = 0;
     for (size_t i = 0; values && i < COUNT_OF(names); i++)
         if (compile->route->protocols >> i & 1)
             values[count++] = (struct match_value){ .test = MATCH_EQUAL, .text = slice_of(names[i]) };
+    /* What has been unwrapped by TLS is a TCP stream as well. */
+    if (values && compile->route->protocols & PROTOCOL_BIT(PROTOCOL_TCP))
+        values[count++] = (struct match_value){ .test = MATCH_EQUAL, .text = SLICE("tls") };
     *condition = (struct match_condition){ .field = MATCH_PROTOCOL, .values = values, .value_count = count };
 }
 

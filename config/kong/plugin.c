@@ -9,19 +9,26 @@ struct kong_plugin {
 
 #define AT(member) offsetof(struct kong_plugin, member)
 
-/* The first ones of kong_protocol_choices: plugins for the others come with those protocols. */
-static const char *const protocols[] = { "grpc", "grpcs", "http", "https", NULL };
+/* The first ones of kong_protocol_choices: what all plugins are for. */
+static const char *const http_protocols[] = { "grpc", "grpcs", "http", "https", NULL };
 
-static const struct field fields[] = {
-    { "name", FIELD_STRING, AT(name), .flags = FIELD_REQUIRED, .help = "the plugin" },
-    { "instance_name", FIELD_STRING, AT(instance.entity.name), .check = kong_check_name, .help = "unique" },
-    { "protocols", FIELD_CHOICES, AT(instance.protocols), .min = 1, .fallback = "grpc,grpcs,http,https",
-      .choices = protocols },
-    { "enabled", FIELD_BOOLEAN, AT(instance.enabled), .fallback = "true",
-      .help = "false: as if it were not there" },
-    { "ordering", FIELD_STRING, .flags = FIELD_UNSUPPORTED },
-    KONG_COMMON_FIELDS(struct kong_plugin, instance.entity),
-};
+#define PLUGIN_FIELDS(names)                                                                 \
+    { "name", FIELD_STRING, AT(name), .flags = FIELD_REQUIRED, .help = "the plugin" },       \
+        { "instance_name", FIELD_STRING, AT(instance.entity.name), .check = kong_check_name, \
+          .help = "unique" },                                                                \
+        { "protocols",                                                                       \
+          FIELD_CHOICES,                                                                     \
+          AT(instance.protocols),                                                            \
+          .min = 1,                                                                          \
+          .fallback = "grpc,grpcs,http,https",                                               \
+          .choices = names },                                                                \
+        { "enabled", FIELD_BOOLEAN, AT(instance.enabled), .fallback = "true",                \
+          .help = "false: as if it were not there" },                                        \
+        { "ordering", FIELD_STRING, .flags = FIELD_UNSUPPORTED },                            \
+        KONG_COMMON_FIELDS(struct kong_plugin, instance.entity),
+
+static const struct field fields[] = { PLUGIN_FIELDS(http_protocols) };
+static const struct field stream_fields[] = { PLUGIN_FIELDS(kong_protocol_choices) };
 
 static const char *const others[] = {
     "config", "route", "service", "consumer", "consumer_group", "_comment", "_ignore", NULL,
@@ -35,12 +42,36 @@ const struct schema kong_plugin_schema = {
     .others = others,
 };
 
+/* Of plugins that can be for streams. */
+static const struct schema stream_plugin_schema = {
+    .name = "plugins",
+    .fields = stream_fields,
+    .field_count = COUNT_OF(stream_fields),
+    .struct_size = sizeof(struct kong_plugin),
+    .others = others,
+};
+
 static const struct plugin_kind *find_kind(const struct kong_reader *reader, struct slice name)
 {
     for (const struct plugin_kind *const *kind = reader->plugins; *kind; kind++)
         if (slice_equal(name, slice_of((*kind)->name)))
             return *kind;
     return NULL;
+}
+
+/* The fields that all plugins have. */
+static void read_common(struct kong_reader *reader, struct kong_plugin *wide, const struct node *node,
+                        const struct config_place *place)
+{
+    struct plugin_instance *instance = &wide->instance;
+    const struct node *name = node_find(node, "name");
+    if (name != NULL && name->kind == NODE_STRING)
+        instance->kind = find_kind(reader, name->text);
+    bool streams = instance->kind && instance->kind->serves_streams;
+    schema_read(streams ? &stream_plugin_schema : &kong_plugin_schema, node, place, wide);
+    instance->protocols = kong_protocol_bits(instance->protocols);
+    if (streams && !kong_is_given(node, "protocols"))
+        instance->protocols |= instance->kind->default_streams;
 }
 
 static void read_config(struct kong_reader *reader, struct plugin_instance *instance, const struct node *node,
@@ -115,8 +146,7 @@ void kong_read_plugin(struct kong_reader *reader, const struct node *node, const
     if (wide == NULL)
         return;
     struct plugin_instance *instance = &wide->instance;
-    schema_read(&kong_plugin_schema, node, place, wide);
-    instance->protocols = kong_protocol_bits(instance->protocols);
+    read_common(reader, wide, node, place);
     instance->route = parent->route;
     instance->service = parent->service;
     instance->consumer = parent->consumer;
@@ -127,7 +157,6 @@ void kong_read_plugin(struct kong_reader *reader, const struct node *node, const
                                       id_key(reader, node, parent), "instance_name" };
     identity.shares_id = wide->common.id.data == NULL;
     kong_identify(reader, &identity, node, place);
-    instance->kind = wide->name.data ? find_kind(reader, wide->name) : NULL;
     if (instance->kind != NULL) {
         read_config(reader, instance, node, place);
         add_to_model(reader, instance, &scoped);

@@ -134,7 +134,6 @@ static void read_endpoints(struct kong_reader *reader, const struct node *node,
 static void finish(struct kong_reader *reader, struct route *route, const struct node *node,
                    const struct config_place *place)
 {
-    uint32_t before = reader->report->error_count;
     struct config_place deeper = kong_place(reader, place, "sources");
     route->protocols = kong_protocol_bits(route->protocols);
     read_paths(reader, route, node, place);
@@ -142,9 +141,6 @@ static void finish(struct kong_reader *reader, struct route *route, const struct
     deeper = kong_place(reader, place, "destinations");
     read_endpoints(reader, node_find(node, "destinations"), &deeper, &route->destinations);
     kong_check_route(reader, route, node, place);
-    if (route->protocols & ~(HTTP_BITS | GRPC_BITS) && reader->report->error_count == before)
-        report_add(reader->report, REPORT_WARNING, &node->position, place->path,
-                   "a route for streams: nothing reaches it, there are no stream listeners yet");
 }
 
 void kong_read_route(struct kong_reader *reader, const struct node *node, const struct config_place *place,

@@ -23,11 +23,13 @@ static const struct field budget_fields[] = {
 static const struct schema budget_schema = { "retry_budget", budget_fields, COUNT_OF(budget_fields),
                                              sizeof(struct retry_budget) };
 
+static const char *const preamble_choices[] = { "none", "v1", "v2", NULL };
+
 static const struct field fields[] = {
     { "name", FIELD_STRING, AT(service.entity.name), .check = kong_check_name, .help = "unique" },
     { "url", FIELD_STRING, AT(url), .help = "short for protocol, host, port and path" },
     { "protocol", FIELD_CHOICE, AT(service.protocol), .fallback = "http", .choices = kong_protocol_choices,
-      .help = "http, https, grpc and grpcs are supported so far" },
+      .help = "http, https, grpc, grpcs; tcp, tls and udp behind routes for streams" },
     { "host", FIELD_STRING, AT(service.host), .check = kong_check_host, .help = "required without url" },
     { "port", FIELD_INTEGER, AT(service.port), .max = 65535, .fallback = "80" },
     { "path", FIELD_STRING, AT(service.path), .check = kong_check_path,
@@ -49,6 +51,8 @@ static const struct field fields[] = {
       .help = "milliseconds from connecting to the response's head, of each try; null: none" },
     { "retry_budget", FIELD_RECORD, AT(service.retry_budget), .record = &budget_schema,
       .help = "without it retries are bounded by their number only" },
+    { "proxy_protocol", FIELD_CHOICE, AT(service.proxy_protocol), .choices = preamble_choices,
+      .help = "the PROXY header that its connections begin with; null: as the settings say" },
     KONG_COMMON_FIELDS(struct kong_service, service.entity),
 };
 
@@ -221,7 +225,7 @@ static void check_fields(const struct entry_point *point)
             refuse_for_protocol(point, tls_fields[i]);
 }
 
-/* The protocol as the model has it; the other ones come later. */
+/* The protocol as the model has it. */
 static void check_protocol(const struct entry_point *point)
 {
     struct service *service = &point->wide->service;
@@ -229,11 +233,6 @@ static void check_protocol(const struct entry_point *point)
     if (choice < 0)
         return;
     service->protocol = (int)kong_protocol_of(choice);
-    const char *field = point->wide->url.data ? "url" : "protocol";
-    bool grpc = service->protocol == PROTOCOL_GRPC || service->protocol == PROTOCOL_GRPCS;
-    if (!grpc && service->protocol != PROTOCOL_HTTP && service->protocol != PROTOCOL_HTTPS)
-        schema_error(point->place, point->node, field, "'%s': not supported yet",
-                     kong_protocol_choices[choice]);
     check_fields(point);
 }
 

@@ -195,6 +195,7 @@ static void fill_service(struct service *service, const struct kube_destination 
                                  .read_timeout_ms = IDLE_TIMEOUT_MS,
                                  .write_timeout_ms = IDLE_TIMEOUT_MS,
                                  .per_try_timeout_ms = INTEGER_NULL,
+                                 .proxy_protocol = PREAMBLE_AS_SET,
                                  .retry_budget = { NAN, 0 },
                                  .tls = { .verify = destination->tls ? 0 : -1, .verify_depth = INTEGER_NULL },
                                  .enabled = true };

@@ -56,8 +56,10 @@ bool chain_source_init(struct chain_source *source, struct arena *arena, const s
     source->global = arena_alloc_zero(arena, sizeof(struct chain_bucket));
     source->by_service = arena_array(arena, model->services.count + 1, sizeof(struct chain_bucket));
     source->by_route = arena_array(arena, model->routes.count + 1, sizeof(struct chain_bucket));
-    source->of_service = arena_array(arena, model->services.count + 1, sizeof(struct chain *));
-    if (!source->global || !source->by_service || !source->by_route || !source->of_service)
+    for (int i = 0; i < 2; i++)
+        source->of_service[i] = arena_array(arena, model->services.count + 1, sizeof(struct chain *));
+    if (!source->global || !source->by_service || !source->by_route || !source->of_service[0] ||
+        !source->of_service[1])
         return false;
     if (!order_plugins(source))
         return false;
@@ -128,12 +130,15 @@ static void settle(struct chain_variants *variants)
 struct chain_place {
     struct chain_bucket *buckets[3];
     const struct service *service;
+    bool is_stream;
 };
 
 static bool applies(const struct chain_slot *slot, const struct plugin_instance *instance,
                     const struct chain_place *place)
 {
-    return instance->kind == &slot->plugin->kind &&
+    bool for_streams = (instance->protocols & PROTOCOL_STREAM_BITS) != 0;
+    bool for_http = (instance->protocols & ~PROTOCOL_STREAM_BITS) != 0 || instance->protocols == 0;
+    return instance->kind == &slot->plugin->kind && (place->is_stream ? for_streams : for_http) &&
            (instance->service == NULL || instance->service == place->service);
 }
 
@@ -216,11 +221,12 @@ const struct chain *chain_build(struct chain_source *source, const struct route 
 {
     struct chain_bucket *of_route = route ? &source->by_route[route->entity.index] : NULL;
     struct chain_bucket *of_service = service ? &source->by_service[service->entity.index] : NULL;
-    struct chain_place place = { { source->global, of_service, of_route }, service };
+    bool is_stream = route && route->protocols & PROTOCOL_STREAM_BITS;
+    struct chain_place place = { { source->global, of_service, of_route }, service, is_stream };
     if (of_route && of_route->count > 0)
         return build(source, &place);
     struct chain **shared =
-        &source->of_service[service ? service->entity.index : source->model->services.count];
+        &source->of_service[is_stream][service ? service->entity.index : source->model->services.count];
     if (*shared == NULL)
         *shared = build(source, &place);
     return *shared;

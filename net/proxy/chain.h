@@ -41,8 +41,9 @@ struct chain_source {
     uint32_t *plugin_order; /* indexes into the registry by descending priority */
     uint32_t plugin_count;
     struct chain_bucket *global, *by_service, *by_route; /* the latter two by entity index */
-    struct chain *
-        *of_service; /* shared by its routes that have no plugins of their own; [count]: no service */
+    /* Shared by the routes of a service that have no plugins of their own; [count]: no service. For HTTP, and
+     * for streams. */
+    struct chain **of_service[2];
 };
 
 /* False: out of memory. */

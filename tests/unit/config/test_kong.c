@@ -209,8 +209,6 @@ static const struct {
     { "routes: [{paths: ['/a/\\d+']}]", "routes[0].paths[0]", "begin it with '~'" },
     { "routes: [{paths: [/a b]}]", "routes[0].paths[0]", "never matches" },
     { "routes: [{paths: ['~/a(?=b)']}]", "routes[0].paths[0]", "look-around: Kong has it with" },
-    { "routes: [{sources: [{ip: 10.0.0.0/8}], protocols: [tcp, udp]}]", "routes[0]",
-      "there are no stream listeners yet" },
     { "consumers: [{username: a, plugins: [{name: guard}]}]", "consumers[0].plugins[0]", "no effect" },
 };
 

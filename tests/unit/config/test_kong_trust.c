@@ -224,7 +224,7 @@ static const struct {
       "invalid reference 'ca_certificates: " ID "' (no such entry in 'ca_certificates')", 1 },
     { "services: [{host: h, protocol: grpc, path: /a}]", "services[0].path", "value must be null", 2 },
     { "services: [{url: 'grpcs://h/a'}]", "services[0].url", "value must be null", 2 },
-    { "services: [{host: h, protocol: tcp, path: /x}]", "services[0].path", "value must be null", 3 },
+    { "services: [{host: h, protocol: tcp, path: /x}]", "services[0].path", "value must be null", 2 },
     { "services: [{host: h, per_try_timeout: 0}]", "services[0].per_try_timeout",
       "value should be between 1 and 2147483646", 1 },
     { "services: [{host: h, retry_budget: {percent: 101}}]", "services[0].retry_budget.percent",

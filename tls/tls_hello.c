@@ -229,3 +229,54 @@ bool tls_hello_offers(const struct tls_hello *hello, struct slice protocol)
             return true;
     return false;
 }
+
+/* --- before it is one message --------------------------------------------------------------------------- */
+
+/* Handshake bytes from the records that have come; the first message only. */
+struct gathered {
+    unsigned char *bytes;
+    size_t size, wanted; /* of the message; 0: not known yet */
+};
+
+static enum tls_alert note_wanted(struct gathered *hello)
+{
+    if (hello->wanted > 0 || hello->size < TLS_MESSAGE_HEADER_BYTES)
+        return TLS_ALERT_NONE;
+    if (hello->bytes[0] != 1)
+        return TLS_UNEXPECTED_MESSAGE;
+    hello->wanted =
+        TLS_MESSAGE_HEADER_BYTES + (size_t)(hello->bytes[1] << 16 | hello->bytes[2] << 8 | hello->bytes[3]);
+    return hello->wanted > TLS_HELLO_MAX ? TLS_DECODE_ERROR : TLS_ALERT_NONE;
+}
+
+static enum tls_alert gather(unsigned char *all, size_t size, struct gathered *hello)
+{
+    size_t offset = 0;
+    *hello = (struct gathered){ .bytes = all };
+    while (size - offset >= TLS_HEADER_BYTES) {
+        struct tls_header header;
+        enum tls_alert alert = tls_record_header(all + offset, TLS_EPOCH_HANDSHAKE, &header);
+        if (alert != TLS_ALERT_NONE)
+            return alert;
+        if (header.type != TLS_HANDSHAKE)
+            return TLS_UNEXPECTED_MESSAGE;
+        offset += TLS_HEADER_BYTES;
+        size_t body = header.size < size - offset ? header.size : size - offset;
+        memmove(all + hello->size, all + offset, body);
+        hello->size += body;
+        offset += body;
+        alert = note_wanted(hello);
+        if (alert != TLS_ALERT_NONE || (hello->wanted > 0 && hello->size >= hello->wanted))
+            return alert;
+    }
+    return hello->size > TLS_HELLO_MAX ? TLS_DECODE_ERROR : TLS_ALERT_NONE;
+}
+
+enum tls_alert tls_hello_gather(unsigned char *records, size_t size, struct slice *message)
+{
+    struct gathered gathered;
+    enum tls_alert alert = gather(records, size, &gathered);
+    bool whole = alert == TLS_ALERT_NONE && gathered.wanted > 0 && gathered.size >= gathered.wanted;
+    *message = whole ? (struct slice){ (const char *)records, gathered.wanted } : (struct slice){ NULL, 0 };
+    return alert;
+}

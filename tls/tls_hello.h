@@ -17,6 +17,11 @@ struct tls_hello {
     bool asks_status; /* a stapled OCSP response */
 };
 
+/* Takes the headers of records out in place, so that the first handshake message in them is contiguous:
+ * *message, absent as long as there is more of it to come. TLS_ALERT_NONE, or the alert that what has come
+ * deserves. */
+enum tls_alert tls_hello_gather(unsigned char *records, size_t size, struct slice *message);
+
 /* A whole handshake message, its header included. TLS_ALERT_NONE, or the alert it deserves. */
 enum tls_alert tls_hello_read(struct slice message, struct tls_hello *hello);
 

@@ -5,47 +5,6 @@
 
 /* --- the ClientHello ------------------------------------------------------------------------------------ */
 
-/* Handshake bytes from the records that have come; the first message only. */
-struct gathered {
-    unsigned char *bytes;
-    size_t size, wanted; /* of the message; 0: not known yet */
-};
-
-static enum tls_alert note_wanted(struct gathered *hello)
-{
-    if (hello->wanted > 0 || hello->size < TLS_MESSAGE_HEADER_BYTES)
-        return TLS_ALERT_NONE;
-    if (hello->bytes[0] != 1)
-        return TLS_UNEXPECTED_MESSAGE;
-    hello->wanted =
-        TLS_MESSAGE_HEADER_BYTES + (size_t)(hello->bytes[1] << 16 | hello->bytes[2] << 8 | hello->bytes[3]);
-    return hello->wanted > TLS_HELLO_MAX ? TLS_DECODE_ERROR : TLS_ALERT_NONE;
-}
-
-/* Takes the headers of the records out, so that the message is contiguous in place; `all` is a copy. */
-static enum tls_alert gather(unsigned char *all, size_t size, struct gathered *hello)
-{
-    size_t offset = 0;
-    *hello = (struct gathered){ .bytes = all };
-    while (size - offset >= TLS_HEADER_BYTES) {
-        struct tls_header header;
-        enum tls_alert alert = tls_record_header(all + offset, TLS_EPOCH_HANDSHAKE, &header);
-        if (alert != TLS_ALERT_NONE)
-            return alert;
-        if (header.type != TLS_HANDSHAKE)
-            return TLS_UNEXPECTED_MESSAGE;
-        offset += TLS_HEADER_BYTES;
-        size_t body = header.size < size - offset ? header.size : size - offset;
-        memmove(all + hello->size, all + offset, body);
-        hello->size += body;
-        offset += body;
-        alert = note_wanted(hello);
-        if (alert != TLS_ALERT_NONE || (hello->wanted > 0 && hello->size >= hello->wanted))
-            return alert;
-    }
-    return hello->size > TLS_HELLO_MAX ? TLS_DECODE_ERROR : TLS_ALERT_NONE;
-}
-
 static bool open_shake(struct tls_stream *tls, const struct tls_hello *hello)
 {
     struct tls_choice choice;
@@ -83,17 +42,17 @@ static void copy_incoming(struct tls_stream *tls, unsigned char *out)
 /* False: more is needed, or it has failed. */
 static bool read_hello(struct tls_stream *tls)
 {
-    struct gathered gathered;
+    struct slice message;
     struct tls_hello hello;
     size_t size = (size_t)tls->incoming.bytes;
     unsigned char *all = size > 0 ? malloc(size) : NULL;
     if (all == NULL)
         return false;
     copy_incoming(tls, all);
-    enum tls_alert alert = gather(all, size, &gathered);
-    bool whole = alert == TLS_ALERT_NONE && gathered.wanted > 0 && gathered.size >= gathered.wanted;
+    enum tls_alert alert = tls_hello_gather(all, size, &message);
+    bool whole = alert == TLS_ALERT_NONE && message.data;
     if (whole)
-        alert = tls_hello_read((struct slice){ (const char *)all, gathered.wanted }, &hello);
+        alert = tls_hello_read(message, &hello);
     bool good = whole && alert == TLS_ALERT_NONE && open_shake(tls, &hello);
     if (alert != TLS_ALERT_NONE)
         tls_stream_fail(tls, ERROR_TLS, alert, "not a ClientHello that can be answered");

@@ -236,6 +236,16 @@ static void check_protocol(const struct entry_point *point)
     check_fields(point);
 }
 
+/* Clients share the connections of HTTP/2. */
+static void check_preamble(const struct entry_point *point)
+{
+    const struct service *service = &point->wide->service;
+    bool shared = service->protocol == PROTOCOL_GRPC || service->protocol == PROTOCOL_GRPCS;
+    if (shared && service->proxy_protocol > PREAMBLE_NONE)
+        schema_error(point->place, point->node, "proxy_protocol",
+                     "not for 'grpc' or 'grpcs': clients share connections of HTTP/2");
+}
+
 static void finish(const struct entry_point *point)
 {
     struct service *service = &point->wide->service;
@@ -247,6 +257,7 @@ static void finish(const struct entry_point *point)
     if (point->wide->url.data == NULL && without_brackets(service->host).size < service->host.size)
         service->host = arena_copy(point->place->arena, without_brackets(service->host));
     check_protocol(point);
+    check_preamble(point);
     service->tls.verify = kong_is_given(point->node, "tls_verify") ? point->wide->tls_verify : -1;
     if (!kong_is_given(point->node, "retry_budget"))
         service->retry_budget = (struct retry_budget){ .percent = (double)NAN };

@@ -322,6 +322,7 @@ static bool start_workers(struct control *control)
                                   .listener_options = control->sockets.options,
                                   .listener_count = control->sockets.per_shard,
                                   .log = &options->log,
+                                  .stream_log = &options->stream_log,
                                   .tls = tls_setup_loop(&control->tls, i) };
         control->metrics[i] = &worker->shard.metrics;
         control->traffic[i] = &worker->proxy.traffic;
@@ -438,14 +439,12 @@ static void drain(struct control *control, enum worker_mail mail, const sigset_t
 /* A new process of this program with these sockets. */
 static void hand_over(struct control *control)
 {
-    uint32_t count = control->sockets.count;
-    int *fds = calloc(count + ADMIN_LISTENERS_MAX, sizeof(*fds));
+    int *fds = calloc(control->sockets.count + ADMIN_LISTENERS_MAX, sizeof(*fds));
     if (fds == NULL) {
         journal(JOURNAL_ERROR, "no handover: out of memory");
         return;
     }
-    if (count)
-        memcpy(fds, control->sockets.fds, count * sizeof(*fds));
+    uint32_t count = sockets_listening(&control->sockets, fds);
     count += admin_sockets(control->admin, fds + count);
     if (handover_begin(&control->handover, fds, count))
         control->handover.until_ms = now_ms() + (uint64_t)control->settings->handover_timeout_ms;

@@ -144,6 +144,9 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->http2_streams = (uint32_t)settings->upstream_http2_max_streams;
     proxy->http2_window = (uint32_t)settings->upstream_http2_window_bytes;
     proxy->http2_ping_ms = (uint64_t)settings->upstream_http2_ping_interval_ms;
+    proxy->upstream_preamble = settings->upstream_proxy_protocol;
+    proxy->stream_preamble = settings->stream_proxy_protocol;
+    proxy->udp_sessions_max = (uint32_t)settings->udp_sessions;
     proxy->maglev_size = (uint32_t)settings->balancer_maglev_size;
     proxy->pool_requests = (uint32_t)settings->upstream_keepalive_max_requests;
     proxy->pool_idle_ms = (uint64_t)settings->upstream_keepalive_idle_timeout_ms;
@@ -173,7 +176,12 @@ static void fill_paths(struct options *options, const struct settings *settings)
 {
     snprintf(options->log_path, sizeof(options->log_path), "%.*s", SLICE_FORMAT(settings->proxy_access_log));
     options->log.path = is_off(settings->proxy_access_log) ? NULL : options->log_path;
-    options->log.format =
+    snprintf(options->stream_log_path, sizeof(options->stream_log_path), "%.*s",
+             SLICE_FORMAT(settings->proxy_stream_access_log));
+    bool streams = settings->stream_listeners.count > 0;
+    options->stream_log.path =
+        is_off(settings->proxy_stream_access_log) || !streams ? NULL : options->stream_log_path;
+    options->log.format = options->stream_log.format =
         settings->proxy_access_log_format == SETTINGS_FORMAT_JSON ? ACCESS_LOG_JSON : ACCESS_LOG_COMBINED;
     if (!is_off(settings->dns_hostsfile))
         snprintf(options->hosts_path, sizeof(options->hosts_path), "%.*s",

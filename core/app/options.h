@@ -24,13 +24,13 @@ struct options {
     struct proxy_options proxy;
     struct snapshot_options snapshot;
     struct watch_options watch;
-    struct access_log_options log;
+    struct access_log_options log, stream_log;
     struct block_limits blocks;
     unsigned shard_count;
     int cpus[SHARDS_MAX]; /* -1: not pinned */
     unsigned ring_entries;
     enum ring_wait wait;
-    char log_path[4096];
+    char log_path[4096], stream_log_path[4096];
     char hosts_path[4096];
     char dns_servers[4096];
 };

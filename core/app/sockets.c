@@ -2,30 +2,37 @@
 #include "core/app/sockets.h"
 
 #include "core/app/handover.h"
-#include "core/app/journal.h"
 #include "net/transport/listener.h"
+#include "net/transport/udp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static bool serves(const struct listener_setting *setting)
+/* One that another process hands over, or a new one. Datagrams come to whoever has bound the address. */
+static enum error take_or_bind(const struct listener_setting *setting, const struct address *address, int *fd,
+                               const char **reason)
 {
-    return !setting->udp;
+    if (setting->udp)
+        return udp_bind(address, fd, reason);
+    *fd = handover_take(address);
+    if (*fd < 0)
+        return listener_bind(address, setting->backlog, fd, reason);
+    (void)listen(*fd, setting->backlog);
+    return ERROR_OK;
 }
 
-static bool open_one(struct sockets *sockets, const struct listener_setting *setting, uint16_t *port,
-                     struct report *report)
+static bool open_one(struct sockets *sockets, const struct listener_setting *setting,
+                     struct listener_options *options, struct report *report)
 {
     struct address address;
+    int fd = -1;
+    uint16_t *port = &options->port;
     const char *reason = "not a numeric address";
-    bool numeric = address_parse(setting->address, *port, &address);
-    int fd = numeric ? handover_take(&address) : -1;
-    if (fd >= 0)
-        (void)listen(fd, setting->backlog);
-    else if (!numeric || listener_bind(&address, setting->backlog, &fd, &reason) != ERROR_OK) {
-        report_add(report, REPORT_ERROR, NULL, "proxy_listen", "cannot listen on %.*s:%u: %s",
-                   SLICE_FORMAT(setting->address), setting->port, reason);
+    if (!address_parse(setting->address, *port, &address) ||
+        take_or_bind(setting, &address, &fd, &reason) != ERROR_OK) {
+        report_add(report, REPORT_ERROR, NULL, options->streams ? "stream_listen" : "proxy_listen",
+                   "cannot listen on %.*s:%u: %s", SLICE_FORMAT(setting->address), setting->port, reason);
         return false;
     }
     /* Port 0 is any free one: the other shards take the same. */
@@ -42,33 +49,28 @@ static bool open_one(struct sockets *sockets, const struct listener_setting *set
     return true;
 }
 
-/* The listeners that can be served now. */
-static uint32_t choose(const struct listener_settings *all, const struct listener_setting **chosen)
+static void choose(struct sockets *sockets, const struct listener_settings *all,
+                   const struct listener_setting **chosen, bool streams)
 {
-    uint32_t count = 0;
     for (uint32_t i = 0; i < all->count; i++) {
         const struct listener_setting *setting = &all->items[i];
-        if (serves(setting))
-            chosen[count++] = setting;
-        else
-            journal(JOURNAL_WARN, "proxy_listen %.*s:%u is not opened: HTTP is not spoken over udp",
-                    SLICE_FORMAT(setting->address), setting->port);
+        chosen[sockets->per_shard] = setting;
+        sockets->options[sockets->per_shard++] =
+            (struct listener_options){ .port = setting->port,
+                                       .tls = setting->ssl,
+                                       .http2 = setting->http2,
+                                       .proxy_protocol = setting->proxy_protocol,
+                                       .streams = streams,
+                                       .datagrams = setting->udp };
     }
-    return count;
 }
 
 static bool open_all(struct sockets *sockets, const struct listener_setting *const *chosen,
                      unsigned shard_count, struct report *report)
 {
-    for (uint32_t i = 0; i < sockets->per_shard; i++) {
-        sockets->options[i] = (struct listener_options){ .port = chosen[i]->port,
-                                                         .tls = chosen[i]->ssl,
-                                                         .http2 = chosen[i]->http2,
-                                                         .proxy_protocol = chosen[i]->proxy_protocol };
-    }
     for (unsigned shard = 0; shard < shard_count; shard++)
         for (uint32_t i = 0; i < sockets->per_shard; i++)
-            if (!open_one(sockets, chosen[i], &sockets->options[i].port, report))
+            if (!open_one(sockets, chosen[i], &sockets->options[i], report))
                 return false;
     return true;
 }
@@ -87,13 +89,14 @@ static void map_ports(struct sockets *sockets, const struct settings *settings)
 bool sockets_open(struct sockets *sockets, const struct settings *settings, unsigned shard_count,
                   struct report *report)
 {
-    const struct listener_settings *all = &settings->proxy_listeners;
-    const struct listener_setting **chosen = calloc(all->count + 1, sizeof(*chosen));
-    sockets->fds = calloc((size_t)all->count * shard_count + 1, sizeof(int));
-    sockets->options = calloc(all->count + 1, sizeof(*sockets->options));
+    uint32_t count = settings->proxy_listeners.count + settings->stream_listeners.count;
+    const struct listener_setting **chosen = calloc(count + 1, sizeof(*chosen));
+    sockets->fds = calloc((size_t)count * shard_count + 1, sizeof(int));
+    sockets->options = calloc(count + 1, sizeof(*sockets->options));
     bool opened = chosen && sockets->fds && sockets->options;
     if (opened) {
-        sockets->per_shard = choose(all, chosen);
+        choose(sockets, &settings->proxy_listeners, chosen, false);
+        choose(sockets, &settings->stream_listeners, chosen, true);
         opened = open_all(sockets, chosen, shard_count, report);
         map_ports(sockets, settings);
     }
@@ -106,6 +109,15 @@ bool sockets_open(struct sockets *sockets, const struct settings *settings, unsi
 void sockets_given(struct sockets *sockets, unsigned shard)
 {
     sockets->given_count = (shard + 1) * sockets->per_shard;
+}
+
+uint32_t sockets_listening(const struct sockets *sockets, int *fds)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sockets->count; i++)
+        if (!sockets->options[i % sockets->per_shard].datagrams)
+            fds[count++] = sockets->fds[i];
+    return count;
 }
 
 void sockets_close(struct sockets *sockets)

@@ -14,13 +14,16 @@ struct sockets {
     char first_text[64];
 };
 
-/* False: reported, nothing is left open. Listeners that cannot be served (udp) are left out with a
- * warning. */
+/* False: reported, nothing is left open. */
 bool sockets_open(struct sockets *sockets, const struct settings *settings, unsigned shard_count,
                   struct report *report);
 
 /* A shard has taken its ones and closes them; shards take them in order. */
 void sockets_given(struct sockets *sockets, unsigned shard);
+
+/* Those that can be handed over to another process: whoever binds the address of datagrams has them anyway.
+ * Their count, at most `count`. */
+uint32_t sockets_listening(const struct sockets *sockets, int *fds);
 
 /* Those that no shard has taken. */
 void sockets_close(struct sockets *sockets);

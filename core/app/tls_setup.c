@@ -287,10 +287,10 @@ static struct tls_suite_choice suites_of(const struct settings *settings)
 }
 
 /* With TLS, and with HTTP/2 or without. */
-static bool listens(const struct settings *settings, bool http2)
+static bool listens(const struct listener_settings *listeners, bool http2)
 {
-    for (uint32_t i = 0; i < settings->proxy_listeners.count; i++)
-        if (settings->proxy_listeners.items[i].ssl && settings->proxy_listeners.items[i].http2 == http2)
+    for (uint32_t i = 0; i < listeners->count; i++)
+        if (listeners->items[i].ssl && listeners->items[i].http2 == http2)
             return true;
     return false;
 }
@@ -357,8 +357,9 @@ bool tls_setup_read(struct tls_setup *setup, struct report *report)
         .suites = suites_of(settings),
         .ticket_lifetime_s =
             settings->ssl_session_tickets ? (uint32_t)(settings->ssl_session_timeout_ms / 1000) : 0,
-        .listens = listens(setup->settings, false),
-        .listens_http2 = listens(setup->settings, true),
+        .listens = listens(&settings->proxy_listeners, false),
+        .listens_http2 = listens(&settings->proxy_listeners, true),
+        .listens_streams = listens(&settings->stream_listeners, false),
         .set_count = setup->shard_count + 1,
     };
     const struct pairs_setting pairs = { "ssl_cert", &settings->ssl_cert, &settings->ssl_cert_key };
@@ -496,7 +497,8 @@ bool tls_setup_open(struct tls_setup *setup, const struct settings *settings, un
                     struct report *report)
 {
     *setup = (struct tls_setup){ .settings = settings, .shard_count = shard_count };
-    setup->listens = listens(settings, false) || listens(settings, true);
+    setup->listens = listens(&settings->proxy_listeners, false) ||
+                     listens(&settings->proxy_listeners, true) || listens(&settings->stream_listeners, false);
     if (tls_crypto_start() != ERROR_OK) {
         report_add(report, REPORT_ERROR, NULL, "", "the TLS library does not start");
         return false;

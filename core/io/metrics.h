@@ -54,6 +54,12 @@
     M(TLS_USER, "tls_user", "connections whose records are protected in user space")        \
     M(UPSTREAM_TLS, "upstream_tls", "handshakes with upstreams that succeeded")             \
     M(UPSTREAM_TLS_FAILED, "upstream_tls_failed", "handshakes with upstreams that failed")  \
+    M(STREAMS, "streams", "sessions of stream_listen begun")                                \
+    M(STREAMS_ACTIVE, "streams_active", "of them, those open now")                          \
+    M(STREAMS_REFUSED, "streams_refused", "of them, those without route or upstream")       \
+    M(TUNNELS_ACTIVE, "tunnels_active", "upgraded connections open now")                    \
+    M(UDP_SESSIONS, "udp_sessions", "clients of UDP whose sessions are open now")           \
+    M(UDP_DROPPED, "udp_dropped", "datagrams dropped for want of room or a session")        \
     M(DNS_QUERIES, "dns_queries", "questions sent to DNS servers")                          \
     M(DNS_FAILURES, "dns_failures", "questions that no server answered")                    \
     M(DNS_STALE, "dns_stale", "times a name kept its old addresses for want of an answer")  \

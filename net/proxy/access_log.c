@@ -151,6 +151,59 @@ static struct slice clip(struct slice text)
     return text;
 }
 
+static void write_basic(struct writer *out, const struct stream_record *record)
+{
+    write_or_dash(out, record->client_ip);
+    writer_text(out, " [");
+    write_time(out, record->wall_ms, "%d/%b/%Y:%H:%M:%S +0000");
+    writer_text(out, "] ");
+    writer_slice(out, record->protocol);
+    writer_byte(out, ' ');
+    writer_u64(out, (uint64_t)record->status);
+    writer_byte(out, ' ');
+    writer_u64(out, record->sent_bytes);
+    writer_byte(out, ' ');
+    writer_u64(out, record->received_bytes);
+    writer_byte(out, ' ');
+    writer_u64(out, record->duration_us / 1000000);
+    unsigned ms = (unsigned)(record->duration_us / 1000 % 1000);
+    const char rest[] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10),
+                          '\n' };
+    writer_bytes(out, rest, sizeof(rest));
+}
+
+static void write_stream_json(struct writer *out, const struct stream_record *record)
+{
+    writer_text(out, "{\"time\":\"");
+    write_time(out, record->wall_ms, "%Y-%m-%dT%H:%M:%SZ");
+    writer_byte(out, '"');
+    write_json_member(out, SLICE("client_ip"), record->client_ip);
+    write_json_member(out, SLICE("protocol"), record->protocol);
+    write_json_number(out, SLICE("port"), record->port);
+    write_json_number(out, SLICE("status"), (uint64_t)record->status);
+    write_json_number(out, SLICE("sent_bytes"), record->sent_bytes);
+    write_json_number(out, SLICE("received_bytes"), record->received_bytes);
+    write_json_number(out, SLICE("duration_us"), record->duration_us);
+    write_json_member(out, SLICE("server_name"), record->server_name);
+    write_json_member(out, SLICE("upstream"),
+                      record->upstream.size ? record->upstream : (struct slice){ NULL, 0 });
+    write_json_member(out, SLICE("route"), record->route);
+    write_json_member(out, SLICE("service"), record->service);
+    writer_text(out, "}\n");
+}
+
+void access_log_write_stream(struct access_log *log, const struct stream_record *record)
+{
+    uint32_t room;
+    char *at = line_file_room(&log->file, &room);
+    struct writer out = writer_of(at, room < ACCESS_LOG_LINE_MAX ? room : ACCESS_LOG_LINE_MAX);
+    if (log->format == ACCESS_LOG_JSON)
+        write_stream_json(&out, record);
+    else
+        write_basic(&out, record);
+    line_file_added(&log->file, out.overflow ? 0 : (uint32_t)(out.next - at));
+}
+
 void access_log_write(struct access_log *log, const struct access_record *given)
 {
     struct access_record record = *given;

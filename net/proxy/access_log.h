@@ -40,3 +40,16 @@ struct access_record {
 };
 
 void access_log_write(struct access_log *log, const struct access_record *record);
+
+/* Of a stream. */
+struct stream_record {
+    struct slice client_ip, protocol, server_name, route, service, upstream;
+    int status; /* nginx' */
+    uint16_t port;
+    uint64_t sent_bytes, received_bytes;
+    uint64_t wall_ms;
+    uint64_t duration_us;
+};
+
+/* Combined: as Kong's `basic`. */
+void access_log_write_stream(struct access_log *log, const struct stream_record *record);

@@ -33,6 +33,9 @@ struct caller_ops {
     enum backlog (*backlog)(const struct caller *caller);
     /* More of the request's body, or no more for now; never calls the exchange from inside. */
     void (*read)(struct caller *caller, enum caller_reading reading);
+    /* From now on bytes of any kind: what arrives goes to exchange->tunnel, and what has come before, too.
+     * NULL: this caller cannot. */
+    struct stream *(*open_raw)(struct caller *caller);
     /* The exchange is over, or gives up its client; it may have been freed already. */
     void (*done)(struct caller *caller, enum caller_fate fate);
 };
@@ -43,7 +46,7 @@ struct caller {
     struct exchange *exchange; /* NULL: between two */
 };
 
-extern const struct caller_ops http1_caller_ops;
+extern const struct caller_ops http1_caller_ops, stream_caller_ops;
 
 static inline bool caller_send_head(struct caller *caller, enum caller_head kind)
 {
@@ -73,6 +76,11 @@ static inline void caller_pause(struct caller *caller)
 static inline void caller_resume(struct caller *caller)
 {
     caller->ops->read(caller, CALLER_RESUME);
+}
+
+static inline struct stream *caller_open_raw(struct caller *caller)
+{
+    return caller->ops->open_raw ? caller->ops->open_raw(caller) : NULL;
 }
 
 static inline void caller_done(struct caller *caller, enum caller_fate fate)

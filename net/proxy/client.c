@@ -2,6 +2,7 @@
 #include "net/proxy/client.h"
 
 #include "net/proxy/client_begin.h"
+#include "net/proxy/client_stream.h"
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/http2_client.h"
 
@@ -81,7 +82,7 @@ static uint64_t limit_ms(const struct client *client)
     const struct proxy_options *options = client->proxy->options;
     const struct exchange *exchange = client->caller.exchange;
     if (client->connection.stream->queued_bytes > 0 && client->state != CLIENT_HEAD &&
-        client->state > CLIENT_HELLO && client->state != CLIENT_CLOSING)
+        client->state > CLIENT_HELLO && client->state != CLIENT_CLOSING && client->state != CLIENT_RAW)
         return options->send_timeout_ms;
     switch ((enum client_state)client->state) {
     case CLIENT_PREAMBLE:
@@ -95,6 +96,7 @@ static uint64_t limit_ms(const struct client *client)
         return client->request_count ? options->keepalive_timeout_ms : options->header_timeout_ms;
     case CLIENT_HEAD: return options->header_timeout_ms;
     case CLIENT_LINGERING: return LINGER_MS;
+    case CLIENT_RAW: /* the upstream has limits of its own, and then the tunnel has */
     case CLIENT_CLOSING: return 0;
     case CLIENT_BUSY: break;
     }
@@ -193,6 +195,8 @@ void client_accepted(struct listener *listener, int fd)
     connection_accepted(&client->connection, proxy->shard, &owner, fd);
     client_timer_update(client);
     update_listeners(proxy);
+    if (client->state == CLIENT_IDLE && client->listener->streams)
+        client_stream_begin(client);
 }
 
 void client_closed(struct stream *stream)
@@ -355,7 +359,9 @@ static void client_process(struct client *client)
 static void parse_on(struct shard_task *task)
 {
     struct client *client = CONTAINER_OF(task, struct client, task);
-    if (client->state != CLIENT_CLOSING && client->state != CLIENT_LINGERING)
+    if (client->state == CLIENT_RAW)
+        client_stream_flow(client);
+    else if (client->state != CLIENT_CLOSING && client->state != CLIENT_LINGERING)
         client_process(client);
 }
 
@@ -402,6 +408,10 @@ static void on_received(struct stream *stream, struct chunk chunk)
     struct client *client = client_of(stream);
     if (client->state <= CLIENT_HELLO) {
         client_begin(client, chunk);
+        return;
+    }
+    if (client->state == CLIENT_RAW) {
+        client_stream_received(client, chunk);
         return;
     }
     if (client->state == CLIENT_LINGERING) {
@@ -493,7 +503,9 @@ static void on_writable(struct stream *stream)
             client_timer_update(client);
         return;
     }
-    if (client->caller.exchange)
+    if (client->state == CLIENT_RAW)
+        client_stream_writable(client);
+    else if (client->caller.exchange)
         exchange_client_writable(client->caller.exchange);
     else if (client->input.count > 0 && !client_is_congested(client))
         client_process(client);
@@ -514,6 +526,10 @@ void client_exchange_done(struct client *client, enum caller_fate fate)
         return;
     if (fate == CALLER_CUT) {
         close_with_reset(client);
+        return;
+    }
+    if (client->state == CLIENT_RAW && client->ended && client->connection.stream->queued_bytes == 0) {
+        close_now(client); /* the tunnel has passed everything on, and the end */
         return;
     }
     if (fate == CALLER_CLOSE || client->proxy->draining) {
@@ -550,6 +566,15 @@ void client_drain(struct client *client)
         client_timer_update(client);
     else
         linger_or_close(client);
+}
+
+bool client_find_local(const struct client *client, struct address *local)
+{
+    local->size = sizeof(local->v6);
+    if (!client->listener->datagrams)
+        return getsockname(client->connection.tcp.fd, &local->any, &local->size) == 0;
+    *local = client->told.destination;
+    return local->size > 0;
 }
 
 void client_abort(struct client *client)

@@ -14,6 +14,7 @@ enum client_state {
     CLIENT_IDLE, /* between requests */
     CLIENT_HEAD, /* a head is arriving */
     CLIENT_BUSY, /* an exchange is under way */
+    CLIENT_RAW, /* bytes of any kind, into the tunnel of its exchange as soon as that is open */
     CLIENT_LINGERING, /* said its last word, drains what the client still sends */
     CLIENT_CLOSING
 };
@@ -60,6 +61,9 @@ void client_resume(struct client *client); /* parses on in a task, not inside th
 
 /* The exchange is over; CALLER_KEEP: the connection may take another request. */
 void client_exchange_done(struct client *client, enum caller_fate fate);
+
+/* The address that the client has connected to. */
+bool client_find_local(const struct client *client, struct address *local);
 
 /* Draining: ends it now when idle. */
 void client_drain(struct client *client);

@@ -56,6 +56,13 @@ static struct slice header_list(struct exchange *exchange, struct slice name)
     return joined;
 }
 
+struct address client_address_of_stream(const struct client *client)
+{
+    const struct address *told = &client->told.source;
+    bool trusted = told->size > 0 && address_in_ranges(&client->peer, &client->proxy->options->trusted);
+    return trusted ? *told : client->peer;
+}
+
 void client_address_determine(struct exchange *exchange)
 {
     const struct proxy_options *options = exchange->proxy->options;
@@ -70,7 +77,7 @@ void client_address_determine(struct exchange *exchange)
         return;
     exchange->trust = PEER_TRUSTED;
     struct address address = client->told.source;
-    bool by_preamble = slice_equal(options->real_ip_header, SLICE("proxy_protocol"));
+    bool by_preamble = exchange->is_stream || slice_equal(options->real_ip_header, SLICE("proxy_protocol"));
     if (by_preamble ? address.size == 0
                     : !from_list(options, header_list(exchange, options->real_ip_header), &address))
         return;

@@ -5,5 +5,10 @@
 
 #include "net/proxy/exchange_state.h"
 
+struct client;
+
 /* Fills in peer_ip, client_ip, client_address and trust. */
 void client_address_determine(struct exchange *exchange);
+
+/* Before there is an exchange: of a stream, where only a PROXY header may say. */
+struct address client_address_of_stream(const struct client *client);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/client_begin.h"
 
+#include "net/proxy/client_stream.h"
 #include "net/proxy/http2_client.h"
 
 void client_count_handshakes(struct client *client, int change)
@@ -13,8 +14,11 @@ static void begin_handshake(struct client *client, struct chunk first)
 {
     struct proxy *proxy = client->proxy;
     struct metrics *metrics = &proxy->shard->metrics;
+    const struct listener_options *listener = client->listener;
     const struct tls_profiles *profiles = &proxy->snapshot->tls;
-    struct tls_server *server = client->listener->http2 ? profiles->server_http2 : profiles->server;
+    struct tls_server *server = listener->streams ? profiles->server_streams
+                                : listener->http2 ? profiles->server_http2
+                                                  : profiles->server;
     if (proxy->handshake_count >= proxy->options->handshakes_max) {
         metric_add(metrics, METRIC_TLS_REFUSED, 1);
         chunk_release(&first);
@@ -25,6 +29,9 @@ static void begin_handshake(struct client *client, struct chunk first)
     } else {
         client_count_handshakes(client, 1);
     }
+    struct stream *lower = &client->connection.tcp.stream;
+    while (client->input.count > 0 && client->state == CLIENT_HELLO) /* what was looked at before */
+        lower->events->received(lower, chunk_queue_pop(&client->input));
 }
 
 /* The first bytes on a TLS port: of a ClientHello (the old kind of SSL 2 is left to TLS to refuse), or of
@@ -37,9 +44,12 @@ static bool is_hello(const struct chunk *chunk)
 
 static void begin_tls(struct client *client, struct chunk chunk)
 {
+    bool streams = client->listener->streams;
     if (chunk.size == 0) {
         client_close(client);
-    } else if (is_hello(&chunk)) {
+    } else if (streams && client->proxy->snapshot->passes_tls && !client_stream_peeked(client, &chunk)) {
+        return;
+    } else if (streams || is_hello(&chunk)) {
         begin_handshake(client, chunk);
     } else {
         metric_add(&client->proxy->shard->metrics, METRIC_TLS_CLEARTEXT, 1);
@@ -63,8 +73,13 @@ static void read_preamble(struct client *client, struct chunk chunk)
         return;
     }
     client->state = client->listener->tls ? CLIENT_HELLO : CLIENT_IDLE;
-    client_timer_update(client);
-    if (chunk.size > 0)
+    if (client->state == CLIENT_IDLE && client->listener->streams)
+        client_stream_begin(client);
+    else
+        client_timer_update(client);
+    if (client->state == CLIENT_CLOSING)
+        chunk_release(&chunk);
+    else if (chunk.size > 0)
         client->connection.stream->events->received(client->connection.stream, chunk);
     else
         chunk_release(&chunk);
@@ -93,7 +108,9 @@ void client_shaken(struct stream *stream, enum error error)
     client_count_handshakes(client, -1);
     client->tls = true;
     client->state = CLIENT_IDLE;
-    if (slice_equal(slice_of(client->connection.tls->protocol), SLICE("h2")))
+    if (client->listener->streams)
+        client_stream_begin(client);
+    else if (slice_equal(slice_of(client->connection.tls->protocol), SLICE("h2")))
         http2_client_begin(client);
     else
         client_timer_update(client);

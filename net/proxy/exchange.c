@@ -119,6 +119,13 @@ static void draw_request_id(struct exchange *exchange)
         write_hex(exchange->request_id + i * 8, (uint32_t)(words[i / 2] >> i % 2 * 32));
 }
 
+static void count_in(const struct exchange *exchange)
+{
+    struct metrics *metrics = &exchange->proxy->shard->metrics;
+    metric_add(metrics, exchange->is_stream ? METRIC_STREAMS : METRIC_REQUESTS, 1);
+    metric_add(metrics, exchange->is_stream ? METRIC_STREAMS_ACTIVE : METRIC_REQUESTS_ACTIVE, 1);
+}
+
 struct exchange *exchange_open(struct proxy *proxy, struct caller *caller)
 {
     const struct client *client = caller->client;
@@ -138,6 +145,8 @@ struct exchange *exchange_open(struct proxy *proxy, struct caller *caller)
     exchange->tls = client->tls;
     exchange->style = (uint8_t)proxy->snapshot->model->style;
     exchange->port = client->listener->port;
+    exchange->is_stream = client->listener->streams;
+    exchange->datagrams = client->listener->datagrams;
     exchange->start_ns = proxy->shard->now_ns;
     exchange->wall_ms = proxy->shard->wall_ms;
     exchange->replayable = true;
@@ -150,8 +159,7 @@ struct exchange *exchange_open(struct proxy *proxy, struct caller *caller)
         exchange->server_name = arena_copy(&exchange->arena, slice_of(client->connection.tls->name));
     draw_request_id(exchange);
     snapshot_take(exchange->snapshot, proxy->shard->index);
-    metric_add(&proxy->shard->metrics, METRIC_REQUESTS, 1);
-    metric_add(&proxy->shard->metrics, METRIC_REQUESTS_ACTIVE, 1);
+    count_in(exchange);
     return exchange;
 }
 
@@ -170,7 +178,8 @@ void exchange_close(struct exchange *exchange)
     chunk_release(&exchange->read_body);
     arena_deinit(&exchange->arena);
     snapshot_release(exchange->snapshot, proxy->shard->index, proxy->snapshot);
-    metric_add(&proxy->shard->metrics, METRIC_REQUESTS_ACTIVE, -1);
+    metric_add(&proxy->shard->metrics, exchange->is_stream ? METRIC_STREAMS_ACTIVE : METRIC_REQUESTS_ACTIVE,
+               -1);
     if (proxy->spare_exchange_count >= SPARE_EXCHANGES) {
         free(exchange);
         return;
@@ -194,8 +203,8 @@ void exchange_client_gone(struct exchange *exchange)
     exchange->caller = NULL;
     exchange->aborted = true;
     metric_add(&exchange->proxy->shard->metrics, METRIC_REQUESTS_ABORTED, 1);
-    if (exchange->origin)
-        origin_detach(exchange->origin, ORIGIN_DROP);
+    if (exchange->origin) /* who is gone has not ended what it said */
+        origin_detach(exchange->origin, exchange->tunnel ? ORIGIN_CUT : ORIGIN_DROP);
     if (exchange->waiting)
         return;
     exchange->step = STEP_LOG;

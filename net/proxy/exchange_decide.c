@@ -95,9 +95,8 @@ static enum step_result check_grpc(struct exchange *exchange)
 /* The address the client has connected to, if a rule asks for it. */
 static bool find_local(const struct exchange *exchange, struct address *local)
 {
-    local->size = sizeof(local->v6);
     return exchange->snapshot->router.asks_destination && exchange->caller &&
-           getsockname(exchange->caller->client->connection.tcp.fd, &local->any, &local->size) == 0;
+           client_find_local(exchange->caller->client, local);
 }
 
 static bool match_route(struct exchange *exchange)
@@ -157,6 +156,8 @@ enum step_result step_route(struct exchange *exchange)
 {
     const struct snapshot *snapshot = exchange->snapshot;
     struct slice none = { NULL, 0 };
+    if (exchange->is_stream)
+        return exchange_route_stream(exchange);
     exchange->chain = snapshot->no_route;
     uint64_t most = exchange->proxy->options->body_bytes_max;
     if (most && exchange->request.framing == BODY_LENGTH && exchange->request.body_bytes > most)

@@ -160,6 +160,12 @@ void exchange_send_continue(struct exchange *exchange)
 enum step_result step_send(struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
+    if (exchange->is_stream) {
+        exchange->status = 200;
+        exchange->upstream_head_ns = exchange->proxy->shard->now_ns;
+        balancer_try_answered(exchange->endpoint, 200, exchange->upstream_head_ns - exchange->try_start_ns);
+        return exchange->datagrams ? exchange_jump(exchange, STEP_RELAY) : exchange_open_tunnel(exchange);
+    }
     if (exchange_body_is_too_long(exchange)) /* it came while a plugin waited */
         return exchange_answer_long_body(exchange);
     exchange->upstream_chunked = request->framing == BODY_CHUNKED && !exchange->request_complete;
@@ -308,11 +314,6 @@ enum step_result step_relay(struct exchange *exchange)
 
 /* --- end ------------------------------------------------------------------------------------------------ */
 
-static struct slice name_or_id(const struct entity *entity)
-{
-    return entity->name.data ? entity->name : slice_of(entity->id);
-}
-
 static void write_log(struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
@@ -326,9 +327,9 @@ static void write_log(struct exchange *exchange)
         .user_agent = message_find(request, HEADER_USER_AGENT),
         .host = message_find(request, HEADER_HOST),
         .request_id = exchange_request_id(exchange),
-        .route = exchange->match.route ? name_or_id(&exchange->match.route->entity) : none,
-        .service = exchange->service ? name_or_id(&exchange->service->service->entity) : none,
-        .consumer = exchange->consumer ? name_or_id(&exchange->consumer->entity) : none,
+        .route = exchange->match.route ? entity_label(&exchange->match.route->entity) : none,
+        .service = exchange->service ? entity_label(&exchange->service->service->entity) : none,
+        .consumer = exchange->consumer ? entity_label(&exchange->consumer->entity) : none,
         .upstream = "",
         .version = message_version(request),
         .status = exchange->status ? exchange->status : 499, /* nginx' "client closed request" */
@@ -363,7 +364,7 @@ static void count_traffic(struct exchange *exchange)
                   (proxy->shard->now_ns - exchange->start_ns) / 1000);
 }
 
-enum step_result step_log(struct exchange *exchange)
+static void note_status(struct exchange *exchange)
 {
     static const enum metric classes[] = { METRIC_RESPONSES_2XX, METRIC_RESPONSES_3XX, METRIC_RESPONSES_4XX,
                                            METRIC_RESPONSES_5XX };
@@ -371,9 +372,19 @@ enum step_result step_log(struct exchange *exchange)
     if (class >= 0 && class < (int)COUNT_OF(classes))
         metric_add(&exchange->proxy->shard->metrics, classes[class], 1);
     count_traffic(exchange);
+}
+
+enum step_result step_log(struct exchange *exchange)
+{
+    if (exchange->tunnel)
+        exchange_close_tunnel(exchange);
+    if (!exchange->is_stream)
+        note_status(exchange);
     if (exchange->chain)
         exchange_run_late_phase(exchange, PHASE_LOG);
-    if (access_log_is_on(&exchange->proxy->log))
+    if (exchange->is_stream)
+        exchange_log_stream(exchange);
+    else if (access_log_is_on(&exchange->proxy->log))
         write_log(exchange);
     balancer_leave(exchange);
     return STEP_RESULT_NEXT;

@@ -12,6 +12,7 @@
 #include "net/proxy/proxy.h"
 
 struct origin;
+struct tunnel;
 
 /* The order of the walk, declared once; each is a function in exchange.c. */
 #define EXCHANGE_STEPS(STEP)                 \
@@ -53,9 +54,10 @@ struct exchange {
     struct snapshot *snapshot;
     struct exchange *next_spare;
     enum exchange_step step;
-    bool running; /* inside exchange_run */
-    bool waiting; /* for a plugin: exchange_resume is to come */
+    bool running, waiting; /* inside exchange_run; for a plugin: exchange_resume is to come */
     struct list_node waiting_node; /* proxy->waiting, meanwhile */
+    bool is_stream, datagrams, passes_tls; /* no HTTP from the start; of that, UDP; TLS that is passed on */
+    struct tunnel *tunnel; /* joins both sides; NULL: none yet */
     bool aborted; /* the client is gone or of no more use: straight to LOG */
 
     /* request */

@@ -35,6 +35,15 @@ static inline bool exchange_body_is_too_long(const struct exchange *exchange)
     return exchange->body_limit_message.data && exchange->body_bytes > exchange->body_limit_bytes;
 }
 
+/* Of a stream: finds its route. */
+enum step_result exchange_route_stream(struct exchange *exchange);
+
+/* Joins the two sides for good, behind a 101 or at the beginning of a stream. */
+enum step_result exchange_open_tunnel(struct exchange *exchange);
+void exchange_close_tunnel(struct exchange *exchange); /* keeps what it has counted */
+
+void exchange_log_stream(struct exchange *exchange);
+
 /* Gives everything back. */
 void exchange_close(struct exchange *exchange);
 

@@ -9,6 +9,7 @@
 #include "net/proxy/exchange_notes.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/origin.h"
+#include "net/proxy/udp_session.h"
 
 static const struct slice none = { NULL, 0 };
 
@@ -130,8 +131,19 @@ static enum step_result take_origin(struct exchange *exchange)
     return STEP_RESULT_NEXT;
 }
 
+static enum step_result connect_datagrams(struct exchange *exchange)
+{
+    exchange->tries++;
+    exchange->try_start_ns = exchange->proxy->shard->now_ns;
+    enum error error = udp_session_connect(exchange);
+    return error == ERROR_OK ? STEP_RESULT_NEXT
+                             : exchange_answer_from_below(exchange, error_http_status(error), none);
+}
+
 enum step_result step_connect(struct exchange *exchange)
 {
+    if (exchange->datagrams)
+        return connect_datagrams(exchange);
     if (exchange->origin == NULL) {
         if (exchange->endpoint->balancer == NULL) /* it left while the exchange stood in line */
             return exchange_jump(exchange, STEP_PICK);

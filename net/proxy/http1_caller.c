@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes to a client of HTTP/1: heads as text, bodies in chunks where their length is not known. */
-#include "net/proxy/client.h"
+#include "net/proxy/client_stream.h"
 #include "net/proxy/exchange_notes.h"
 #include "net/proxy/forward.h"
 
@@ -108,5 +108,6 @@ const struct caller_ops http1_caller_ops = {
     .send_end = send_end,
     .backlog = backlog,
     .read = control_reading,
+    .open_raw = client_stream_open_raw,
     .done = done,
 };

@@ -7,6 +7,8 @@
 #include "net/proxy/forward.h"
 #include "net/proxy/http2_origin.h"
 #include "net/proxy/origin_link.h"
+#include "net/proxy/origin_preamble.h"
+#include "net/proxy/tunnel.h"
 
 #include <stdlib.h>
 
@@ -20,6 +22,7 @@ struct http1_origin {
     struct origin origin; /* first: origins are recovered from it */
     struct origin_link link;
     struct http1_parser parser;
+    bool raw; /* what arrives goes to the exchange's tunnel */
 };
 
 static struct http1_origin *of_stream(struct stream *stream)
@@ -74,6 +77,12 @@ static void on_timer(struct timer *timer)
     exchange_origin_failed(exchange, ERROR_TIMEOUT);
 }
 
+/* It speaks for one client: never kept, and no kept one will do. */
+static bool is_private(const struct exchange *exchange)
+{
+    return exchange->is_stream || origin_preamble_kind(exchange) != PREAMBLE_NONE;
+}
+
 static struct http1_origin *open_new(struct exchange *exchange, const struct origin_tls_rules *rules)
 {
     struct proxy *proxy = exchange->proxy;
@@ -83,7 +92,7 @@ static struct http1_origin *open_new(struct exchange *exchange, const struct ori
     const struct connection_owner owner = { &connection_events, http1 };
     *http1 = (struct http1_origin){
         .origin = { .ops = &http1_ops, .proxy = proxy, .endpoint = exchange->endpoint },
-        .link = { .close = close_idle }
+        .link = { .close = close_idle, .is_private = is_private(exchange) }
     };
     if (!origin_link_open(&http1->link, exchange, rules, &owner)) {
         free(http1);
@@ -117,7 +126,7 @@ static struct http1_origin *find_kept(struct endpoint *endpoint, const struct or
 static enum error take_http1(struct exchange *exchange, const struct origin_tls_rules *rules)
 {
     struct proxy *proxy = exchange->proxy;
-    struct http1_origin *kept = find_kept(exchange->endpoint, rules);
+    struct http1_origin *kept = is_private(exchange) ? NULL : find_kept(exchange->endpoint, rules);
     if (kept) {
         leave_pool(kept);
         kept->origin.reused = true;
@@ -139,7 +148,7 @@ enum error origin_take(struct exchange *exchange)
     struct origin_tls_rules wanted, *rules = exchange->service->tls ? &wanted : NULL;
     if (!origin_link_rules(exchange, &wanted))
         return ERROR_TLS;
-    if (origin_speaks_http2(exchange->service->service))
+    if (!exchange->is_stream && origin_speaks_http2(exchange->service->service))
         return http2_origin_take(exchange, rules);
     return take_http1(exchange, rules);
 }
@@ -229,10 +238,12 @@ static void leave(struct origin *origin, enum origin_fate fate)
     struct proxy *proxy = origin->proxy;
     struct endpoint *endpoint = origin->endpoint;
     const struct proxy_options *options = proxy->options;
-    bool keep = fate == ORIGIN_REUSE && !http1->link.closing && origin->open && !proxy->draining &&
-                http1->link.connection.stream->queued_bytes == 0 && endpoint->balancer &&
+    bool keep = fate == ORIGIN_REUSE && !http1->link.closing && !http1->link.is_private && origin->open &&
+                !proxy->draining && http1->link.connection.stream->queued_bytes == 0 && endpoint->balancer &&
                 (options->pool_requests == 0 || http1->link.request_count < options->pool_requests) &&
                 endpoint->idle_count < options->pool_size;
+    if (fate == ORIGIN_CUT)
+        tcp_stream_close_resets(&http1->link.connection.tcp);
     if (!keep) {
         close_now(http1);
         return;
@@ -245,12 +256,20 @@ static void leave(struct origin *origin, enum origin_fate fate)
     origin_limit_time(origin, options->pool_idle_ms);
 }
 
+static struct stream *open_raw(struct origin *origin)
+{
+    struct http1_origin *http1 = of_origin(origin);
+    http1->raw = true;
+    return http1->link.connection.stream;
+}
+
 static const struct origin_ops http1_ops = {
     .send_head = send_head,
     .send_body = send_body,
     .send_end = send_end,
     .backlog = backlog,
     .read = control_reading,
+    .open_raw = open_raw,
     .leave = leave,
 };
 
@@ -298,9 +317,22 @@ static bool handle(struct http1_origin *http1, enum http1_event event, const str
     return http1->origin.exchange == exchange;
 }
 
+/* Whatever came behind the head of a 101 is the tunnel's. */
+static void pass_rest(struct http1_origin *http1, const struct chunk *chunk, struct slice rest)
+{
+    uint32_t offset = (uint32_t)(rest.data - chunk_slice(chunk).data);
+    if (http1->raw && http1->origin.exchange && rest.size > 0)
+        tunnel_received(http1->origin.exchange->tunnel, TUNNEL_UPSTREAM,
+                        chunk_part(chunk, offset, (uint32_t)rest.size));
+}
+
 static void on_received(struct stream *stream, struct chunk chunk)
 {
     struct http1_origin *http1 = of_stream(stream);
+    if (http1->raw && http1->origin.exchange) {
+        tunnel_received(http1->origin.exchange->tunnel, TUNNEL_UPSTREAM, chunk);
+        return;
+    }
     bool unasked = http1->origin.exchange == NULL || !http1->origin.exchange->upstream_sent ||
                    (!http1->origin.head_seen && connection_is_unsent(&http1->link.connection));
     if (unasked) {
@@ -332,15 +364,18 @@ static void on_received(struct stream *stream, struct chunk chunk)
         if (event == HTTP1_END && rest.size > 0)
             http1->origin.open =
                 http1->origin.exchange->response.status < 200; /* surplus: never used again */
-        more = handle(http1, event, &chunk, body);
+        more = handle(http1, event, &chunk, body) && !http1->raw;
     }
+    pass_rest(http1, &chunk, rest);
     chunk_release(&chunk);
 }
 
 static void on_writable(struct stream *stream)
 {
     struct http1_origin *http1 = of_stream(stream);
-    if (http1->origin.exchange)
+    if (http1->origin.exchange && http1->raw)
+        tunnel_writable(http1->origin.exchange->tunnel, TUNNEL_UPSTREAM);
+    else if (http1->origin.exchange)
         exchange_origin_writable(http1->origin.exchange);
 }
 

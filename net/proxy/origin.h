@@ -11,7 +11,7 @@
 enum origin_reading { ORIGIN_PAUSE, ORIGIN_RESUME };
 
 /* ORIGIN_REUSE: request and response have both ended cleanly. */
-enum origin_fate { ORIGIN_DROP, ORIGIN_REUSE };
+enum origin_fate { ORIGIN_DROP, ORIGIN_REUSE, ORIGIN_CUT /* with a reset */ };
 
 struct origin_ops {
     /* The exchange's request as it stands now; its response will be parsed into exchange->response. False:
@@ -21,6 +21,8 @@ struct origin_ops {
     bool (*send_end)(struct origin *origin);
     enum backlog (*backlog)(const struct origin *origin);
     void (*read)(struct origin *origin, enum origin_reading reading);
+    /* The same as open_raw of a caller. */
+    struct stream *(*open_raw)(struct origin *origin);
     /* Has let go of the exchange already; may free the origin. */
     void (*leave)(struct origin *origin, enum origin_fate fate);
 };
@@ -78,6 +80,11 @@ static inline bool origin_send_end(struct origin *origin)
 static inline enum backlog origin_backlog(const struct origin *origin)
 {
     return origin->ops->backlog(origin);
+}
+
+static inline struct stream *origin_open_raw(struct origin *origin)
+{
+    return origin->ops->open_raw ? origin->ops->open_raw(origin) : NULL;
 }
 
 static inline void origin_pause(struct origin *origin)

@@ -4,6 +4,7 @@
 #include "net/proxy/balancer_circuit.h"
 #include "net/proxy/forward.h"
 #include "net/proxy/origin.h"
+#include "net/proxy/origin_preamble.h"
 #include "net/proxy/tls_profiles.h"
 
 #include <stdio.h>
@@ -92,11 +93,16 @@ bool origin_link_open(struct origin_link *link, const struct exchange *exchange,
     link->endpoint = endpoint;
     list_init(&link->node);
     list_init(&link->age_node);
-    if (!keep_rules(link, rules) || connect_to(link, owner, exchange->service->tls) != ERROR_OK) {
+    struct chunk preamble = { 0 };
+    if (!keep_rules(link, rules) || (link->is_private && !origin_write_preamble(exchange, &preamble)) ||
+        connect_to(link, owner, exchange->service->tls) != ERROR_OK) {
+        chunk_release(&preamble);
         free(link->rules);
         link->rules = NULL;
         return false;
     }
+    if (preamble.size > 0)
+        stream_send(&link->connection.tcp.stream, preamble);
     endpoint->open_count++;
     if (endpoint->balancer)
         endpoint->balancer->connections++;

@@ -24,6 +24,7 @@ struct origin_link {
     struct list_node age_node; /* proxy->idle_origins, longest idle first */
     void (*close)(struct origin_link *link); /* closes an idle one */
     uint32_t request_count;
+    bool is_private; /* opened for one client, whom a PROXY header may name */
     bool http2;
     bool closing;
 };

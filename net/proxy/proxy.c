@@ -3,6 +3,7 @@
 
 #include "net/proxy/client.h"
 #include "net/proxy/origin.h"
+#include "net/proxy/udp_session.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -43,19 +44,21 @@ static enum error open_listeners(struct proxy *proxy, const struct proxy_start *
     if (proxy->listeners == NULL)
         return ERROR_MEMORY;
     for (uint32_t i = 0; i < start->listener_count; i++) {
-        struct listener *listener = &proxy->listeners[i];
+        if (start->listener_options[i].datagrams)
+            continue;
+        struct listener *listener = &proxy->listeners[proxy->listener_count++];
         listener->accepted = client_accepted;
         listener->owner = proxy;
         listener_start(listener, proxy->shard, start->listener_fds[i], &start->listener_options[i]);
-        proxy->listener_count++;
     }
-    return ERROR_OK;
+    proxy->udp = calloc(1, sizeof(*proxy->udp));
+    return proxy->udp ? udp_sessions_open(proxy->udp, proxy, start) : ERROR_MEMORY;
 }
 
 enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct proxy_start *start)
 {
     *proxy = (struct proxy){ .shard = shard, .options = start->options, .snapshot = start->snapshot };
-    proxy->log.file.fd = -1;
+    proxy->log.file.fd = proxy->stream_log.file.fd = -1;
     list_init(&proxy->files);
     list_init(&proxy->clients);
     list_init(&proxy->idle_origins);
@@ -70,6 +73,10 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     enum error error = access_log_open(&proxy->log, shard, start->log);
     if (access_log_is_on(&proxy->log))
         proxy_add_file(proxy, &proxy->log.file);
+    if (error == ERROR_OK)
+        error = access_log_open(&proxy->stream_log, shard, start->stream_log);
+    if (access_log_is_on(&proxy->stream_log))
+        proxy_add_file(proxy, &proxy->stream_log.file);
     if (error == ERROR_OK)
         error = regex_scratch_init(&proxy->regex);
     if (error == ERROR_OK)
@@ -98,6 +105,7 @@ static void close_plugins(struct proxy *proxy)
 void proxy_close(struct proxy *proxy)
 {
     access_log_close(&proxy->log);
+    access_log_close(&proxy->stream_log);
     fetch_pool_close(&proxy->fetches);
     close_plugins(proxy);
     exchange_abandon_waiting(proxy);
@@ -114,6 +122,9 @@ void proxy_close(struct proxy *proxy)
         free(proxy->spare_clients);
         proxy->spare_clients = next;
     }
+    if (proxy->udp)
+        udp_sessions_close(proxy->udp);
+    free(proxy->udp);
     free(proxy->listeners);
     tls_loop_close(&proxy->tls);
 }
@@ -184,6 +195,7 @@ void proxy_drain(struct proxy *proxy, enum listener_backlog backlog)
     proxy->draining = true;
     for (uint32_t i = 0; i < proxy->listener_count; i++)
         listener_stop(&proxy->listeners[i], backlog);
+    udp_sessions_drain(proxy->udp);
     for (struct list_node *node = proxy->clients.next; node != &proxy->clients;) {
         struct client *client = CONTAINER_OF(node, struct client, node);
         node = node->next;
@@ -199,6 +211,7 @@ void proxy_abort(struct proxy *proxy)
         node = node->next;
         client_abort(client);
     }
+    udp_sessions_abort(proxy->udp);
     origin_close_all_idle(proxy);
     fetch_pool_abort(&proxy->fetches);
 }
@@ -206,5 +219,5 @@ void proxy_abort(struct proxy *proxy)
 bool proxy_is_empty(const struct proxy *proxy)
 {
     return proxy->client_count == 0 && proxy->origin_count == 0 && fetch_pool_is_empty(&proxy->fetches) &&
-           files_are_idle(proxy);
+           udp_sessions_are_over(proxy->udp) && files_are_idle(proxy);
 }

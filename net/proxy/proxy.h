@@ -52,12 +52,12 @@ struct proxy_options {
     uint32_t http2_streams; /* of one connection to an upstream */
     uint32_t http2_window; /* bytes of a response's body on their way, of each of them */
     uint64_t http2_ping_ms; /* 0: upstreams are not asked whether they are there */
+    int upstream_preamble, stream_preamble; /* enum preamble_kind, for services that do not say */
+    uint32_t udp_sessions_max;
     uint32_t maglev_size; /* entries of a table, at least */
     uint64_t handshake_timeout_ms;
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms, send_timeout_ms, pool_idle_ms;
-    uint64_t
-        body_rate_bytes; /* slowest upload, bytes per second, after a grace of body_rate_grace_ms; 0: none */
-    uint64_t body_rate_grace_ms;
+    uint64_t body_rate_bytes, body_rate_grace_ms; /* slowest upload per second after a grace; 0: none */
     uint64_t stream_bytes; /* queued toward one peer before the other is paused */
     uint64_t exchange_bytes; /* most memory of one exchange */
     uint64_t replay_bytes; /* of a request body kept for another try */
@@ -88,7 +88,8 @@ struct proxy {
     uint32_t spare_exchange_count;
     struct client *spare_clients;
     uint32_t spare_client_count;
-    struct access_log log;
+    struct udp_sessions *udp; /* clients of UDP */
+    struct access_log log, stream_log;
     struct list_node files; /* struct line_file, this log's and those of plugins: to be reopened together */
     struct traffic traffic;
     void **plugin_states; /* by index in the registry */
@@ -117,7 +118,7 @@ struct proxy_start {
     const int *listener_fds;
     const struct listener_options *listener_options; /* live as long as the shard */
     uint32_t listener_count;
-    const struct access_log_options *log;
+    const struct access_log_options *log, *stream_log;
     struct tls_loop_options tls;
 };
 

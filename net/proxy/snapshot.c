@@ -70,7 +70,8 @@ static bool plan_services(struct snapshot *snapshot, const struct snapshot_optio
         const struct service *service = model->services.items[i];
         struct service_plan *plan = &snapshot->services[i];
         plan->service = service;
-        if (service->protocol != PROTOCOL_HTTPS && service->protocol != PROTOCOL_GRPCS)
+        if (service->protocol != PROTOCOL_HTTPS && service->protocol != PROTOCOL_GRPCS &&
+            service->protocol != PROTOCOL_TLS)
             continue;
         plan->tls = tls_profiles_upstream(&snapshot->tls, &source, service);
         if (plan->tls == NULL)
@@ -92,6 +93,7 @@ static bool plan_routes(struct snapshot *snapshot, const struct plugin *const *r
         plan->chain = chain_build(&source, route, route->service);
         if (plan->chain == NULL)
             return false;
+        snapshot->passes_tls |= (route->protocols & PROTOCOL_BIT(PROTOCOL_TLS_PASSTHROUGH)) != 0;
     }
     snapshot->no_route = chain_build(&source, NULL, NULL);
     return snapshot->no_route != NULL;
@@ -102,6 +104,7 @@ static bool build_parts(struct snapshot *snapshot, const struct snapshot_options
 {
     const struct model *model = snapshot->model;
     struct router_source source = { model->rules.items, model->rules.count, MATCH_HTTP };
+    struct router_source streams = { model->rules.items, model->rules.count, MATCH_STREAM };
     snapshot->services =
         arena_array(&snapshot->arena, model->services.count + 1, sizeof(struct service_plan));
     snapshot->routes = arena_array(&snapshot->arena, model->routes.count + 1, sizeof(struct route_plan));
@@ -113,7 +116,8 @@ static bool build_parts(struct snapshot *snapshot, const struct snapshot_options
     if (!plan_upstreams(snapshot, options->rosters) || !open_balancers(snapshot) || !open_traffic(snapshot) ||
         !plan_services(snapshot, options, report) || !plan_routes(snapshot, options->registry))
         return false;
-    return router_build(&snapshot->router, &snapshot->arena, &source) == ERROR_OK;
+    return router_build(&snapshot->router, &snapshot->arena, &source) == ERROR_OK &&
+           router_build(&snapshot->stream_router, &snapshot->arena, &streams) == ERROR_OK;
 }
 
 struct snapshot *snapshot_build(struct model *model, const struct snapshot_options *options,

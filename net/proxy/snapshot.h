@@ -33,7 +33,8 @@ struct snapshot {
     uint64_t generation;
     struct model *model; /* owned */
     struct arena arena;
-    struct router router;
+    struct router router, stream_router;
+    bool passes_tls; /* there are routes for tls_passthrough: names are looked at before TLS begins */
     struct service_plan *services; /* by entity index */
     struct route_plan *routes; /* by entity index */
     const struct chain *no_route; /* the global plugins */

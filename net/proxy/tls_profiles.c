@@ -51,7 +51,9 @@ static bool build_servers(struct tls_profiles *profiles, const struct tls_profil
                 (!options->listens ||
                  build_server(&profiles->server, source, &sites, (struct slices){ protocols + 1, 1 })) &&
                 (!options->listens_http2 ||
-                 build_server(&profiles->server_http2, source, &sites, (struct slices){ protocols, 2 }));
+                 build_server(&profiles->server_http2, source, &sites, (struct slices){ protocols, 2 })) &&
+                (!options->listens_streams ||
+                 build_server(&profiles->server_streams, source, &sites, (struct slices){ NULL, 0 }));
     tls_sites_drop(&sites);
     return good;
 }
@@ -59,8 +61,10 @@ static bool build_servers(struct tls_profiles *profiles, const struct tls_profil
 bool tls_profiles_build(struct tls_profiles *profiles, const struct tls_profile_source *source)
 {
     map_init(&profiles->upstreams, source->arena);
-    profiles->server = profiles->server_http2 = NULL;
-    return (!source->options->listens && !source->options->listens_http2) || build_servers(profiles, source);
+    const struct tls_profile_options *options = source->options;
+    profiles->server = profiles->server_http2 = profiles->server_streams = NULL;
+    bool listens = options->listens || options->listens_http2 || options->listens_streams;
+    return !listens || build_servers(profiles, source);
 }
 
 /* --- upstreams ------------------------------------------------------------------------------------------ */
@@ -68,6 +72,7 @@ bool tls_profiles_build(struct tls_profiles *profiles, const struct tls_profile_
 /* What a service asks for, the settings' words put where it has none. */
 struct wish {
     bool verifies;
+    bool is_stream; /* no protocol is asked for */
     int depth;
     bool http2;
     const struct upstream_tls *tls;
@@ -77,7 +82,8 @@ struct wish {
 static struct wish wish_of(const struct service *service, const struct tls_profile_options *options)
 {
     const struct upstream_tls *tls = &service->tls;
-    struct wish wish = { .verifies = tls->verify < 0 ? options->verifies : tls->verify > 0,
+    struct wish wish = { .is_stream = service->protocol == PROTOCOL_TLS,
+                         .verifies = tls->verify < 0 ? options->verifies : tls->verify > 0,
                          .depth = tls->verify_depth == INTEGER_NULL ? options->trusted_depth
                                                                     : (int)tls->verify_depth,
                          .http2 = service->protocol == PROTOCOL_GRPCS,
@@ -92,7 +98,8 @@ static struct wish wish_of(const struct service *service, const struct tls_profi
 static bool identify(const struct wish *wish, const struct tls_profile_options *options, struct arena *arena,
                      unsigned char id[32])
 {
-    struct slice text = arena_format(arena, "%d %d %d", wish->verifies, wish->depth, wish->http2);
+    struct slice text = arena_format(arena, "%s%d %d %d", wish->is_stream ? "stream " : "", wish->verifies,
+                                     wish->depth, wish->http2);
     for (uint32_t i = 0; wish->verifies && text.data && i < wish->tls->authority_count; i++)
         text = arena_format(arena, "%s %s", text.data, wish->tls->authorities[i]->digest);
     if (wish->verifies && text.data && wish->tls->authority_count == 0)
@@ -131,7 +138,7 @@ static struct tls_client *make_client(const struct wish *wish, const struct tls_
     struct tls_client_options client = { .suites = { .preset = TLS_INTERMEDIATE,
                                                      .version_min = STREAM_TLS_1_2,
                                                      .version_max = STREAM_TLS_1_3 },
-                                         .protocols = { protocols, 1 },
+                                         .protocols = { protocols, wish->is_stream ? 0 : 1 },
                                          .set_count = options->set_count };
     snprintf(reason, TLS_REASON_SIZE, "out of memory");
     bool offers = wish->certificate && wish->certificate->cert.size > 0 && wish->certificate->key.size > 0;

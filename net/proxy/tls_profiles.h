@@ -17,7 +17,8 @@ struct tls_profile_options {
     enum tls_client_policy policy; /* of listeners */
     struct tls_trust *clients; /* whose certificates these believe; NULL with TLS_CLIENT_NONE */
     uint32_t ticket_lifetime_s; /* 0: no resumption */
-    bool listens, listens_http2; /* there are listeners that speak TLS, with HTTP/1 alone or both */
+    /* There are listeners that speak TLS: with HTTP/1 alone, with both, with streams. */
+    bool listens, listens_http2, listens_streams;
     bool verifies; /* services that do not say */
     struct tls_trust *trusted; /* by services that name no authorities */
     int trusted_depth; /* of services that do not say */
@@ -36,6 +37,7 @@ struct tls_upstream {
 
 struct tls_profiles {
     struct tls_server *server, *server_http2; /* by what is offered; NULL: nobody listens so */
+    struct tls_server *server_streams; /* what a client of a stream asks for is its own affair */
     struct map upstreams; /* by id -> struct tls_upstream */
 };
 

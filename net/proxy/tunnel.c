@@ -62,6 +62,7 @@ void tunnel_open(struct tunnel *tunnel, struct shard *shard, const struct tunnel
                                           [TUNNEL_UPSTREAM] = { .stream = options->upstream } },
                                .shard = shard,
                                .over = options->over,
+                               .owner = options->owner,
                                .queue_bytes = options->queue_bytes,
                                .idle_ms = options->idle_ms };
     timer_init(&tunnel->timer, idle);

@@ -19,6 +19,7 @@ typedef void tunnel_over_fn(struct tunnel *tunnel, enum tunnel_over over);
 struct tunnel_options {
     struct stream *client, *upstream; /* open */
     tunnel_over_fn *over; /* once, from the loop, never from inside a call to the tunnel */
+    void *owner;
     uint64_t queue_bytes; /* toward one end before the other is paused */
     uint64_t idle_ms; /* without a byte either way; 0: for ever */
 };
@@ -36,6 +37,7 @@ struct tunnel {
     struct shard_task task;
     struct timer timer;
     tunnel_over_fn *over; /* NULL: not open */
+    void *owner;
     uint64_t queue_bytes, idle_ms;
 };
 

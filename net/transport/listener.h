@@ -16,6 +16,8 @@ struct listener_options {
     bool tls;
     bool http2; /* spoken too: by ALPN, or in the clear by who begins with its preface */
     bool proxy_protocol; /* a PROXY header comes first */
+    bool streams; /* bytes of any kind, not HTTP */
+    bool datagrams; /* UDP */
 };
 
 struct listener {

@@ -199,14 +199,15 @@ enum proxy_protocol_result proxy_protocol_read(struct slice bytes, struct proxy_
 
 /* --- writing -------------------------------------------------------------------------------------------- */
 
-static bool unmap(const struct address *address, struct address *plain)
+/* An IPv4 address that a socket for IPv6 shows in its own form. */
+static struct address unmap(const struct address *address)
 {
-    if (address->size == 0 || address->any.sa_family != AF_INET6 ||
-        !IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr))
-        return false;
+    struct address plain = *address;
     const char *bytes = (const char *)&address->v6.sin6_addr;
-    set_v4(plain, bytes + 12, (const char *)&address->v6.sin6_port);
-    return true;
+    if (address->size > 0 && address->any.sa_family == AF_INET6 &&
+        IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr))
+        set_v4(&plain, bytes + 12, (const char *)&address->v6.sin6_port);
+    return plain;
 }
 
 static bool is_known(const struct proxy_protocol *header, int family)
@@ -257,8 +258,8 @@ static size_t write_v2(char *out, const struct proxy_protocol *header)
 
 size_t proxy_protocol_write(char out[PROXY_PROTOCOL_WRITTEN_MAX], const struct proxy_protocol *header)
 {
-    struct proxy_protocol plain = *header;
-    if (unmap(&header->source, &plain.source) && unmap(&header->destination, &plain.destination))
+    struct proxy_protocol plain = { header->version, unmap(&header->source), unmap(&header->destination) };
+    if (is_known(&plain, AF_INET))
         header = &plain;
     return header->version == 2 ? write_v2(out, header) : write_v1(out, header);
 }

@@ -21,7 +21,6 @@ static const struct {
     { "services: [{host: h, path: /a b}]", "services[0].path", "characters outside of the reserved list" },
     { "services: [{host: h, proxy_protocol: v3}]", "services[0].proxy_protocol",
       "expected one of: none, v1, v2" },
-    { "services: [{url: 'tls://h'}]", "services[0].url", "'tls': not supported yet" },
     { "services: [{url: 'http:/a'}]", "services[0].host", "required field missing" },
     { "services: [{url: 'ftp://h'}]", "services[0].url", "unknown protocol" },
     { "services: [{url: 'http://h:99999'}]", "services[0].url", "invalid port number" },

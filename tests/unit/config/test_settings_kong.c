@@ -108,7 +108,7 @@ static const char *const known[] = {
     "admin_gui_access_log",
     "status_access_log",
     "status_error_log",
-    "proxy_stream_access_log",
+    "proxy_stream_error_log",
     "anonymous_reports",
     "proxy_server",
     "node_id",
@@ -170,7 +170,8 @@ static const struct {
     { "proxy_access_log", "logs/access.log", true },
     { "proxy_access_log", "/dev/stdout basic", false },
     { "stream_listen", "off", true },
-    { "stream_listen", "0.0.0.0:9000", false },
+    { "stream_listen", "0.0.0.0:9000 ssl, 0.0.0.0:9001 udp", true },
+    { "stream_listen", "9000", false },
 };
 
 Test(settings_kong, what_is_not_there_yet)

@@ -8,7 +8,7 @@
 
 #include <criterion/criterion.h>
 
-enum { CLIENT, UPSTREAM, PEERS, QUEUE_BYTES = 16384, IDLE_MS = 400 };
+enum { CLIENT, UPSTREAM, PEERS, QUEUE_BYTES = 16384, IDLE_MS = 1000 };
 
 /* A peer beyond each end of the tunnel. */
 struct peer {
@@ -89,8 +89,9 @@ static void open_with(uint64_t idle_ms)
         peers[i].near.stream.events = &near_events;
         peers[i].far.stream.owner = peers[i].near.stream.owner = &peers[i];
     }
-    struct tunnel_options options = { &peers[CLIENT].near.stream, &peers[UPSTREAM].near.stream, over,
-                                      QUEUE_BYTES, idle_ms };
+    struct tunnel_options options = {
+        &peers[CLIENT].near.stream, &peers[UPSTREAM].near.stream, over, NULL, QUEUE_BYTES, idle_ms
+    };
     tunnel_open(&tunnel, &shard, &options);
 }
 

@@ -110,6 +110,7 @@ struct action {
     const struct retry_policy *retry; /* NULL: the service's */
     int64_t timeout_ms; /* of the whole exchange with all tries; 0: none */
     int64_t idle_timeout_ms; /* without a byte either way; 0: the service's timeouts */
+    struct slices upgrades; /* protocols that a connection may become, in any case */
     int status; /* answered as it is, without a backend; 0: not */
     struct slice body, content_type; /* of that answer */
 };

@@ -124,6 +124,21 @@ static const struct retry_policy *retry_of(struct emissary_reader *reader, const
     return policy;
 }
 
+/* The group's, too. */
+static struct slices upgrades_of(const struct emissary_group *group)
+{
+    static struct slice websocket[] = { { "websocket", 9 } };
+    struct slices found = { NULL, 0 };
+    for (uint32_t i = 0; i < group->count; i++) {
+        const struct emissary_mapping *mapping = group->items[i];
+        if (mapping->allow_upgrade.count > 0)
+            found = mapping->allow_upgrade;
+        else if (mapping->use_websocket)
+            found = (struct slices){ websocket, COUNT_OF(websocket) };
+    }
+    return found;
+}
+
 const struct action *emissary_action(struct emissary_reader *reader, const struct emissary_group *group,
                                      const struct emissary_mapping *mapping, struct backend *backends,
                                      uint32_t count)
@@ -140,6 +155,7 @@ const struct action *emissary_action(struct emissary_reader *reader, const struc
                                .host = host_of(mapping),
                                .request = collect(reader, group, &request),
                                .response = collect(reader, group, &response),
+                               .upgrades = upgrades_of(group),
                                .timeout_ms = mapping->timeout_ms,
                                .idle_timeout_ms = mapping->idle_timeout_ms };
     if (mapping->host_redirect) {

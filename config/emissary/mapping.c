@@ -41,6 +41,10 @@ static const struct field mapping_fields[] = {
     { "idle_timeout_ms", FIELD_INTEGER, AT(idle_timeout_ms), .max = MILLISECONDS_MAX },
     { "connect_timeout_ms", FIELD_INTEGER, AT(connect_timeout_ms), .min = 1, .max = MILLISECONDS_MAX,
       .fallback = "3000" },
+    { "allow_upgrade", FIELD_STRINGS, AT(allow_upgrade),
+      .help = "protocols that a connection may become: websocket, spdy/3.1" },
+    { "use_websocket", FIELD_BOOLEAN, AT(use_websocket), .fallback = "false",
+      .help = "short for allow_upgrade: [websocket]" },
     { "bypass_auth", FIELD_BOOLEAN, AT(bypass_auth), .fallback = "false" },
     { "shadow", FIELD_BOOLEAN, AT(shadow), .fallback = "false",
       .help = "gets copies of what the others with the same conditions get" },
@@ -48,7 +52,6 @@ static const struct field mapping_fields[] = {
 
 static const struct emissary_refused refused[] = {
     { "add_linkerd_headers", "false" },
-    { "allow_upgrade", "*" },
     { "auth_context_extensions", "*" },
     { "bypass_error_response_overrides", "false" },
     { "cluster_idle_timeout_ms", "*" },
@@ -71,7 +74,6 @@ static const struct emissary_refused refused[] = {
     { "respect_dns_ttl", "false" },
     { "stats_name", NULL },
     { "tls", "false" },
-    { "use_websocket", "false" },
     { "v2BoolHeaders", "*" },
     { "v2BoolQueryParameters", "*" },
     { "v2ExplicitTLS", "*" },

@@ -91,7 +91,7 @@ struct emissary_mapping {
     const struct kube_object *object;
     struct slice prefix, rewrite, hostname, host, method, service, resolver, host_rewrite;
     bool prefix_exact, prefix_regex, case_sensitive, host_regex, method_regex, auto_host_rewrite, bypass_auth;
-    bool host_redirect, shadow;
+    bool host_redirect, shadow, use_websocket;
     struct schema_map headers, regex_headers, query, regex_query;
     struct {
         struct slice pattern, substitution;
@@ -104,7 +104,7 @@ struct emissary_mapping {
     struct emissary_balance balance;
     struct circuit_limits circuit;
     struct header_edits add_request, add_response; /* of the Mapping, else the Module's */
-    struct slices remove_request, remove_response;
+    struct slices remove_request, remove_response, allow_upgrade;
 
     struct slice name; /* for the order and the groups, as the rest; for ties: namespace/name */
     struct slice domain; /* hostname or host, absent: neither */

@@ -57,7 +57,8 @@
     M(STREAMS, "streams", "sessions of stream_listen begun")                                \
     M(STREAMS_ACTIVE, "streams_active", "of them, those open now")                          \
     M(STREAMS_REFUSED, "streams_refused", "of them, those without route or upstream")       \
-    M(TUNNELS_ACTIVE, "tunnels_active", "upgraded connections open now")                    \
+    M(UPGRADES, "upgrades", "connections that became another protocol's")                   \
+    M(TUNNELS_ACTIVE, "tunnels_active", "upgraded connections and TCP streams open now")    \
     M(UDP_SESSIONS, "udp_sessions", "clients of UDP whose sessions are open now")           \
     M(UDP_DROPPED, "udp_dropped", "datagrams dropped for want of room or a session")        \
     M(DNS_QUERIES, "dns_queries", "questions sent to DNS servers")                          \

@@ -9,6 +9,7 @@
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/origin.h"
 #include "net/proxy/sanitise.h"
+#include "net/proxy/upgrade.h"
 
 #include "core/base/path.h"
 
@@ -162,6 +163,10 @@ enum step_result step_route(struct exchange *exchange)
     uint64_t most = exchange->proxy->options->body_bytes_max;
     if (most && exchange->request.framing == BODY_LENGTH && exchange->request.body_bytes > most)
         return exchange_answer_from_below(exchange, 413, none);
+    if (upgrade_is_ambiguous(exchange)) {
+        exchange->client_closes = true;
+        return exchange_answer_from_below(exchange, 400, none);
+    }
     split_target(exchange);
     sanitise_request(exchange);
     client_address_determine(exchange);
@@ -196,6 +201,8 @@ enum step_result step_route(struct exchange *exchange)
         return require_https(exchange);
     if (protocols & (PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS)))
         return check_grpc(exchange);
+    if (action && upgrade_is_refused(exchange))
+        return exchange_answer_from_below(exchange, 403, none);
     return action ? action_begin(exchange) : STEP_RESULT_NEXT;
 }
 

@@ -8,6 +8,7 @@
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/forward.h"
 #include "net/proxy/origin.h"
+#include "net/proxy/upgrade.h"
 
 enum { INTERIM_MAX = 8 /* 1xx responses of one exchange */ };
 
@@ -186,6 +187,10 @@ enum step_result step_send(struct exchange *exchange)
 void exchange_response_interim(struct exchange *exchange)
 {
     int status = exchange->response.status;
+    if (status == 101 && upgrade_is_agreed(exchange)) {
+        exchange_response_head(exchange);
+        return;
+    }
     if (status == 101 || ++exchange->interim_count > INTERIM_MAX) {
         exchange_origin_failed(exchange, ERROR_PROTOCOL);
         return;
@@ -276,6 +281,10 @@ enum step_result step_response_head(struct exchange *exchange)
     if (!caller_send_head(exchange->caller, CALLER_RESPONSE))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     exchange->status = exchange->response.status;
+    if (exchange->status == 101) {
+        metric_add(&exchange->proxy->shard->metrics, METRIC_UPGRADES, 1);
+        return exchange_open_tunnel(exchange);
+    }
     return exchange->replays ? play(exchange) : STEP_RESULT_NEXT;
 }
 

@@ -23,6 +23,19 @@ static void over(struct tunnel *tunnel, enum tunnel_over how)
     exchange_run(exchange);
 }
 
+/* Without a byte either way. A limit of the whole exchange ends where the tunnel begins. */
+static uint64_t idle_time(struct exchange *exchange)
+{
+    enum { ENVOY_IDLE_MS = 300000 };
+    const struct action *action = exchange->match.route->action;
+    if (exchange->deadline.fire)
+        timer_disarm(&exchange->proxy->shard->timers, &exchange->deadline);
+    if (action && action->idle_timeout_ms > 0)
+        return (uint64_t)action->idle_timeout_ms;
+    return exchange->style == ANSWER_STYLE_ENVOY ? ENVOY_IDLE_MS
+                                                 : (uint64_t)exchange->service->service->read_timeout_ms;
+}
+
 enum step_result exchange_open_tunnel(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
@@ -34,12 +47,9 @@ enum step_result exchange_open_tunnel(struct exchange *exchange)
         exchange->truncated = exchange->response_complete = true;
         return exchange_jump(exchange, STEP_RELAY);
     }
-    struct tunnel_options options = { client,
-                                      upstream,
-                                      over,
-                                      exchange,
-                                      proxy->options->stream_bytes,
-                                      (uint64_t)exchange->service->service->read_timeout_ms };
+    struct tunnel_options options = {
+        client, upstream, over, exchange, proxy->options->stream_bytes, idle_time(exchange)
+    };
     origin_limit_time(exchange->origin, 0);
     tunnel_open(tunnel, proxy->shard, &options);
     exchange->tunnel = tunnel;

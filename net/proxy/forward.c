@@ -5,6 +5,7 @@
 #include "net/proxy/action.h"
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/style.h"
+#include "net/proxy/upgrade.h"
 
 #include <time.h>
 
@@ -198,6 +199,16 @@ static void write_target(const struct exchange *exchange, struct slice path, str
     writer_slice(out, exchange->query);
 }
 
+static void write_upgrade(struct slice protocol, struct slice connection, struct writer *out)
+{
+    if (protocol.data == NULL) {
+        writer_text(out, "Connection: keep-alive\r\n");
+        return;
+    }
+    writer_header(out, SLICE("Connection"), connection);
+    writer_header(out, SLICE("Upgrade"), protocol);
+}
+
 static void write_request_line(const struct exchange *exchange, struct slice path, struct writer *out)
 {
     writer_slice(out, action_method(exchange));
@@ -292,7 +303,7 @@ struct chunk forward_request_head(struct exchange *exchange, enum forward_form f
     if (form == FORWARD_HTTP1) {
         write_request_line(exchange, path, &out);
         write_host(exchange, SLICE("Host"), &out);
-        writer_text(&out, "Connection: keep-alive\r\n");
+        write_upgrade(upgrade_named(exchange), SLICE("keep-alive, Upgrade"), &out);
     } else {
         write_pseudo_fields(exchange, path, &out);
     }
@@ -411,7 +422,9 @@ static void decide_framing(struct exchange *exchange)
 
 static void write_connection(const struct exchange *exchange, struct writer *out)
 {
-    if (exchange->client_closes)
+    if (exchange->answer.status == 0 && exchange->response.status == 101)
+        write_upgrade(upgrade_named(exchange), SLICE("Upgrade"), out);
+    else if (exchange->client_closes)
         writer_text(out, "Connection: close\r\n");
     else if (exchange->request.version_minor == 0)
         writer_text(out, "Connection: keep-alive\r\n");

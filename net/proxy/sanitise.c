@@ -10,11 +10,12 @@ static const char *const vouching_prefixes[] = { "x-consumer-", "x-credential-",
 /* Spelled with `-` these are the gateway's own to write; any other spelling goes. */
 static const char *const own_prefixes[] = { "x-forwarded-", "x-real-ip", "x-kong-request-id" };
 
-/* The framing and routing fields are never for one hop only, whatever Connection says. */
+/* The framing and routing fields are never for one hop only, whatever Connection says; Upgrade is, and is
+ * looked at here. */
 static bool is_needed(enum header_id id)
 {
     return id == HEADER_HOST || id == HEADER_CONTENT_LENGTH || id == HEADER_TRANSFER_ENCODING ||
-           id == HEADER_CONNECTION || id == HEADER_TE || id == HEADER_EXPECT;
+           id == HEADER_CONNECTION || id == HEADER_TE || id == HEADER_EXPECT || id == HEADER_UPGRADE;
 }
 
 static void remove_one(struct header *header)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request that wants its connection to become another protocol's (RFC 9110 section 7.8): whether that is
+ * allowed, and whether the upstream has really agreed. Nothing but the request goes upstream before, and
+ * everything behind a 101 is bytes. Its shard's thread only. */
+#pragma once
+
+#include "net/proxy/exchange_state.h"
+
+/* The protocol to be named to the upstream; absent: none. Kong's routes know WebSocket only, and say so to the
+ * upstream whatever Connection says. */
+struct slice upgrade_named(const struct exchange *exchange);
+
+/* One with a body: who reads what behind it, is not to be found out. */
+bool upgrade_is_ambiguous(const struct exchange *exchange);
+
+/* A protocol that the route does not allow, where clients are told so, as Envoy does. */
+bool upgrade_is_refused(const struct exchange *exchange);
+
+/* exchange->response is a 101: is it the answer to what the client has asked for? */
+bool upgrade_is_agreed(struct exchange *exchange);

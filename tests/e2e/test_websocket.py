@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Upgrades: WebSocket through the gateway is byte for byte what it is without; a failed one is plain HTTP."""
+import json
+import signal
+
+from tests.support import client, net, origin, websocket
+from tests.support.gateway import Gateway, simple_config
+from tests.support.origin import Peer
+from tests.support.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close, frame, request
+
+END = close(1000)
+CASES = [
+    ("text", [frame(TEXT, b"hello")]),
+    ("empty", [frame(TEXT), frame(BINARY)]),
+    ("binary", [frame(BINARY, bytes(range(256)))]),
+    ("sizes", [frame(BINARY, b"x" * n) for n in (125, 126, 127, 128, 65535, 65536, 70000)]),
+    ("big", [frame(BINARY, b"y" * (1 << 20))]),
+    ("fragments", [frame(TEXT, b"a", fin=False), frame(CONTINUATION, b"b", fin=False), frame(CONTINUATION, b"c")]),
+    ("ping between fragments", [frame(TEXT, b"a", fin=False), frame(PING, b"p"), frame(CONTINUATION, b"c")]),
+    ("ping", [frame(PING, b"payload"), frame(PING), frame(PING, b"z" * 125)]),
+    ("pong unasked", [frame(PONG, b"x"), frame(TEXT, b"y")]),
+    ("long ping", [frame(PING, b"z" * 126)]),
+    ("fragmented ping", [frame(PING, b"x", fin=False)]),
+    ("reserved bits", [frame(TEXT, b"x", reserved=4)]),
+    ("reserved opcode", [frame(3, b"x")]),
+    ("unmasked", [frame(TEXT, b"x", masked=False)]),
+    ("continuation first", [frame(CONTINUATION, b"x")]),
+    ("text in fragments", [frame(TEXT, b"x", fin=False), frame(TEXT, b"y")]),
+    ("UTF-8", [frame(TEXT, "κόσμε 🙂".encode())]),
+    ("UTF-8 across fragments", [frame(TEXT, "€".encode()[:1], fin=False), frame(CONTINUATION, "€".encode()[1:])]),
+    ("invalid UTF-8", [frame(TEXT, b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited")]),
+    ("close without code", [close()]),
+    ("close with one byte", [frame(CLOSE, b"x")]),
+] + [("close %d" % code, [close(code, b"why")]) for code in
+     (999, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1011, 1014, 1015, 1016, 2999, 3000, 4999, 5000)]
+
+
+def play(address, frames, bytewise=False, tls_name=None):
+    """All that comes back, up to the end."""
+    with client.Connection(address, tls_name=tls_name) as c:
+        key, head = request("/ws", key="dGhlIHNhbXBsZSBub25jZQ==")
+        answer = c.send(head).read_head()
+        assert answer.status == 101, answer
+        assert answer.get("sec-websocket-accept") == websocket.proof(key), answer
+        data = b"".join(frames) + END
+        (c.send_bytewise if bytewise else c.send)(data)
+        parts = []
+        c.reader.rest(parts.append)
+        return b"".join(parts)
+
+
+def test_identical_to_direct(t):
+    with Peer(websocket.Echo()) as peer, Gateway(simple_config(peer.url)) as site:
+        for name, frames in CASES:
+            with t.case(name):
+                assert play(site.address, frames) == play(peer.address, frames)
+        for name, frames in CASES[:3] + CASES[5:8]:
+            with t.case(name + ", byte by byte"):
+                assert play(site.address, frames, bytewise=True) == play(peer.address, frames)
+
+
+def test_over_tls(t):
+    with Peer(websocket.Echo()) as peer:
+        host = net.own_host()
+        port = net.free_port()
+        with Gateway(simple_config(peer.url), {"proxy_listen": "%s:%d ssl" % (host, port)}):
+            for name, frames in CASES[:5]:
+                with t.case(name):
+                    assert play((host, port), frames, tls_name="a.test") == play(peer.address, frames)
+
+
+def test_heads(t):
+    """What goes along with the request and the 101, and what is added."""
+    echo = websocket.Echo()
+    with Peer(echo) as peer, Gateway(simple_config(peer.url)) as site, site.connect() as c:
+        key, head = request("/chat?a=1", headers=[("Sec-WebSocket-Protocol", "chat"), ("Origin", "http://x"),
+                                                  ("X-Other", "1")])
+        answer = c.send(head).read_head()
+        assert answer.status == 101 and answer.get("connection") == "Upgrade", answer
+        assert answer.get("upgrade") == "websocket" and "content-length" not in answer.fields, answer
+        seen = echo.heads[0]
+        assert seen.get("connection") == "keep-alive, Upgrade" and seen.get("upgrade") == "websocket", seen
+        for name, value in (("sec-websocket-key", key), ("sec-websocket-protocol", "chat"), ("x-other", "1"),
+                            ("x-forwarded-for", "127.0.0.1"), ("sec-websocket-version", "13")):
+            assert seen.get(name) == value, seen
+
+
+def test_glued(t):
+    """Frames right behind the request wait for the 101, those right behind the 101 are not lost."""
+    early = []
+
+    def script(c):
+        head = c.read_request()
+        c.sock.settimeout(0.3)
+        try:
+            early.append(c.sock.recv(100))
+        except TimeoutError:
+            pass
+        c.sock.settimeout(None)
+        c.send(websocket.agree(head.get("sec-websocket-key")) + frame(TEXT, b"welcome", masked=False))
+        c.send(c.sock.recv(100))
+    with Peer(script) as peer, Gateway(simple_config(peer.url)) as site, site.connect() as c:
+        _, head = request()
+        c.send(head + b"right behind")
+        assert c.read_head().status == 101
+        parts = []
+        c.reader.rest(parts.append)
+        assert b"".join(parts) == frame(TEXT, b"welcome", masked=False) + b"right behind"
+        assert not early, early
+
+
+SMUGGLED = b"GET /secret HTTP/1.1\r\nHost: test\r\n\r\n"
+WRONG_PROOF = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", "wrong")]
+REFUSALS = [
+    ("426", lambda head: origin.answer(426), 426),
+    ("200", lambda head: origin.answer(200), 200),
+    ("101 without proof", lambda head: b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 502),
+    ("101 with a wrong proof", lambda head: ("HTTP/1.1 101 X\r\n" + "".join(
+        "%s: %s\r\n" % pair for pair in WRONG_PROOF) + "\r\n").encode(), 502),
+    ("101 for another protocol", lambda head: websocket.agree(head.get("sec-websocket-key")).replace(
+        b"Upgrade: websocket", b"Upgrade: h2c"), 502),
+    ("101 without Connection", lambda head: websocket.agree(head.get("sec-websocket-key")).replace(
+        b"Connection: Upgrade\r\n", b""), 502),
+]
+
+
+def test_a_failed_upgrade_is_plain_http(t):
+    """What follows is the next request, judged by the gateway like any other."""
+    for name, reply, status in REFUSALS:
+        with t.case(name), origin.Origin(lambda r, reply=reply: reply(r) if r.get("upgrade")
+                                         else origin.answer()) as upstream:
+            with Gateway(simple_config(upstream.url, paths=["/ws"])) as site, site.connect() as c:
+                _, head = request("/ws")
+                c.send(head + SMUGGLED)
+                assert c.read().status == status
+                if status != 502:
+                    assert c.read().status == 404  # /secret has no route
+                seen = upstream.take()
+                assert [r.target for r in seen] == ["/ws"], seen
+                assert b"secret" not in bytes(upstream.received)
+
+
+def test_not_asked_for(t):
+    """A 101 that nobody wants, an upgrade to something else, one with a body, by POST, of HTTP/1.0."""
+    def reply(r):
+        return websocket.agree(r.get("sec-websocket-key", "x")) if r.target == "/101" else origin.answer()
+    rows = [("no upgrade asked for", b"GET /101 HTTP/1.1\r\nHost: t\r\n\r\n", 502, None),
+            ("h2c", b"GET / HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 200, None),
+            ("without Connection", b"GET / HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\n\r\n", 200, "websocket"),
+            ("without Connection, 101", b"GET /101 HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\n\r\n", 502,
+             "websocket"),
+            ("POST", b"POST / HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200, None),
+            ("HTTP/1.0", b"GET / HTTP/1.0\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200,
+             None),
+            ("body", b"GET / HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                     b"Content-Length: 3\r\n\r\nabc", 400, None)]
+    with origin.Origin(reply) as upstream, Gateway(simple_config(upstream.url)) as site:
+        for name, data, status, forwarded in rows:
+            with t.case(name), site.connect() as c:
+                upstream.take()
+                assert c.send(data).read().status == status
+                seen = upstream.take()
+                assert [r.get("upgrade") for r in seen] == ([] if status == 400 else [forwarded]), seen
+
+
+def test_plugins_in_front(t):
+    """key-auth refuses with 401 as ever; who has a key gets through."""
+    with Peer(websocket.Echo()) as peer:
+        made = simple_config(peer.url)
+        made["plugins"] = [{"name": "key-auth"}]
+        made["consumers"] = [{"username": "u", "keyauth_credentials": [{"key": "k"}]}]
+        with Gateway(made) as site:
+            with t.case("without a key"), site.connect() as c:
+                answer = c.send(request()[1]).read()
+                assert answer.status == 401 and peer.connections == 0, answer
+            with t.case("with a key"), site.connect() as c:
+                c.send(request(headers=[("apikey", "k")])[1])
+                assert c.read_head().status == 101
+                c.send(frame(TEXT, b"x"))
+                assert websocket.take(c.reader, 3) == frame(TEXT, b"x", masked=False)
+
+
+def test_idle_and_log(t):
+    with Peer(websocket.Echo()) as peer:
+        made = simple_config(peer.url)
+        made["services"][0]["read_timeout"] = 300
+        settings = {"proxy_access_log": "/dev/stdout", "proxy_access_log_format": "json"}
+        with Gateway(made, settings) as site, site.connect() as c:
+            c.send(request()[1])
+            assert c.read_head().status == 101
+            c.send(frame(TEXT, b"x"))
+            assert websocket.take(c.reader, 3) == frame(TEXT, b"x", masked=False)
+            assert c.ended(10)
+            net.wait_until(lambda: site.stdout().splitlines(), what="the log")
+            record = json.loads(site.stdout().splitlines()[0])
+            assert record["status"] == 101 and record["received_bytes"] == 7, record
+            assert record["sent_bytes"] == 3, record
+
+
+def test_stop(t):
+    """It has until drain_timeout, and goes on that long."""
+    with Peer(websocket.Echo()) as peer, Gateway(simple_config(peer.url), {"drain_timeout": "1"}) as site:
+        with site.connect() as c:
+            c.send(request()[1])
+            assert c.read_head().status == 101
+            site.send_signal(signal.SIGTERM)
+            c.send(frame(TEXT, b"x"))
+            assert websocket.take(c.reader, 3) == frame(TEXT, b"x", masked=False)
+            site.wait_end()
+            try:
+                assert c.sock.recv(10) == b""
+            except ConnectionResetError:
+                pass
+
+
+MAPPING = """apiVersion: getambassador.io/v3alpha1
+kind: Mapping
+metadata: {name: m}
+spec: {prefix: /, hostname: '*', service: '%s:%d'%s}
+"""
+
+
+def test_emissary_allows_by_name(t):
+    rows = [("nothing", "", 403), ("websocket", ", allow_upgrade: [WebSocket]", 101),
+            ("use_websocket", ", use_websocket: true", 101), ("another", ", allow_upgrade: [spdy/3.1]", 403)]
+    with Peer(websocket.Echo()) as peer:
+        for name, more, status in rows:
+            with t.case(name), Gateway(MAPPING % (*peer.address, more)) as site, site.connect() as c:
+                assert c.send(request()[1]).read_head().status == status

@@ -69,6 +69,7 @@ class Run:
         self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
                          scenario.rate_limit, keys=scenario.keys, cache=scenario.cache, plugins=scenario.plugins,
                          tls=scenario.tls,
+                         stream=scenario.stream,
                          idle=self.size.idle if scenario.name == 'idle10000' else 0,
                          settings=self.settings if self.subject.says_ready else {})
         if scenario.tls:
@@ -292,6 +293,7 @@ class Scenario:
     rate_limit: str = ''
     cache: bool = False
     tls: bool = False
+    stream: bool = False
     keys: int = 0
     plugins: tuple = ()
     headers: tuple = ()                 # of every request
@@ -359,6 +361,8 @@ SCENARIOS = [
              peers=('mapping', 'httproute', 'aws')),
     Scenario('1m', '1 MB, keep-alive, 16 connections, saturation', one_target(1 << 20), connections=16,
              peers=PEERS + ('nginx-unbuffered', 'haproxy-splice')),
+    Scenario('stream1g', 'raw TCP: answers of 64 MB, keep-alive, 4 connections, saturation; 16 of them are a GB',
+             one_target(1 << 26), connections=4, peers=('haproxy', 'haproxy-splice'), stream=True),
     Scenario('churn', '128 B, a new connection per request, 64 at a time', one_target(128), measure_churn),
     Scenario('routes1000', '1 000 routes, all used', route_targets(1000), routes=1000),
     Scenario('routes10000', '10 000 routes, all used', route_targets(10000), routes=10000),

@@ -36,6 +36,7 @@ class Plan:
     tls: bool = False       # clients speak TLS
     keys: int = 0           # consumers with a key and a group each
     plugins: tuple = ()     # by name, from PLUGINS
+    stream: bool = False    # raw TCP, whatever is spoken over it
     idle: int = 0
     revision: int = 0       # changes the text, for reloads
     settings: dict = field(default_factory=dict)
@@ -105,7 +106,15 @@ def sluice_plugins(plan):
     return '    plugins:\n' + ''.join(plugins) if plugins else ''
 
 
+def sluice_stream_config(plan):
+    return {'sluice.yaml': '_format_version: "3.0"\nservices:\n  - name: origin\n    protocol: tcp\n'
+                           f'    host: 127.0.0.1\n    port: {plan.origin_port}\n    routes:\n'
+                           f'      - {{name: all, protocols: [tcp], destinations: [{{port: {plan.listen_port}}}]}}\n'}
+
+
 def sluice_config(plan):
+    if plan.stream:
+        return sluice_stream_config(plan)
     text = '_format_version: "3.0"\nservices:\n'
     text += f'  - name: origin\n    url: http://127.0.0.1:{plan.origin_port}\n'
     text += '    routes:\n' + sluice_routes(plan) + sluice_plugins(plan)
@@ -201,6 +210,9 @@ def sluice_argv(program, plan, core):
     if plan.tls:
         settings |= {'proxy_listen': f'127.0.0.1:{plan.listen_port} ssl', 'ssl_cert': plan.directory / 'tls.crt',
                      'ssl_cert_key': plan.directory / 'tls.key'}
+    if plan.stream:
+        settings |= {'proxy_listen': 'off', 'stream_listen': f'127.0.0.1:{plan.listen_port}',
+                     'proxy_stream_access_log': 'off'}
     if plan.rate_limit == 'redis':
         settings |= {'redis_host': '127.0.0.1', 'redis_port': plan.redis_port}
     settings |= plan.settings
@@ -378,8 +390,30 @@ backend limits
 '''
 
 
+HAPROXY_TCP = '''\
+global
+    nbthread 1
+    maxconn 1000
+{glob}defaults
+    mode tcp
+    timeout connect 5s
+    timeout client {keepalive}s
+    timeout server {keepalive}s
+{defaults}frontend in
+    bind 127.0.0.1:{listen}
+    default_backend origin
+backend origin
+    server origin 127.0.0.1:{origin}
+'''
+
+
 def haproxy_config(plan, splice=False):
     files = {}
+    if plan.stream:
+        return {'haproxy.cfg': HAPROXY_TCP.format(
+            glob='    tune.pipesize 262144\n' if splice else '', keepalive=KEEPALIVE_S,
+            defaults='    option splice-response\n' if splice else '', listen=plan.listen_port,
+            origin=plan.origin_port)}
     frontend = extra = ''
     if plan.consumers:
         frontend += HAPROXY_JWT.format(directory=plan.directory, secret=CONSUMER_SECRET)

@@ -6,7 +6,7 @@
 
 #include "net/proxy/exchange_state.h"
 
-/* The protocol to be named to the upstream; absent: none. Kong's routes know WebSocket only, and say so to the
+/* The protocol to be named to the upstream; absent: none. Kong's routes know WebSocket only, and say so to
  * upstream whatever Connection says. */
 struct slice upgrade_named(const struct exchange *exchange);
 

@@ -68,8 +68,7 @@ class Run:
         scenario = self.scenario
         self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
                          scenario.rate_limit, keys=scenario.keys, cache=scenario.cache, plugins=scenario.plugins,
-                         tls=scenario.tls,
-                         stream=scenario.stream,
+                         tls=scenario.tls, stream=scenario.stream,
                          idle=self.size.idle if scenario.name == 'idle10000' else 0,
                          settings=self.settings if self.subject.says_ready else {})
         if scenario.tls:

@@ -229,7 +229,9 @@ static bool read_all(struct loading *loading)
 static bool want_catalog(struct loading *loading)
 {
     struct model *model = loading->loaded->model;
-    if (!loading->sources->catalogued || loading->loaded->settings.admin_listeners.count == 0)
+    const struct settings *settings = &loading->loaded->settings;
+    bool stored = slice_starts_with(settings->store, SLICE("sqlite:"));
+    if (!loading->sources->catalogued || (settings->admin_listeners.count == 0 && !stored))
         return true;
     model->catalog = arena_alloc(&model->arena, sizeof(*model->catalog));
     if (model->catalog)

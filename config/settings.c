@@ -37,6 +37,11 @@ static const struct field fields[] = {
       .fallback = "127.0.0.1:8007" },
     { "admin_allowed_hosts", FIELD_STRINGS, AT(admin_allowed_hosts),
       .help = "names besides loopback and the own address by which admin_listen may be asked" },
+    { "admin_token", FIELD_STRING, AT(admin_token), .flags = FIELD_SECRET,
+      .help =
+          "what requests to admin_listen have to show: Authorization: Bearer TOKEN, or Kong-Admin-Token" },
+    { "admin_audit_log", FIELD_STRING, AT(admin_audit_log), .fallback = "off",
+      .help = "where each change through admin_listen is written, a line of JSON each: a path, or off" },
     { "admin_body_bytes", FIELD_SIZE, AT(admin_body_bytes), .min = 1024, .max = 1073741824, .fallback = "64m",
       .help = "longest body of a request to admin_listen, 413 beyond" },
     { "port_maps", FIELD_STRINGS, AT(port_maps), K, .check = settings_check_port_map,
@@ -307,7 +312,9 @@ static const struct field fields[] = {
 
     /* The process. */
     { "pid_file", FIELD_STRING, AT(pid_file), K, .alias = "nginx_pid", .help = "written at start" },
-    { "store", FIELD_STRING, AT(store), .check = settings_check_none, .fallback = "none" },
+    { "store", FIELD_STRING, AT(store), .check = settings_check_store, .fallback = "none",
+      .help =
+          "none: entities come from files; sqlite:PATH: they are kept there, and written by the Admin API" },
     { "database", FIELD_STRING, AT(database), K, .check = settings_check_off, .fallback = "off" },
     { "declarative_config", FIELD_STRING, AT(declarative_config), K,
       .help = "a configuration file beside those of -c" },

@@ -114,7 +114,7 @@ struct settings {
     int64_t mem_cache_bytes, cache_entry_bytes, cache_wait_ms;
 
     struct slice pid_file; /* absent: none */
-    struct slice store;
+    struct slice store, admin_token, admin_audit_log;
     int64_t admin_body_bytes;
     struct slice database, declarative_config, declarative_config_string, vault_env_prefix, vault_file_path;
     struct slices admin_allowed_hosts, plugins, vaults;

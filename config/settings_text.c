@@ -288,9 +288,10 @@ const char *settings_check_off(struct slice text)
     return slice_equal(text, SLICE("off")) ? NULL : "not supported yet: only off";
 }
 
-const char *settings_check_none(struct slice text)
+const char *settings_check_store(struct slice text)
 {
-    return slice_equal(text, SLICE("none")) ? NULL : "'{}': not supported yet, only none";
+    bool file = slice_starts_with(text, SLICE("sqlite:")) && text.size > sizeof("sqlite:") - 1;
+    return file || slice_equal(text, SLICE("none")) ? NULL : "'{}' is neither none nor sqlite:PATH";
 }
 
 const char *settings_check_vault(struct slice text)

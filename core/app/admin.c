@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/app/admin.h"
 
+#include "core/app/admin_audit.h"
 #include "core/app/admin_connection.h"
 #include "core/app/handover.h"
 #include "core/app/tls_setup.h"
@@ -218,6 +219,7 @@ static void release(struct admin *admin)
     if (admin->stop_fd >= 0)
         close(admin->stop_fd);
     admin_ui_free(admin->node.ui);
+    admin_audit_close(&admin->node);
     free(admin);
 }
 
@@ -253,12 +255,13 @@ bool admin_start(struct admin **out, const struct settings *settings, const stru
         return false;
     }
     admin->stop_fd = -1;
-    admin->node = (struct admin_node){ .settings = settings, .source = *source, .ui = admin_ui_open() };
+    admin->node =
+        (struct admin_node){ .settings = settings, .source = *source, .ui = admin_ui_open(), .audit_fd = -1 };
     uuid_random(NULL, admin->node.id);
     if (gethostname(admin->node.hostname, sizeof(admin->node.hostname) - 1) != 0)
         admin->node.hostname[0] = '\0';
     *reason = "out of memory";
-    if (admin->node.ui == NULL ||
+    if (admin->node.ui == NULL || !admin_audit_open(&admin->node, reason) ||
         !open_listeners(admin, &settings->admin_listeners, ADMIN_SIDE_ADMIN, reason) ||
         !open_listeners(admin, &settings->status_listeners, ADMIN_SIDE_STATUS, reason) ||
         !start_thread(admin, reason)) {

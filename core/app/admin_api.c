@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a request to the function that answers it. */
-#include "core/app/admin_api.h"
+#include "core/app/admin_audit.h"
 
 #include "core/base/query.h"
 
@@ -145,5 +145,6 @@ void admin_api_answer(const struct admin_node *node, const struct admin_request 
         call.path.size--;
     *answer = (struct admin_answer){ .status = 503 };
     dispatch(&call);
+    admin_audit(node, request, answer);
     arena_deinit(&arena);
 }

@@ -100,6 +100,8 @@ static void write_extras(const struct admin_connection *connection, const struct
                          struct writer *out)
 {
     unsigned headers = connection->node->settings->headers_sent;
+    if (answer->challenge)
+        writer_header(out, SLICE("WWW-Authenticate"), SLICE("Bearer"));
     if (answer->retry_after_s)
         writer_header_u64(out, SLICE("Retry-After"), answer->retry_after_s);
     if (answer->headers)

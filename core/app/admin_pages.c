@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* The version of Kong whose Admin API this is: clients choose their dialect by it. */
+#define KONG_VERSION "3.9.3"
+
 /* --- who may ask ---------------------------------------------------------------------------------------- */
 
 /* Host without its port, and without the brackets of an IPv6 address. */
@@ -157,7 +160,34 @@ static json_t *configuration_json(const struct settings *settings)
     return object;
 }
 
-static json_t *plugins_json(void)
+static void add_enabled(const struct catalog *catalog, json_t *names)
+{
+    uint32_t count;
+    const struct catalog_row *rows = catalog_of_kind(catalog, "plugins", &count);
+    json_t *seen = json_object();
+    for (uint32_t i = 0; i < count; i++) {
+        json_t *document = json_loadb(rows[i].text.data, rows[i].text.size, 0, NULL);
+        json_t *name = json_object_get(document, "name");
+        if (json_is_string(name) && !json_object_get(seen, json_string_value(name))) {
+            json_object_set_new(seen, json_string_value(name), json_true());
+            json_array_append(names, name);
+        }
+        json_decref(document);
+    }
+    json_decref(seen);
+}
+
+static json_t *enabled_json(const struct admin_node *node)
+{
+    json_t *names = json_array();
+    const struct catalog *catalog = node->source.open_catalog(node->source.owner);
+    if (catalog)
+        add_enabled(catalog, names);
+    node->source.close_catalog(node->source.owner);
+    return names;
+}
+
+static json_t *plugins_json(const struct admin_node *node)
 {
     json_t *available = json_object();
     for (size_t i = 0; plugin_registry[i]; i++) {
@@ -165,7 +195,8 @@ static json_t *plugins_json(void)
         json_object_set_new(available, kind->name,
                             json_pack("{s:s, s:i}", "version", SLUICE_VERSION, "priority", kind->priority));
     }
-    return json_pack("{s:o}", "available_on_server", available);
+    return json_pack("{s:o, s:o}", "available_on_server", available, "enabled_in_cluster",
+                     enabled_json(node));
 }
 
 /* --- pages ---------------------------------------------------------------------------------------------- */
@@ -183,11 +214,17 @@ static void handle_root(struct admin_call *call)
     const struct admin_node *node = call->node;
     struct admin_answer *answer = call->answer;
     int pid = (int)getpid(); /* one process: its workers are threads */
-    admin_json(answer, 200,
-               json_pack("{s:s, s:s, s:s, s:s, s:{s:i, s:[i]}, s:o, s:o}", "version", SLUICE_VERSION,
-                         "tagline", "Welcome to sluice", "hostname", node->hostname, "node_id", node->id,
-                         "pids", "master", pid, "workers", pid, "plugins", plugins_json(), "configuration",
-                         configuration_json(node->settings)));
+    json_t *configuration = configuration_json(node->settings);
+    if (node->source.store) /* clients that write ask for it */
+        json_object_set_new(configuration, "database", json_string("sqlite"));
+    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "version", KONG_VERSION, "edition",
+                             "community", "sluice_version", SLUICE_VERSION, "tagline", "Welcome to sluice",
+                             "hostname", node->hostname, "node_id", node->id, "lua_version", "none");
+    json_object_set_new(root, "pids", json_pack("{s:i, s:[i]}", "master", pid, "workers", pid));
+    json_object_set_new(root, "timers", json_pack("{s:i, s:i}", "running", 0, "pending", 0));
+    json_object_set_new(root, "plugins", plugins_json(node));
+    json_object_set_new(root, "configuration", configuration);
+    admin_json(answer, 200, root);
 }
 
 static void handle_status(struct admin_call *call)
@@ -205,9 +242,11 @@ static void handle_status(struct admin_call *call)
                                "connections_reading", (json_int_t)0, "connections_writing", writing,
                                "connections_waiting", active > writing ? active - writing : (json_int_t)0,
                                "total_requests", (json_int_t)total(source, METRIC_REQUESTS));
-    admin_json(answer, 200,
-               json_pack("{s:o, s:{s:[], s:{}}, s:s}", "server", server, "memory", "workers_lua_vms",
-                         "lua_shared_dicts", "configuration_hash", hash));
+    json_t *status = json_pack("{s:o, s:{s:[], s:{}}, s:s}", "server", server, "memory", "workers_lua_vms",
+                               "lua_shared_dicts", "configuration_hash", hash);
+    if (source->store)
+        json_object_set_new(status, "database", json_pack("{s:b}", "reachable", 1));
+    admin_json(answer, 200, status);
 }
 
 static void handle_metrics(struct admin_call *call)
@@ -219,13 +258,34 @@ static void handle_metrics(struct admin_call *call)
         answer->status = 503;
 }
 
+/* Authorization: Bearer TOKEN, or the header of Kong's clients. */
+static bool shows_token(const struct admin_node *node, const struct message *message)
+{
+    struct slice wanted = node->settings->admin_token;
+    struct slice shown = message_find_name(message, SLICE("kong-admin-token"));
+    struct slice scheme, header = message_find(message, HEADER_AUTHORIZATION);
+    if (wanted.size == 0)
+        return true;
+    if (shown.data == NULL && header.data) {
+        scheme = slice_split(header, ' ', &shown);
+        shown = slice_equal_nocase(scheme, SLICE("bearer")) ? slice_trim(shown) : (struct slice){ NULL, 0 };
+    }
+    return shown.data && slice_equal_constant_time(wanted, shown);
+}
+
 bool admin_pages_refuse(const struct admin_node *node, const struct admin_request *request,
                         struct admin_answer *answer)
 {
     const char *reason = refusal(node, request);
-    if (reason)
+    if (reason) {
         admin_message(answer, 403, reason);
-    return reason != NULL;
+        return true;
+    }
+    if (request->side != ADMIN_SIDE_ADMIN || shows_token(node, request->message))
+        return false;
+    admin_message(answer, 401, "Unauthorized");
+    answer->challenge = true;
+    return true;
 }
 
 /* Clients know the page for a method that is never served from nginx. */

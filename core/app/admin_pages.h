@@ -16,6 +16,7 @@ struct admin_node {
     struct admin_ui *ui;
     char id[UUID_TEXT_SIZE];
     char hostname[256];
+    int audit_fd; /* of the audit log; -1: there is none */
 };
 
 struct admin_request {
@@ -31,6 +32,7 @@ struct admin_answer {
     char allow[64]; /* "": no Allow header */
     unsigned retry_after_s; /* 0: no Retry-After */
     const char *headers; /* more of them, each with its line end, instead of Cache-Control; NULL: none */
+    bool challenge; /* with WWW-Authenticate */
     bool bare; /* without the headers that say who answers */
     char *body; /* to be freed; NULL: memory was short, the answer has no body */
     size_t size;

@@ -9,6 +9,7 @@
 #include "core/app/journal.h"
 #include "core/app/pid_file.h"
 #include "core/app/sockets.h"
+#include "core/app/stored.h"
 #include "core/app/tls_expiry.h"
 #include "core/app/tls_setup.h"
 #include "core/app/watch.h"
@@ -31,6 +32,7 @@ struct control {
     struct tls_setup tls;
     struct worker *workers;
     struct watch *watch;
+    struct store *store; /* NULL: entities are in files */
     void **plugin_states; /* of the process, by index in the registry */
     struct sockets sockets;
     struct handover handover;
@@ -210,10 +212,13 @@ static enum change_result carry_out(struct control *control, const struct change
     struct snapshot *snapshot = NULL;
     struct config_sources sources = *control->sources;
     enum change_result result = CHANGE_INVALID;
+    struct stored_text stored = { 0 };
     arena_init(&texts.arena, NULL, 0, text_limit_bytes);
     report_init(&report);
     if (change->kong)
         sources.kong = change->kong;
+    else if (control->store && !stored_read(control->store, &stored, &sources))
+        return CHANGE_FAILED;
     sources.texts = change->refused ? &texts : NULL;
     if (config_load(&sources, &loaded, &report) && tls_setup_read_tickets(&control->tls, &report)) {
         snapshot = build(control, loaded.model, &report);
@@ -229,6 +234,7 @@ static enum change_result carry_out(struct control *control, const struct change
     config_unload(&loaded);
     report_deinit(&report);
     arena_deinit(&texts.arena);
+    free(stored.text);
     return result;
 }
 
@@ -386,6 +392,7 @@ static bool start_admin(struct control *control)
                                                    .close_snapshot = unlock,
                                                    .traffic = control->traffic,
                                                    .cpu_us = cpu_us,
+                                                   .store = control->store,
                                                    .change = ask_for_change };
     if (admin_start(&control->admin, control->settings, &control->admin_source, &reason))
         return true;
@@ -520,6 +527,7 @@ static void stop(struct control *control)
     }
     snapshot_free(control->snapshot);
     tls_setup_close(&control->tls);
+    store_close(control->store);
     free(control->workers);
     free(control->metrics);
     free(control->traffic);
@@ -539,7 +547,8 @@ static bool prepare(struct control *control, struct loaded *loaded)
 {
     struct report report;
     report_init(&report);
-    if (!options_init(&control->options, control->settings, &report) ||
+    if (!stored_begin(control->sources, loaded, &control->store, &report) ||
+        !options_init(&control->options, control->settings, &report) ||
         !tls_setup_open(&control->tls, control->settings, control->options.shard_count, &report)) {
         report_print(&report, stderr);
         report_deinit(&report);
@@ -581,6 +590,7 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
     journal_start((enum journal_level)loaded->settings.log_level);
     if (!prepare(&control, loaded)) {
         tls_setup_close(&control.tls);
+        store_close(control.store);
         return COMMAND_EXIT_INVALID;
     }
     pthread_mutex_init(&control.lock, NULL);

@@ -25,15 +25,16 @@ static bool run(struct store *store, const char *sql)
     return false;
 }
 
-static int layout_version(struct store *store)
+/* The one number that a query gives; -1: it failed. */
+static int number_of(struct store *store, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
-    int version = -1;
-    if (sqlite3_prepare_v2(store->database, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+    int number = -1;
+    if (sqlite3_prepare_v2(store->database, sql, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW)
-        version = sqlite3_column_int(statement, 0);
+        number = sqlite3_column_int(statement, 0);
     sqlite3_finalize(statement);
-    return version;
+    return number;
 }
 
 static bool prepare(struct store *store, const char *path)
@@ -45,7 +46,7 @@ static bool prepare(struct store *store, const char *path)
         return false;
     }
     sqlite3_busy_timeout(store->database, BUSY_MS);
-    int version = layout_version(store);
+    int version = number_of(store, "PRAGMA user_version");
     if (version > LAYOUT_VERSION) {
         snprintf(store->reason, sizeof(store->reason), "written by a newer version (layout %d)", version);
         return false;
@@ -159,4 +160,20 @@ bool store_apply(struct store *store, const struct store_change *change, const s
         return true;
     (void)sqlite3_exec(store->database, "ROLLBACK", NULL, NULL, NULL);
     return false;
+}
+
+bool store_seed(struct store *store, const struct catalog *catalog)
+{
+    int count = number_of(store, "SELECT EXISTS (SELECT 1 FROM entities)");
+    if (count != 0 || catalog == NULL || catalog->count == 0)
+        return count >= 0;
+    struct store_id *ids = calloc(catalog->count, sizeof(*ids));
+    for (uint32_t i = 0; ids && i < catalog->count; i++) {
+        ids[i].kind = catalog->rows[i].kind;
+        snprintf(ids[i].id, sizeof(ids[i].id), "%s", catalog->rows[i].id);
+    }
+    bool good = ids && store_apply(store, &(struct store_change){ .puts = ids, .put_count = catalog->count },
+                                   catalog);
+    free(ids);
+    return good;
 }

@@ -11,6 +11,9 @@ struct store;
 struct store *store_open(const char *path, const char **reason);
 void store_close(struct store *store);
 
+/* Takes the rows of a catalog (NULL: none) if it is empty. False: it failed. */
+bool store_seed(struct store *store, const struct catalog *catalog) MUST_CHECK;
+
 /* All entities as one Kong configuration with secrets as they are stored; malloc'ed. NULL: it failed. */
 char *store_text(struct store *store);
 

@@ -12,6 +12,14 @@ enum change_result {
     CHANGE_CLOSED /* the process is about to end */
 };
 
+struct watch;
+
+/* What a task may use. */
+struct change_tools {
+    struct watch *watch;
+    const struct model *model; /* in force */
+};
+
 struct change {
     const struct config_kong_texts *kong; /* NULL: what the files, or the store, hold now */
     void *argument; /* of the functions, which are called on the control thread while the asker waits */
@@ -19,4 +27,6 @@ struct change {
     /* It is valid and about to be put in force; NULL: nothing to do. */
     bool (*commit)(void *argument, const struct catalog *catalog);
     const char *what; /* for the journal */
+    /* Instead of all that: done on the control thread, which alone may ask the monitor. NULL: none. */
+    void (*task)(void *argument, const struct change_tools *tools);
 };

@@ -213,6 +213,10 @@ static enum change_result carry_out(struct control *control, const struct change
     struct config_sources sources = *control->sources;
     enum change_result result = CHANGE_INVALID;
     struct stored_text stored = { 0 };
+    if (change->task) {
+        change->task(change->argument, &(struct change_tools){ control->watch, control->snapshot->model });
+        return CHANGE_DONE;
+    }
     arena_init(&texts.arena, NULL, 0, text_limit_bytes);
     report_init(&report);
     if (change->kong)

@@ -21,7 +21,21 @@ enum watch_mail {
     WATCH_ADOPT, /* pointer: struct adoption */
     WATCH_SERVE, /* pointer: struct serving */
     WATCH_PUBLISH, /* pointer: sem_t, posted when it was mailed */
+    WATCH_ASK, /* pointer: struct asking */
+    WATCH_DECREE, /* pointer: struct decreeing */
     WATCH_STOP
+};
+
+struct asking {
+    const struct upstream *upstream;
+    struct roster *roster;
+    sem_t done;
+};
+
+struct decreeing {
+    const struct monitor_decree *decree;
+    uint32_t count;
+    sem_t done;
 };
 
 struct adoption {
@@ -258,6 +272,19 @@ static void serve(struct watch *watch, struct serving *serving)
     sem_post(&serving->done);
 }
 
+static void answer_asking(struct watch *watch, struct asking *asking)
+{
+    struct roster *roster = monitor_roster(&watch->monitor, asking->upstream);
+    asking->roster = roster ? roster_take(roster) : NULL;
+    sem_post(&asking->done);
+}
+
+static void carry_out(struct watch *watch, struct decreeing *decreeing)
+{
+    decreeing->count = monitor_decree(&watch->monitor, decreeing->decree);
+    sem_post(&decreeing->done);
+}
+
 static void deliver(struct shard *shard, const struct mail *mail)
 {
     struct watch *watch = CONTAINER_OF(shard, struct watch, shard);
@@ -269,6 +296,8 @@ static void deliver(struct shard *shard, const struct mail *mail)
         flush(&watch->flush);
         sem_post(mail->pointer);
         break;
+    case WATCH_ASK: answer_asking(watch, mail->pointer); break;
+    case WATCH_DECREE: carry_out(watch, mail->pointer); break;
     case WATCH_STOP: shard->stopping = true; break;
     }
 }
@@ -378,6 +407,31 @@ void watch_publish(struct watch *watch)
     while (sem_wait(&done) != 0)
         continue;
     sem_destroy(&done);
+}
+
+static void wait_for(sem_t *done)
+{
+    while (sem_wait(done) != 0)
+        continue;
+    sem_destroy(done);
+}
+
+struct roster *watch_roster(struct watch *watch, const struct upstream *upstream)
+{
+    struct asking asking = { .upstream = upstream };
+    CHECK(sem_init(&asking.done, 0, 0) == 0);
+    post(watch, WATCH_ASK, &asking);
+    wait_for(&asking.done);
+    return asking.roster;
+}
+
+uint32_t watch_decree(struct watch *watch, const struct monitor_decree *decree)
+{
+    struct decreeing decreeing = { .decree = decree };
+    CHECK(sem_init(&decreeing.done, 0, 0) == 0);
+    post(watch, WATCH_DECREE, &decreeing);
+    wait_for(&decreeing.done);
+    return decreeing.count;
 }
 
 const struct metrics *watch_metrics(const struct watch *watch)

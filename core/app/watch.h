@@ -22,6 +22,12 @@ void watch_serve(struct watch *watch, struct worker *workers, unsigned count);
 /* The adopted model's snapshot was mailed: what has changed since follows, and was mailed on return. */
 void watch_publish(struct watch *watch);
 
+/* The newest roster of an upstream, taken; NULL: it is not watched. */
+struct roster *watch_roster(struct watch *watch, const struct upstream *upstream);
+
+/* How many addresses were meant; the workers were mailed what has changed. */
+uint32_t watch_decree(struct watch *watch, const struct monitor_decree *decree);
+
 void watch_rosters_free(struct roster **rosters, const struct model *model);
 
 const struct metrics *watch_metrics(const struct watch *watch);

@@ -102,5 +102,17 @@ struct roster_batch *monitor_batch_since(const struct monitor *monitor, uint64_t
  * up to date for ROSTER_HOST_KEPT_MS. Nothing happens when there is no room. */
 void monitor_want(struct monitor *monitor, struct slice host);
 
+/* What an administrator says of a target, all its addresses or one of them. */
+struct monitor_decree {
+    const char *upstream; /* its id */
+    struct slice host; /* the target's, as configured */
+    uint16_t port; /* 0: any */
+    const struct address *address; /* NULL: all */
+    bool healthy;
+};
+
+/* How many addresses that was about; 0: there is no such target. */
+uint32_t monitor_decree(struct monitor *monitor, const struct monitor_decree *decree);
+
 /* What a shard has seen. An address that has left in the meantime is ignored. */
 void monitor_take_report(struct monitor *monitor, const struct health_report *report);

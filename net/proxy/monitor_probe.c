@@ -278,3 +278,31 @@ void monitor_take_report(struct monitor *monitor, const struct health_report *re
         member_schedule(member);
     }
 }
+
+static bool is_meant(const struct member *member, const struct monitor_decree *decree)
+{
+    if (decree->address)
+        return address_equal(&member->entry.address, decree->address);
+    return slice_equal_nocase(member->entry.host, decree->host) &&
+           (decree->port == 0 || address_port(&member->entry.address) == decree->port);
+}
+
+uint32_t monitor_decree(struct monitor *monitor, const struct monitor_decree *decree)
+{
+    struct watched *watched = monitor_find(monitor, slice_of(decree->upstream), ROSTER_OF_UPSTREAM);
+    uint32_t count = 0;
+    if (watched == NULL || watched->upstream == NULL)
+        return 0;
+    for (struct list_node *at = watched->members.next; at != &watched->members; at = at->next) {
+        struct member *member = CONTAINER_OF(at, struct member, node);
+        if (!is_meant(member, decree))
+            continue;
+        count++;
+        health_set(&member->health, decree->healthy);
+        if (member->entry.healthy != decree->healthy)
+            take_flip(member, decree->healthy ? HEALTH_BECAME_HEALTHY : HEALTH_BECAME_UNHEALTHY,
+                      "administrator");
+        member_schedule(member);
+    }
+    return count;
+}

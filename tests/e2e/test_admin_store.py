@@ -219,6 +219,30 @@ def test_upstreams(t):
                                  {"healthchecks": {"active": {"concurrency": 3}}})
             active = changed["healthchecks"]["active"]
             assert (active["timeout"], active["concurrency"]) == (2, 3), active
+        with t.case("health without checks"):
+            health = admin.json(200, "GET", "/upstreams/up/health")
+            assert [one["health"] for one in health["data"]] == ["HEALTHCHECKS_OFF"], health
+        admin.json(200, "PATCH", "/upstreams/up",
+                   {"healthchecks": {"passive": {"unhealthy": {"http_failures": 3}}}})
+        with t.case("health"):
+            health = admin.json(200, "GET", "/upstreams/up/health")
+            one = health["data"][0]
+            assert one["health"] == "HEALTHY" and one["data"]["weight"]["available"] == 100, one
+            assert one["data"]["addresses"][0]["port"] == int(host.split(":")[1]), one
+            whole = admin.json(200, "GET", "/upstreams/up/health?balancer_health=1")["data"]
+            assert whole["health"] == "HEALTHY" and whole["id"] == one["upstream"]["id"], whole
+        with t.case("unhealthy by decree"):
+            assert admin.ask("PUT", "/upstreams/up/targets/%s/unhealthy" % host).status == 204
+            net.wait_until(lambda: running.get("/").status == 503, what="no healthy target")
+            assert admin.json(200, "GET", "/upstreams/up/health")["data"][0]["health"] == "UNHEALTHY"
+        with t.case("one address healthy by decree"):
+            path = "/upstreams/up/targets/%s/%s/healthy" % (target["id"], host)
+            assert admin.ask("PUT", path).status == 204
+            net.wait_until(lambda: running.get("/").status == 200, what="a healthy target")
+        for path in ("nope/health", "up/targets/nope/healthy", "up/targets/%s/127.9.9.9:1/healthy" % host):
+            with t.case("no " + path):
+                method = "GET" if path == "nope/health" else "PUT"
+                assert admin.ask(method, "/upstreams/" + path).status == 404
         with t.case("weight"):
             admin.json(200, "PATCH", "/upstreams/up/targets/" + host, {"weight": 0})
             net.wait_until(lambda: running.get("/").status == 503, what="no target")

@@ -9,11 +9,39 @@
 
 static void write_value(const json_t *value, unsigned depth, FILE *out);
 
-/* JSON's quoted texts are YAML's. */
+/* What JSON writes as it is and YAML does not: DEL, C1 controls, line ends of Unicode, its byte order mark
+ * and what is no character. The bytes of it, and the code; 0: an ordinary byte. */
+static size_t special(const unsigned char *text, unsigned *code)
+{
+    if (text[0] == 0x7f) {
+        *code = 0x7f;
+        return 1;
+    }
+    if (text[0] == 0xc2 && text[1] >= 0x80 && text[1] <= 0x9f) {
+        *code = text[1];
+        return 2;
+    }
+    if (text[0] < 0xe2 || text[0] > 0xef || text[1] == 0 || text[2] == 0)
+        return 0;
+    *code = (unsigned)(text[0] & 15) << 12 | (unsigned)(text[1] & 63) << 6 | (unsigned)(text[2] & 63);
+    bool breaks = *code == 0x2028 || *code == 0x2029;
+    return breaks || *code == 0xfeff || *code == 0xfffe || *code == 0xffff ? 3 : 0;
+}
+
+/* JSON's quoted texts are YAML's, but for some characters. */
 static void write_flat(const json_t *value, FILE *out)
 {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    fputs(text ? text : "null", out);
+    const unsigned char *at = (const unsigned char *)(text ? text : "null");
+    while (*at) {
+        unsigned code = 0;
+        size_t size = special(at, &code);
+        if (size)
+            fprintf(out, "\\u%04x", code);
+        else
+            fputc(*at, out);
+        at += size ? size : 1;
+    }
     free(text);
 }
 

@@ -108,7 +108,7 @@ static const struct {
     { "redis_port", "0", "value should be between" },
     { "real_ip_header", "a b", "expected a header name" },
     { "proxy_access_log", "on", "expected a path" },
-    { "store", "sqlite:x", "not supported yet" },
+    { "store", "sqlite:", "neither none nor sqlite:PATH" },
     { "database", "postgres", "not supported yet" },
     { "aws_hosts", "a", "expected NAME=HOST" },
     { "port_maps", "80", "expected FROM:TO" },

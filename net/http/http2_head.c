@@ -17,7 +17,7 @@ static void refuse(struct http2_head *head, enum http1_refusal refusal)
 
 static struct slice keep(struct http2_head *head, struct slice text)
 {
-    struct slice copy = arena_copy(head->message->arena, text);
+    struct slice copy = text.size ? arena_copy(head->message->arena, text) : SLICE("");
     if (copy.data == NULL)
         refuse(head, HTTP1_REFUSED_MEMORY);
     return copy;

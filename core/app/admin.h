@@ -5,12 +5,10 @@
 #pragma once
 
 #include "core/app/change.h"
+#include "core/app/in_force.h"
 #include "core/io/metrics.h"
 
-#include <stdio.h>
-
 struct admin;
-struct snapshot;
 struct traffic;
 struct store;
 struct tls_setup;
@@ -24,20 +22,12 @@ struct admin_source {
     unsigned shard_count;
     const struct metrics *const *metrics; /* by shard */
     const struct metrics *monitor_metrics; /* of the thread that resolves names and probes */
-    void *owner;                          /* the argument of the functions */
-    bool (*ready)(void *owner);           /* a configuration is in force and the process is not draining */
-    void (*configuration_hash)(void *owner, char hash[33]); /* writes the model's hash with its NUL */
+    struct in_force *in_force;
+    void *owner; /* the argument of the functions */
     struct tls_setup *tls; /* what its listeners with TLS speak */
-    void (*write_metrics)(void *owner, FILE *out); /* those of the configuration, in Prometheus' format */
     const struct plugin_kind *const *plugins; /* ends with NULL */
     void *const *plugin_states; /* of the process, by index in the registry */
-    /* What is in force; it stays so until it is closed, soon. NULL: nothing. */
-    const struct catalog *(*open_catalog)(void *owner);
-    void (*close_catalog)(void *owner);
     struct store *store; /* where entities are kept; NULL: in files, and none can be written */
-    /* The same of the snapshot in force, with what its routes have counted. */
-    const struct snapshot *(*open_snapshot)(void *owner);
-    void (*close_snapshot)(void *owner);
     const struct traffic *const *traffic; /* by shard */
     uint64_t (*cpu_us)(void *owner, unsigned shard); /* processor time that a shard has used */
     enum change_result (*change)(void *owner, const struct change *change); /* waits until it is in force */

@@ -54,7 +54,7 @@ static bool is_in_force(const struct admin_call *call, struct slice text)
 {
     char hash[33], hex[DIGEST_HEX_MAX];
     const struct admin_source *source = &call->node->source;
-    source->configuration_hash(source->owner, hash);
+    in_force_hash(source->in_force, hash);
     return digest_hex(DIGEST_MD5, text, hex) && strcmp(hash, hex) == 0;
 }
 
@@ -82,9 +82,9 @@ static json_t *loaded_entities(const struct admin_node *node, const struct catal
 static void answer_loaded(struct admin_call *call)
 {
     const struct admin_source *source = &call->node->source;
-    const struct catalog *catalog = source->open_catalog(source->owner);
+    const struct catalog *catalog = in_force_open_catalog(source->in_force);
     json_t *value = catalog ? loaded_entities(call->node, catalog) : json_object();
-    source->close_catalog(source->owner);
+    in_force_close(source->in_force);
     admin_json(call->answer, 201, value);
 }
 
@@ -161,9 +161,9 @@ static json_t *whole_configuration(const struct catalog *catalog)
 static void get_config(struct admin_call *call)
 {
     const struct admin_source *source = &call->node->source;
-    const struct catalog *catalog = source->open_catalog(source->owner);
+    const struct catalog *catalog = in_force_open_catalog(source->in_force);
     json_t *all = whole_configuration(catalog);
-    source->close_catalog(source->owner);
+    in_force_close(source->in_force);
     char *text = admin_yaml(all);
     json_decref(all);
     if (text)

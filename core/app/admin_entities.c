@@ -215,12 +215,12 @@ void admin_entities_answer(struct admin_call *call)
         admin_write(call, &target);
         return;
     }
-    const struct catalog *catalog = source->open_catalog(source->owner);
+    const struct catalog *catalog = in_force_open_catalog(source->in_force);
     if (catalog == NULL)
         admin_not_found(call);
     else if (target.name.data || target.upward)
         answer_one(call, catalog, &target);
     else
         answer_list(call, catalog, &target);
-    source->close_catalog(source->owner);
+    in_force_close(source->in_force);
 }

@@ -51,7 +51,7 @@ static bool open_group(struct admin_call *call, struct group *group)
     const struct admin_source *source = &call->node->source;
     const struct kong_entity_kind *kind = kong_find_entity_kind(SLICE("upstreams"));
     const struct kong_entity_kind *targets = kong_find_entity_kind(SLICE("targets"));
-    const struct catalog *catalog = source->open_catalog(source->owner);
+    const struct catalog *catalog = in_force_open_catalog(source->in_force);
     const struct catalog_row *row = catalog ? admin_find(catalog, kind, call->segments[1]) : NULL;
     uint32_t count = 0;
     *group = (struct group){ 0 };
@@ -64,7 +64,7 @@ static bool open_group(struct admin_call *call, struct group *group)
             if (catalog_refers(&rows[i], "upstream", row->id))
                 json_array_append_new(group->targets, admin_show(call->node, catalog, targets, &rows[i]));
     }
-    source->close_catalog(source->owner);
+    in_force_close(source->in_force);
     if (row == NULL)
         admin_not_found(call);
     return row != NULL;
@@ -263,13 +263,13 @@ static void handle_all_targets(struct admin_call *call)
     struct admin_target target = { .kind = kong_find_entity_kind(SLICE("targets")),
                                    .parent = kong_find_entity_kind(SLICE("upstreams")),
                                    .relation = kong_find_relation(SLICE("targets"), SLICE("upstream")) };
-    const struct catalog *catalog = source->open_catalog(source->owner);
+    const struct catalog *catalog = in_force_open_catalog(source->in_force);
     const struct catalog_row *parent = catalog ? admin_find(catalog, target.parent, call->segments[1]) : NULL;
     if (parent)
         admin_list(call, catalog, &target, parent);
     else
         admin_not_found(call);
-    source->close_catalog(source->owner);
+    in_force_close(source->in_force);
 }
 
 const struct admin_endpoint admin_health_endpoints[] = {

@@ -180,10 +180,10 @@ static void add_enabled(const struct catalog *catalog, json_t *names)
 static json_t *enabled_json(const struct admin_node *node)
 {
     json_t *names = json_array();
-    const struct catalog *catalog = node->source.open_catalog(node->source.owner);
+    const struct catalog *catalog = in_force_open_catalog(node->source.in_force);
     if (catalog)
         add_enabled(catalog, names);
-    node->source.close_catalog(node->source.owner);
+    in_force_close(node->source.in_force);
     return names;
 }
 
@@ -236,7 +236,7 @@ static void handle_status(struct admin_call *call)
     json_int_t active = (json_int_t)total(source, METRIC_CONNECTIONS_ACTIVE);
     json_int_t writing = (json_int_t)total(source, METRIC_REQUESTS_ACTIVE);
     char hash[33];
-    source->configuration_hash(source->owner, hash);
+    in_force_hash(source->in_force, hash);
     json_t *server = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "connections_accepted", accepted,
                                "connections_active", active, "connections_handled", accepted,
                                "connections_reading", (json_int_t)0, "connections_writing", writing,
@@ -302,7 +302,7 @@ void admin_pages_refused(struct admin_answer *answer, int status, const char *re
 /* The drain state: 503 from then on, so that who balances before this process goes elsewhere. */
 static void handle_ready(struct admin_call *call)
 {
-    if (call->node->source.ready(call->node->source.owner))
+    if (in_force_is_ready(call->node->source.in_force))
         admin_message(call->answer, 200, "ready");
     else
         admin_message(call->answer, 503, "not ready: starting or shutting down");

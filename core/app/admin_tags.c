@@ -23,10 +23,10 @@ static void handle_tags(struct admin_call *call)
     const struct admin_source *source = &call->node->source;
     struct slice wanted = call->segment_count > 1 ? call->segments[1] : (struct slice){ NULL, 0 };
     json_t *data = json_array();
-    const struct catalog *catalog = source->open_catalog(source->owner);
+    const struct catalog *catalog = in_force_open_catalog(source->in_force);
     for (uint32_t i = 0; catalog && i < catalog->count; i++)
         list_tags(&catalog->rows[i], wanted, data);
-    source->close_catalog(source->owner);
+    in_force_close(source->in_force);
     admin_json(call->answer, 200, json_pack("{s:o, s:n}", "data", data, "next"));
 }
 

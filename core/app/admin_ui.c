@@ -109,7 +109,7 @@ static void ui_live(struct admin_call *call)
     json_t *value =
         json_pack("{s:s, s:I, s:I, s:b, s:o, s:o}", "version", SLUICE_VERSION, "now_ms",
                   (json_int_t)wall_ms(), "started_ms", (json_int_t)call->node->ui->started_ms, "draining",
-                  source->ready(source->owner) ? 0 : 1, "shards", shards, "latency", latency(source));
+                  in_force_is_ready(source->in_force) ? 0 : 1, "shards", shards, "latency", latency(source));
     admin_json(call->answer, 200, value);
 }
 
@@ -274,9 +274,9 @@ static json_t *routes_json(struct admin_call *call, const struct snapshot *snaps
 static void ui_routes(struct admin_call *call)
 {
     const struct admin_source *source = &call->node->source;
-    const struct snapshot *snapshot = source->open_snapshot(source->owner);
+    const struct snapshot *snapshot = in_force_open(source->in_force);
     json_t *value = snapshot ? routes_json(call, snapshot) : NULL;
-    source->close_snapshot(source->owner);
+    in_force_close(source->in_force);
     admin_json(call->answer, 200, value);
 }
 

@@ -9,12 +9,12 @@
 
 static const struct catalog *open_catalog(const struct admin_call *call)
 {
-    return call->node->source.open_catalog(call->node->source.owner);
+    return in_force_open_catalog(call->node->source.in_force);
 }
 
 static void close_catalog(const struct admin_call *call)
 {
-    call->node->source.close_catalog(call->node->source.owner);
+    in_force_close(call->node->source.in_force);
 }
 
 /* --- without a store ------------------------------------------------------------------------------------ */

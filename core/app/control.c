@@ -6,11 +6,11 @@
 #include "core/app/commands.h"
 #include "core/app/demo.h"
 #include "core/app/handover.h"
+#include "core/app/in_force.h"
 #include "core/app/journal.h"
 #include "core/app/pid_file.h"
 #include "core/app/sockets.h"
 #include "core/app/stored.h"
-#include "core/app/tls_expiry.h"
 #include "core/app/tls_setup.h"
 #include "core/app/watch.h"
 #include "tls/tls_crypto.h"
@@ -41,13 +41,8 @@ struct control {
     struct admin *admin;
     struct admin_source admin_source;
     const struct metrics **metrics;
-    char hash[33];        /* of the configuration in force; read by the admin thread under its lock */
-    bool draining;
-    bool empty;           /* no entity is configured: not ready, as Kong says */
-    struct tls_expiry expiry;
-    const struct snapshot *shown; /* the one in force, for the admin thread */
+    struct in_force in_force;
     const struct traffic **traffic; /* by shard */
-    pthread_mutex_t lock; /* of hash, draining, empty, expiry and shown */
     struct change_box changes;
     int64_t warned_s; /* when it was last told which certificates end soon */
     struct pid_file pid_file;
@@ -93,20 +88,14 @@ static void post_all(struct control *control, enum worker_mail mail, void *point
 static void warn_of_expiry(struct control *control)
 {
     control->warned_s = (int64_t)time(NULL);
-    tls_expiry_warn(&control->expiry, control->warned_s);
+    tls_expiry_warn(&control->in_force.expiry, control->warned_s);
 }
 
 /* For the admin thread. */
 static void tell_configuration(struct control *control)
 {
-    const struct model *model = control->snapshot->model;
     tls_setup_publish(&control->tls);
-    pthread_mutex_lock(&control->lock);
-    control->expiry = (struct tls_expiry){ model, tls_setup_not_after(&control->tls) };
-    memcpy(control->hash, model->hash, sizeof(control->hash));
-    control->shown = control->snapshot;
-    control->empty = model->services.count + model->routes.count + model->plugins.count == 0;
-    pthread_mutex_unlock(&control->lock);
+    in_force_show(&control->in_force, control->snapshot, tls_setup_not_after(&control->tls));
     warn_of_expiry(control);
 }
 
@@ -217,12 +206,12 @@ static enum change_result carry_out(struct control *control, const struct change
         change->task(change->argument, &(struct change_tools){ control->watch, control->snapshot->model });
         return CHANGE_DONE;
     }
-    arena_init(&texts.arena, NULL, 0, text_limit_bytes);
-    report_init(&report);
     if (change->kong)
         sources.kong = change->kong;
     else if (control->store && !stored_read(control->store, &stored, &sources))
         return CHANGE_FAILED;
+    arena_init(&texts.arena, NULL, 0, text_limit_bytes);
+    report_init(&report);
     sources.texts = change->refused ? &texts : NULL;
     if (config_load(&sources, &loaded, &report) && tls_setup_read_tickets(&control->tls, &report)) {
         snapshot = build(control, loaded.model, &report);
@@ -253,26 +242,6 @@ static enum change_result ask_for_change(void *owner, const struct change *chang
 {
     struct control *control = owner;
     return change_box_ask(&control->changes, change);
-}
-
-static const struct catalog *open_catalog(void *owner)
-{
-    struct control *control = owner;
-    pthread_mutex_lock(&control->lock);
-    return control->shown ? control->shown->model->catalog : NULL;
-}
-
-static void unlock(void *owner)
-{
-    struct control *control = owner;
-    pthread_mutex_unlock(&control->lock);
-}
-
-static const struct snapshot *open_snapshot(void *owner)
-{
-    struct control *control = owner;
-    pthread_mutex_lock(&control->lock);
-    return control->shown;
 }
 
 static uint64_t cpu_us(void *owner, unsigned shard)
@@ -351,49 +320,17 @@ static bool start_workers(struct control *control)
     return true;
 }
 
-static bool is_ready(void *owner)
-{
-    struct control *control = owner;
-    pthread_mutex_lock(&control->lock);
-    bool ready = !control->draining && !control->empty;
-    pthread_mutex_unlock(&control->lock);
-    return ready;
-}
-
-static void copy_hash(void *owner, char hash[33])
-{
-    struct control *control = owner;
-    pthread_mutex_lock(&control->lock);
-    memcpy(hash, control->hash, sizeof(control->hash));
-    pthread_mutex_unlock(&control->lock);
-}
-
-/* Under the lock the model stays: a snapshot is freed only after another has taken its place here. */
-static void write_metrics(void *owner, FILE *out)
-{
-    struct control *control = owner;
-    pthread_mutex_lock(&control->lock);
-    tls_expiry_write(&control->expiry, out);
-    pthread_mutex_unlock(&control->lock);
-}
-
 static bool start_admin(struct control *control)
 {
     const char *reason = "";
     control->admin_source = (struct admin_source){ .shard_count = control->options.shard_count,
                                                    .metrics = control->metrics,
                                                    .monitor_metrics = watch_metrics(control->watch),
+                                                   .in_force = &control->in_force,
                                                    .owner = control,
-                                                   .ready = is_ready,
-                                                   .configuration_hash = copy_hash,
                                                    .tls = &control->tls,
-                                                   .write_metrics = write_metrics,
                                                    .plugins = control->sources->plugins,
                                                    .plugin_states = control->plugin_states,
-                                                   .open_catalog = open_catalog,
-                                                   .close_catalog = unlock,
-                                                   .open_snapshot = open_snapshot,
-                                                   .close_snapshot = unlock,
                                                    .traffic = control->traffic,
                                                    .cpu_us = cpu_us,
                                                    .store = control->store,
@@ -430,9 +367,7 @@ static void drain(struct control *control, enum worker_mail mail, const sigset_t
     struct timespec tick = { .tv_nsec = TICK_MS * 1000000 };
     uint64_t end_ms = now_ms() + (uint64_t)control->settings->drain_timeout_ms;
     change_box_close(&control->changes);
-    pthread_mutex_lock(&control->lock);
-    control->draining = true;
-    pthread_mutex_unlock(&control->lock);
+    in_force_drain(&control->in_force);
     journal(JOURNAL_NOTICE, "draining connections=%llu",
             (unsigned long long)total(control, METRIC_CONNECTIONS_ACTIVE));
     post_all(control, mail, NULL);
@@ -597,7 +532,7 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
         store_close(control.store);
         return COMMAND_EXIT_INVALID;
     }
-    pthread_mutex_init(&control.lock, NULL);
+    in_force_init(&control.in_force);
     change_box_open(&control.changes);
     tell_configuration(&control);
     bool started = start(&control);
@@ -614,6 +549,6 @@ int control_run(const struct config_sources *sources, struct loaded *loaded, enu
     }
     stop(&control);
     change_box_free(&control.changes);
-    pthread_mutex_destroy(&control.lock);
+    in_force_deinit(&control.in_force);
     return started ? COMMAND_EXIT_OK : COMMAND_EXIT_FAILED;
 }

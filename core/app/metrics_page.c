@@ -130,7 +130,7 @@ static void write_configuration(struct text *out, const struct admin_source *sou
     FILE *file = open_memstream(&body, &size);
     if (file == NULL)
         return;
-    source->write_metrics(source->owner, file);
+    in_force_write_metrics(source->in_force, file);
     if (fclose(file) == 0)
         text_add(out, (struct slice){ body, size });
     free(body);

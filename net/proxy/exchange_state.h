@@ -66,9 +66,8 @@ struct exchange {
     uint64_t body_bytes; /* arrived so far */
     uint64_t body_limit_bytes; /* a plugin's limit, when there is a message */
     struct slice body_limit_message; /* absent: no limit */
-    bool request_complete, continue_sent;
-    bool reading_body; /* the whole of it, for a plugin: up to ... */
-    uint64_t read_limit_bytes;
+    bool request_complete, continue_sent, reading_body;
+    uint64_t read_limit_bytes; /* of the whole of it, which a plugin is reading */
     struct chunk read_body; /* what plugins were shown */
     struct slice raw_path, path, query; /* query: absent without '?' */
     struct slice host; /* lower case, without port */

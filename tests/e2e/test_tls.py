@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from tests.support import certs, client, gateway, net, origin
+from tests.support import certs, client, net, origin
 from tests.support.gateway import Folder, Gateway, config_text, run, set_options, simple_config
 
 BYTES = int(os.environ.get("TEST_TLS_BYTES", str(100 * 1000 * 1000)))
@@ -472,7 +472,7 @@ def test_expiry(t):
 
 def test_records_in_the_kernel(t):
     """Who protects records depends on the kernel; that it is told does not. tests/vm looks closer."""
-    said = gateway.run("version").stdout
+    said = run("version").stdout
     able = re.search(r"kernel_tls +(yes|no)", said)[1] == "yes"
     status = (net.own_host(), net.free_port())
     for setting, by_kernel in (("auto", able), ("off", False)):

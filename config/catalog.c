@@ -102,6 +102,8 @@ const struct catalog_row *catalog_find(const struct catalog *catalog, const char
         if (row)
             return row;
     }
+    if (name.size == 0)
+        return NULL;
     size_t size = strlen(kind) + 1 + name.size;
     char *key = malloc(size + 1);
     if (key == NULL)

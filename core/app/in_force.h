@@ -25,7 +25,7 @@ void in_force_drain(struct in_force *in_force);
 /* The process is not draining, and there is an entity: Kong is not ready without. */
 bool in_force_is_ready(struct in_force *in_force);
 
-/* The snapshot stays in force until it is closed, soon. NULL: there is none (it is to be closed all the same). */
+/* What is given stays until it is closed, soon. NULL: there is none, and it is to be closed all the same. */
 const struct snapshot *in_force_open(struct in_force *in_force);
 const struct catalog *in_force_open_catalog(struct in_force *in_force);
 void in_force_close(struct in_force *in_force);

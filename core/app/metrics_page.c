@@ -33,7 +33,10 @@ static bool is_gauge(enum metric metric)
     case METRIC_LOG_ENTRIES_WAITING:
     case METRIC_RECEIVE_BLOCKS_HELD:
     case METRIC_REQUESTS_ACTIVE:
+    case METRIC_STREAMS_ACTIVE:
     case METRIC_TLS_SHAKING:
+    case METRIC_TUNNELS_ACTIVE:
+    case METRIC_UDP_SESSIONS:
     case METRIC_UPSTREAM_ACTIVE:
     case METRIC_UPSTREAM_IDLE:
     case METRIC_UPSTREAM_PENDING: return true;

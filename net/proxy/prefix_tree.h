@@ -64,7 +64,7 @@ static inline const struct prefix_node *prefix_walk_next(struct prefix_walk *wal
     if (!node || node->best >= limit || walk->path.size - walk->depth < node->label_size)
         return NULL;
     const char *label = node->label_size > PREFIX_LABEL_INLINE ? node->label.data : node->label.text;
-    if (memcmp(label, walk->path.data + walk->depth, node->label_size) != 0)
+    if (node->label_size > 0 && memcmp(label, walk->path.data + walk->depth, node->label_size) != 0)
         return NULL;
     walk->depth += node->label_size;
     bool end = walk->depth == walk->path.size;

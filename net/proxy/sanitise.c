@@ -7,6 +7,11 @@ enum { NAME_MAX_BYTES = 40 };
 static const char *const vouching_prefixes[] = { "x-consumer-", "x-credential-", "x-anonymous-consumer",
                                                  "x-authenticated-", "x-kong-request-debug" };
 
+/* Those of the names above that have an id. */
+static const enum header_id vouching_ids[] = { HEADER_X_CONSUMER_ID,        HEADER_X_CONSUMER_GROUPS,
+                                               HEADER_X_CONSUMER_USERNAME,  HEADER_X_ANONYMOUS_CONSUMER,
+                                               HEADER_X_CONSUMER_CUSTOM_ID, HEADER_X_CREDENTIAL_IDENTIFIER };
+
 /* Spelled with `-` these are the gateway's own to write; any other spelling goes. */
 static const char *const own_prefixes[] = { "x-forwarded-", "x-real-ip", "x-kong-request-id" };
 
@@ -32,7 +37,7 @@ static bool starts_with_any(struct slice name, const char *const *prefixes, size
     return false;
 }
 
-/* Only names that begin with x are looked at. */
+/* For names without an id that begin with x. */
 static bool vouches(struct slice name)
 {
     char folded[NAME_MAX_BYTES];
@@ -50,6 +55,9 @@ void sanitise_request(struct exchange *exchange)
 {
     struct message *request = &exchange->request;
     bool names = message_connection_names_fields(request);
+    for (size_t i = 0; i < COUNT_OF(vouching_ids); i++)
+        if (message_has(request, vouching_ids[i]))
+            message_remove_id(request, vouching_ids[i]);
     for (uint32_t i = 0; i < request->header_count; i++) {
         struct header *header = &request->headers[i];
         if (header->name.data == NULL)

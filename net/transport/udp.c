@@ -4,7 +4,12 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { CONTROL_BYTES = 64, RETRY_MS = 5, RECEIVE_BUFFER_BYTES = 4 << 20 };
+/* NAME_BYTES has room for any source, and keeps what follows it aligned. */
+enum { CONTROL_BYTES = 64, NAME_BYTES = 32, RETRY_MS = 5, RECEIVE_BUFFER_BYTES = 4 << 20 };
+enum { PREFIX_BYTES = sizeof(struct io_uring_recvmsg_out) + NAME_BYTES + CONTROL_BYTES };
+_Static_assert(NAME_BYTES >= sizeof(struct sockaddr_in6) &&
+                   (PREFIX_BYTES - CONTROL_BYTES) % _Alignof(struct cmsghdr) == 0,
+               "what came beside a datagram is aligned");
 
 /* --- the socket of clients ------------------------------------------------------------------------------ */
 
@@ -59,21 +64,24 @@ static struct address destination_of(struct udp_listener *listener, struct io_ur
     return found;
 }
 
-/* What the kernel has written: its own header, the source, what came beside, and the payload. False: not all
- * of the datagram. */
+/* What the kernel has written: its own header, the source, what came beside, and the payload; behind other
+ * datagrams in the block, and so at any address: what is read as a struct is copied. False: not all of the
+ * datagram. */
 static bool take_apart(struct udp_listener *listener, struct chunk chunk, struct udp_datagram *datagram)
 {
-    char *bytes = chunk.block->data + chunk.offset;
-    struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(bytes, (int)chunk.size, &listener->shape);
+    _Alignas(struct cmsghdr) char prefix[PREFIX_BYTES];
+    if (chunk.size < sizeof(prefix))
+        return false;
+    memcpy(prefix, chunk.block->data + chunk.offset, sizeof(prefix));
+    struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(prefix, (int)chunk.size, &listener->shape);
     if (out == NULL || out->flags & MSG_TRUNC || out->namelen > sizeof(datagram->source.v6))
         return false;
     *datagram = (struct udp_datagram){ .payload = chunk };
     memcpy(&datagram->source.any, io_uring_recvmsg_name(out), out->namelen);
     datagram->source.size = (socklen_t)out->namelen;
     datagram->destination = destination_of(listener, out);
-    const char *payload = io_uring_recvmsg_payload(out, &listener->shape);
-    datagram->payload.size = io_uring_recvmsg_payload_length(out, (int)chunk.size, &listener->shape);
-    datagram->payload.offset = (uint32_t)(payload - chunk.block->data);
+    datagram->payload.size = chunk.size - PREFIX_BYTES;
+    datagram->payload.offset = chunk.offset + PREFIX_BYTES;
     return true;
 }
 
@@ -133,8 +141,7 @@ void udp_listener_start(struct udp_listener *listener, struct shard *shard, int 
     listener->shard = shard;
     listener->fd = fd;
     listener->options = options;
-    listener->shape =
-        (struct msghdr){ .msg_namelen = sizeof(struct sockaddr_in6), .msg_controllen = CONTROL_BYTES };
+    listener->shape = (struct msghdr){ .msg_namelen = NAME_BYTES, .msg_controllen = CONTROL_BYTES };
     if (getsockname(fd, &address.any, &address.size) == 0)
         listener->port = address_port(&address);
     timer_init(&listener->retry_timer, receive_again);

@@ -485,7 +485,7 @@ def test_records_in_the_kernel(t):
                 for _ in range(3):
                     assert c.exchange(client.encode("GET", "/")).status == 200
                 text = client.get(status, "/metrics").body.decode()
-            counts = [int(re.search("^sluice_%s (.*)$" % name, text, re.M)[1])
+            counts = [int(re.search("^sluice_%s_total (.*)$" % name, text, re.M)[1])
                       for name in ("tls_kernel", "tls_user", "tls_kernel_refused")]
             assert counts == [int(by_kernel), int(not by_kernel), 0], counts
 

@@ -17,10 +17,18 @@ def own_host():
     return "127.%d.%d.%d" % (64 + (pid >> 16) % 64, pid >> 8 & 255, pid & 255)
 
 
+given_ports = set()
+
+
 def free_port(host=None):
-    with socket.socket() as s:
-        s.bind((host or own_host(), 0))
-        return s.getsockname()[1]
+    """One that nobody listens on, and that this process has not been given before."""
+    while True:
+        with socket.socket() as s:
+            s.bind((host or own_host(), 0))
+            port = s.getsockname()[1]
+        if port not in given_ports:
+            given_ports.add(port)
+            return port
 
 
 def wait_until(condition, seconds=5.0, what="the condition"):

@@ -5,8 +5,10 @@
 
 void timer_wheel_init(struct timer_wheel *wheel, uint64_t now_ms)
 {
-    for (unsigned i = 0; i < TIMER_SLOTS; i++)
+    for (unsigned i = 0; i < TIMER_SLOTS; i++) {
         list_init(&wheel->slots[i]);
+        wheel->due_ms[i] = UINT64_MAX;
+    }
     wheel->now_ms = now_ms;
     wheel->next_ms = UINT64_MAX;
     wheel->listed_count = 0;
@@ -25,6 +27,8 @@ static void enlist(struct timer_wheel *wheel, struct timer *timer)
     timer->listed_ms = at_ms;
     list_append(&wheel->slots[at_ms % TIMER_SLOTS], &timer->node);
     wheel->listed_count++;
+    if (at_ms < wheel->due_ms[at_ms % TIMER_SLOTS])
+        wheel->due_ms[at_ms % TIMER_SLOTS] = at_ms;
     if (at_ms < wheel->next_ms)
         wheel->next_ms = at_ms;
 }
@@ -55,11 +59,14 @@ void timer_disarm(struct timer_wheel *wheel, struct timer *timer)
     delist(wheel, timer);
 }
 
-static void run_slot(struct timer_wheel *wheel, struct list_node *slot)
+static void run_slot(struct timer_wheel *wheel, uint64_t at_ms)
 {
     struct list_node due;
+    if (wheel->due_ms[at_ms % TIMER_SLOTS] > at_ms)
+        return;
+    wheel->due_ms[at_ms % TIMER_SLOTS] = UINT64_MAX;
     list_init(&due);
-    list_move_all(&due, slot);
+    list_move_all(&due, &wheel->slots[at_ms % TIMER_SLOTS]);
     while (!list_is_empty(&due)) {
         struct timer *timer = CONTAINER_OF(due.next, struct timer, node);
         delist(wheel, timer);
@@ -85,7 +92,7 @@ void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ms)
     wheel->now_ms = now_ms;
     wheel->next_ms = UINT64_MAX;
     for (uint64_t at_ms = from_ms; at_ms <= now_ms; at_ms++)
-        run_slot(wheel, &wheel->slots[at_ms % TIMER_SLOTS]);
+        run_slot(wheel, at_ms);
     /* What was listed before is not in next_ms any more: look for it when asked. */
     if (wheel->listed_count > 0 && wheel->next_ms > now_ms + 1)
         wheel->next_ms = now_ms + 1;
@@ -98,7 +105,8 @@ uint64_t timer_wheel_next_ms(struct timer_wheel *wheel)
     if (wheel->next_ms <= wheel->now_ms)
         return wheel->now_ms;
     uint64_t end_ms = wheel->now_ms + TIMER_SLOTS;
-    while (wheel->next_ms < end_ms && list_is_empty(&wheel->slots[wheel->next_ms % TIMER_SLOTS]))
+    /* Those of later rounds wake nobody: thousands of idle connections have one in each slot. */
+    while (wheel->next_ms < end_ms && wheel->due_ms[wheel->next_ms % TIMER_SLOTS] > wheel->next_ms)
         wheel->next_ms++;
     return wheel->next_ms;
 }

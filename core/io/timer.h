@@ -22,6 +22,7 @@ enum { TIMER_SLOTS = 4096 };
 
 struct timer_wheel {
     struct list_node slots[TIMER_SLOTS];
+    uint64_t due_ms[TIMER_SLOTS]; /* nothing in the slot is listed before this */
     uint64_t now_ms;
     uint64_t next_ms; /* nothing is listed before this */
     uint32_t listed_count;

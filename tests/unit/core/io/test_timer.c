@@ -187,3 +187,21 @@ Test(timer, random_arming_agrees_with_a_plain_list)
         }
     }
 }
+
+/* As thousands of idle connections: one in each slot, all of them due much later. */
+Test(timer, those_of_later_rounds_wake_nobody)
+{
+    static struct alarm alarms[TIMER_SLOTS];
+    unsigned wakes = 0, fired = 0;
+    for (size_t i = 0; i < COUNT_OF(alarms); i++)
+        make(&alarms[i], 10 * TIMER_SLOTS + i);
+    for (; timer_wheel_next_ms(&wheel) < START_MS + 10 * TIMER_SLOTS; wakes++)
+        timer_wheel_advance(&wheel, timer_wheel_next_ms(&wheel));
+    cr_expect_leq(wakes, 11);
+    for (wakes = 0; timer_wheel_next_ms(&wheel) != UINT64_MAX; wakes++)
+        timer_wheel_advance(&wheel, timer_wheel_next_ms(&wheel));
+    for (size_t i = 0; i < COUNT_OF(alarms); i++)
+        fired += alarms[i].fired == 1 && alarms[i].fired_ms == START_MS + 10 * TIMER_SLOTS + i;
+    cr_expect_eq(fired, TIMER_SLOTS);
+    cr_expect_leq(wakes, TIMER_SLOTS + 11);
+}

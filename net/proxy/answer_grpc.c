@@ -27,8 +27,7 @@ enum grpc_status {
 bool answer_is_for_grpc(const struct exchange *exchange)
 {
     struct slice type = message_find(&exchange->request, HEADER_CONTENT_TYPE);
-    return exchange->caller && exchange->caller->ops != &http1_caller_ops &&
-           slice_starts_with(type, SLICE(GRPC_TYPE)) &&
+    return exchange->request.http2 && slice_starts_with(type, SLICE(GRPC_TYPE)) &&
            (type.size == sizeof(GRPC_TYPE) - 1 || strchr("+; ", type.data[sizeof(GRPC_TYPE) - 1]));
 }
 

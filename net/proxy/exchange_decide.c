@@ -79,7 +79,7 @@ static enum step_result check_grpc(struct exchange *exchange)
         answer_error(exchange, 415, SLICE("Non-gRPC request matched gRPC route"), ANSWER_FROM_PLUGIN);
         return exchange_jump(exchange, STEP_RESPONSE_HEAD);
     }
-    if (exchange->caller->ops != &http1_caller_ops) {
+    if (exchange->request.http2) {
         if (protocols & PROTOCOL_BIT(PROTOCOL_GRPC) || exchange_is_https(exchange))
             return STEP_RESULT_NEXT;
         if (!answer_grpc_needs_tls(exchange))

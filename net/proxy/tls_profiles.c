@@ -133,7 +133,7 @@ static struct tls_client *make_client(const struct wish *wish, const struct tls_
                                       char *reason)
 {
     const struct tls_profile_options *options = source->options;
-    struct slice protocols[] = { wish->http2 ? SLICE("h2") : http_1_1 };
+    struct slice protocols[] = { wish->http2 ? http_2 : http_1_1 };
     /* What listeners speak says nothing about what upstreams do. */
     struct tls_client_options client = { .suites = { .preset = TLS_INTERMEDIATE,
                                                      .version_min = STREAM_TLS_1_2,

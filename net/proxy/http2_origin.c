@@ -169,6 +169,11 @@ static enum error write_frames(struct http2_link *link)
     return ERROR_OK;
 }
 
+static bool is_over(const struct http2_link *link)
+{
+    return !nghttp2_session_want_read(link->session) && !nghttp2_session_want_write(link->session);
+}
+
 static void flush(struct http2_link *link)
 {
     if (link->link.closing)
@@ -180,6 +185,10 @@ static void flush(struct http2_link *link)
     enum error error = write_frames(link);
     if (error != ERROR_OK) {
         fail(link, error);
+        return;
+    }
+    if (is_over(link)) { /* its last words, if they fit, were a GOAWAY about what the upstream has sent */
+        fail(link, ERROR_PROTOCOL);
         return;
     }
     while (!list_is_empty(&link->drained)) {
@@ -312,6 +321,46 @@ static bool begin_session(struct http2_link *link)
 
 /* --- events --------------------------------------------------------------------------------------------- */
 
+/* Those beyond `most` find another connection, which is no try: nothing was sent. */
+static void tell_opened(struct http2_link *link, uint32_t most)
+{
+    struct list_node waiting;
+    uint32_t count = 0;
+    list_init(&waiting);
+    /* Each may leave while it is told; those that come meanwhile are told already, or wait for SETTINGS. */
+    while (!list_is_empty(&link->requests)) {
+        struct list_node *first = link->requests.next;
+        list_remove(first);
+        list_append(&waiting, first);
+    }
+    while (!list_is_empty(&waiting)) {
+        struct http2_request *request = CONTAINER_OF(waiting.next, struct http2_request, node);
+        list_remove(&request->node);
+        list_append(&link->requests, &request->node);
+        bool fits = request->origin.open || count < most;
+        count += fits;
+        if (request->origin.open || request->origin.exchange == NULL || (!fits && !link->known))
+            continue;
+        request->origin.open = fits;
+        request->origin.reused |= !fits;
+        if (fits)
+            exchange_origin_opened(request->origin.exchange, ERROR_OK);
+        else
+            exchange_origin_failed(request->origin.exchange, ERROR_REFUSED);
+    }
+}
+
+void http2_link_settings(struct http2_link *link)
+{
+    if (link->known)
+        return;
+    link->known = true;
+    uint32_t most = streams_max(link);
+    bool queue = most == 0 || (link->count > most && !origin_link_room(link->link.proxy));
+    http2_link_recount(link);
+    tell_opened(link, queue ? UINT32_MAX : most);
+}
+
 static void on_opened(struct stream *stream, enum error error)
 {
     struct http2_link *link = link_of(stream);
@@ -325,22 +374,7 @@ static void on_opened(struct stream *stream, enum error error)
         return;
     }
     link->open = true;
-    /* Each may leave while it is told; those that come meanwhile are told already. */
-    struct list_node waiting;
-    list_init(&waiting);
-    while (!list_is_empty(&link->requests)) {
-        struct list_node *first = link->requests.next;
-        list_remove(first);
-        list_append(&waiting, first);
-    }
-    while (!list_is_empty(&waiting)) {
-        struct http2_request *request = CONTAINER_OF(waiting.next, struct http2_request, node);
-        list_remove(&request->node);
-        list_append(&link->requests, &request->node);
-        request->origin.open = true;
-        if (request->origin.exchange)
-            exchange_origin_opened(request->origin.exchange, ERROR_OK);
-    }
+    tell_opened(link, 1);
     http2_link_schedule(link);
 }
 
@@ -362,8 +396,7 @@ static void on_received(struct stream *stream, struct chunk chunk)
     chunk_release(&chunk);
     if (link->link.closing)
         return;
-    if (used < 0 ||
-        (!nghttp2_session_want_read(link->session) && !nghttp2_session_want_write(link->session))) {
+    if (used < 0 || is_over(link)) {
         fail(link, used == NGHTTP2_ERR_NOMEM ? ERROR_MEMORY : used < 0 ? ERROR_PROTOCOL : ERROR_CLOSED);
         return;
     }

@@ -46,6 +46,7 @@ struct http2_link {
     struct block *out; /* frames that are not sent yet */
     uint64_t received_ms;
     bool open;
+    bool known; /* the upstream's SETTINGS are; before, only the first request is sent */
     bool leaving; /* takes no more requests */
     bool roomy; /* takes one now: counted, and in endpoint->http2 */
     bool idle;
@@ -67,6 +68,7 @@ void http2_request_free(struct http2_request *request);
 /* What nghttp2 tells. False: out of memory. */
 bool http2_request_callbacks(nghttp2_session_callbacks *callbacks);
 
+void http2_link_settings(struct http2_link *link); /* the upstream's have come */
 void http2_link_schedule(struct http2_link *link); /* sends at the end of this turn */
 /* Behind what is there already. False: out of memory. */
 bool http2_link_put(struct http2_link *link, const void *data, size_t size);

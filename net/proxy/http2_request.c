@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request on a connection to an upstream of HTTP/2, and what nghttp2 tells of it. */
+#include "net/http/http2_head.h"
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/forward.h"
 #include "net/proxy/http2_origin.h"
@@ -8,7 +9,6 @@
 
 enum {
     FIELD_OVERHEAD = 32, /* as SETTINGS_MAX_HEADER_LIST_SIZE counts */
-    FIELDS_MAX = 320,
     COPIED_BYTES = 1024
 };
 
@@ -40,7 +40,7 @@ struct http2_request *http2_request_open(struct http2_link *link, struct exchang
                                        .proxy = exchange->proxy,
                                        .endpoint = exchange->endpoint,
                                        .exchange = exchange,
-                                       .open = link->open,
+                                       .open = link->known,
                                        .reused = link->answered };
     request->link = link;
     timer_init(&request->origin.timer, on_timer);
@@ -87,42 +87,19 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, 
     return (ssize_t)part;
 }
 
-/* The lines of a head as fields: views of the text, in which names become lower case. What belongs to one
- * connection is left out (section 8.2.2). 0: there are more than `most`. */
-static size_t fields_of(char *text, size_t size, nghttp2_nv *fields, size_t most)
-{
-    const uint8_t in_place = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
-    const uint64_t dropped = UINT64_C(1) << HEADER_CONNECTION | UINT64_C(1) << HEADER_KEEP_ALIVE |
-                             UINT64_C(1) << HEADER_PROXY_CONNECTION | UINT64_C(1) << HEADER_UPGRADE |
-                             UINT64_C(1) << HEADER_TRANSFER_ENCODING;
-    size_t count = 0;
-    for (char *line = text, *end = text + size, *next; line < end; line = next + 2) {
-        next = memchr(line, '\r', (size_t)(end - line));
-        char *colon = next ? memchr(line + 1, ':', (size_t)(next - line) - 1) : NULL;
-        if (colon == NULL || count == most)
-            return 0;
-        size_t name_size = (size_t)(colon - line);
-        if (dropped >> message_header_id((struct slice){ line, name_size }) & 1)
-            continue;
-        for (char *c = line; c < colon; c++)
-            *c = slice_lower(*c);
-        fields[count++] = (nghttp2_nv){ (uint8_t *)line, (uint8_t *)colon + 2, name_size,
-                                        (size_t)(next - colon) - 2, in_place };
-    }
-    return count;
-}
-
 static bool send_head(struct origin *origin)
 {
     struct http2_request *request = of_origin(origin);
     struct http2_link *link = request->link;
     struct exchange *exchange = origin->exchange;
-    nghttp2_nv fields[FIELDS_MAX];
+    nghttp2_nv fields[HTTP2_FIELDS_MAX];
     struct chunk text = forward_request_head(exchange, FORWARD_HTTP2);
     if (text.block == NULL)
         return false;
     request->head_text = text;
-    size_t count = fields_of(text.block->data + text.offset, text.size, fields, FIELDS_MAX);
+    size_t count = http2_fields_of(text.block->data + text.offset, text.size, fields, HTTP2_FIELDS_MAX);
+    for (size_t i = 0; i < count; i++)
+        fields[i].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
     request->ended = exchange->request_complete && exchange->body.count == 0;
     nghttp2_data_provider body = { .source = { .ptr = request }, .read_callback = read_body };
     message_init(&exchange->response, &exchange->arena);
@@ -362,6 +339,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct http2_request *request = frame->hd.stream_id ? of_id(session, frame->hd.stream_id) : NULL;
     switch (frame->hd.type) {
     case NGHTTP2_GOAWAY: link->leaving = true; break; /* nghttp2 ends what the upstream will not answer */
+    case NGHTTP2_SETTINGS:
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+            http2_link_settings(link);
+        break;
     case NGHTTP2_PING: link->pinged &= !(frame->hd.flags & NGHTTP2_FLAG_ACK); break;
     case NGHTTP2_HEADERS:
     case NGHTTP2_DATA:

@@ -7,7 +7,7 @@ import re
 
 from tests.support import client, gateway, net, origin
 from tests.support.browser import Browser
-from tests.support.gateway import Gateway, simple_config
+from tests.support.gateway import Folder, Gateway, simple_config
 
 MANY = 10000
 
@@ -18,6 +18,16 @@ def serving(config):
     admin = net.own_host(), net.free_port()
     with origin.Origin() as upstream:
         with Gateway(config(upstream.url), {"admin_listen": "%s:%d" % admin}) as running:
+            yield running, admin, upstream
+
+
+@contextlib.contextmanager
+def storing():
+    """The same with a store that may be written to, empty at first."""
+    admin = net.own_host(), net.free_port()
+    with origin.Origin() as upstream, Folder() as folder:
+        settings = {"admin_listen": "%s:%d" % admin, "store": "sqlite:" + folder.file("store.db")}
+        with Gateway({"_format_version": "3.0"}, settings) as running:
             yield running, admin, upstream
 
 
@@ -150,3 +160,65 @@ def test_whole_file(t):
             assert running.get("/elsewhere").status == 200
         severe = [line for line in browser.complaints() if "400 (Bad Request)" not in line]
         assert severe == [], severe
+
+
+def new_in(browser, admin, kind, title):
+    browser.open(page_of(admin, "#/config/" + kind))
+    browser.find("a[aria-current=page]", kind)
+    browser.click("button", "New")
+    browser.find("dialog[open] h1", title)
+
+
+def test_editing(t):
+    with storing() as (running, admin, upstream), Browser() as browser:
+        with t.case("an error stands at its field"):
+            new_in(browser, admin, "services", "New in services")
+            browser.write("dialog input", "from-the-page")
+            browser.click("dialog button.primary")
+            browser.find("dialog .error", "required field missing")
+        with t.case("a service"):
+            browser.click("dialog summary")
+            fields = {"host": upstream.host, "port": str(upstream.port)}
+            for name, value in fields.items():
+                browser.write("dialog input[id^=%s-]" % name, value)
+            browser.click("dialog button.primary")
+            browser.find("td", "from-the-page")
+            service = json.loads(ask(admin, "/services/from-the-page").body)
+            assert service["host"] == upstream.host, service
+        with t.case("a route"):
+            new_in(browser, admin, "routes", "New in routes")
+            browser.write("dialog input", "new-route")
+            browser.click("dialog summary")
+            browser.write("dialog textarea[id^=paths-]", "/new")
+            browser.write("dialog input[id^=service-]", service["id"])
+            browser.click("dialog button.primary")
+            browser.find("td", "new-route")
+            assert running.get("/new").status == 200
+        with t.case("a plugin from its schema"):
+            new_in(browser, admin, "plugins", "Which plugin?")
+            browser.click("dialog button", "key-auth")
+            browser.find("dialog[open] h1", "New in plugins")
+            browser.write("dialog fieldset textarea[id^=key_names-]", "x-key")
+            browser.click("dialog button.primary")
+            browser.find("td", "key-auth")
+            plugin = json.loads(ask(admin, "/plugins").body)["data"][0]
+            assert plugin["config"]["key_names"] == ["x-key"], plugin
+            assert running.get("/new").status == 401
+        with t.case("a change"):
+            browser.click("tbody td", "key-auth")
+            browser.find("dialog[open] h1", "key-auth")
+            browser.click("dialog input[type=checkbox][id^=enabled-]")
+            browser.click("dialog button.primary")
+            browser.find("td", "no")
+            assert running.get("/new").status == 200
+        with t.case("a deletion"):
+            browser.click("tbody td", "key-auth")
+            browser.find("dialog[open] h1", "key-auth")
+            browser.click("dialog button.danger")
+            browser.click("dialog button.danger", "Delete")
+            net.wait_until(lambda: json.loads(ask(admin, "/plugins").body)["data"] == [], 10)
+        severe = [line for line in browser.complaints() if "400 (Bad Request)" not in line]
+        assert severe == [], severe
+
+
+test_editing.seconds = test_ten_thousand_routes.seconds = 90

@@ -71,7 +71,8 @@ function foreignInput(id, value) {
 }
 
 function inputFor(id, field, value) {
-  if (field.type === 'boolean') return booleanInput(id, value);
+  const unset = field.default === undefined && !field.required; // neither true nor false: null says something of its own
+  if (field.type === 'boolean') return unset ? choiceInput(id, { one_of: [true, false] }, value) : booleanInput(id, value);
   if (field.type === 'foreign') return foreignInput(id, value);
   if (field.one_of && SCALARS.has(field.type)) return choiceInput(id, field, value);
   if (SCALARS.has(field.type)) return textInput(id, field, value);

@@ -233,8 +233,13 @@ bool message_connection_names_fields(const struct message *message)
 {
     if (!message_has(message, HEADER_CONNECTION))
         return false;
-    struct slice value = message_find(message, HEADER_CONNECTION);
-    return !slice_equal_nocase(value, SLICE("keep-alive")) && !slice_equal_nocase(value, SLICE("close"));
+    for (uint32_t i = 0; i < message->header_count; i++) {
+        const struct header *header = &message->headers[i];
+        if (header->id == HEADER_CONNECTION && !slice_equal_nocase(header->value, SLICE("keep-alive")) &&
+            !slice_equal_nocase(header->value, SLICE("close")))
+            return true;
+    }
+    return false;
 }
 
 bool message_is_named_by_connection(const struct message *message, struct slice name)

@@ -111,6 +111,138 @@ Test(message, remove_takes_all)
     cr_expect(is(message_find(&message, HEADER_VIA), "3"));
 }
 
+Test(message, a_header_may_come_back_after_it_went)
+{
+    add("X-Consumer-ID", "forged");
+    add("X-Note", "1");
+    message_remove(&message, SLICE("x-consumer-id"));
+    message_remove(&message, SLICE("x-note"));
+    cr_expect(!message_has(&message, HEADER_X_CONSUMER_ID));
+    cr_assert(message_set_id(&message, HEADER_X_CONSUMER_ID, SLICE("X-Consumer-ID"), SLICE("own")));
+    cr_assert(message_set(&message, SLICE("X-NOTE"), SLICE("2")));
+    cr_expect(is(message_find_name(&message, SLICE("x-consumer-id")), "own"));
+    cr_expect(is(message_find_name(&message, SLICE("x-note")), "2"));
+    message_remove_id(&message, HEADER_X_CONSUMER_ID);
+    cr_expect_null(message_find_name(&message, SLICE("X-Consumer-ID")).data);
+    cr_expect_null(message_find(&message, HEADER_OTHER).data);
+}
+
+/* Some share a bit, some differ in case or in `_` only. */
+static const char *const spellings[] = {
+    "X-Consumer-ID", "x-consumer-id", "X_Consumer_Id", "x-consumer_id", "Host", "HOST", "x-a", "X-A",
+    "y-a",           "X-B",           "cookie",        "Via",           "etag", "ETag", "x",   "X-Api-Key"
+};
+
+struct pair {
+    const char *name, *value;
+};
+
+static struct pair plain[1024];
+static size_t plain_count;
+
+/* Returns where the first was, or the end. */
+static size_t drop_plain(const char *name)
+{
+    size_t kept = 0, first = plain_count;
+    for (size_t i = 0; i < plain_count; i++)
+        if (strcasecmp(plain[i].name, name) != 0)
+            plain[kept++] = plain[i];
+        else if (first == plain_count)
+            first = kept;
+    plain_count = kept;
+    return first < kept ? first : kept;
+}
+
+static void set_plain(const char *name, const char *value)
+{
+    size_t at = drop_plain(name);
+    memmove(plain + at + 1, plain + at, (plain_count - at) * sizeof(*plain));
+    plain[at] = (struct pair){ name, value };
+    plain_count++;
+}
+
+static void expect_plain(void)
+{
+    size_t at = 0;
+    for (uint32_t i = 0; i < message.header_count; i++) {
+        const struct header *header = &message.headers[i];
+        if (header->name.data == NULL)
+            continue;
+        cr_assert(at < plain_count && is(header->name, plain[at].name) && is(header->value, plain[at].value));
+        cr_assert_eq(header->id, message_header_id(header->name));
+        at++;
+    }
+    cr_assert_eq(at, plain_count);
+    for (size_t i = 0; i < COUNT_OF(spellings); i++) {
+        size_t first = 0;
+        while (first < plain_count && strcasecmp(plain[first].name, spellings[i]) != 0)
+            first++;
+        struct slice found = message_find_name(&message, slice_of(spellings[i]));
+        cr_assert(first < plain_count ? is(found, plain[first].value) : found.data == NULL);
+        enum header_id id = message_header_id(slice_of(spellings[i]));
+        cr_assert(first == plain_count || message_may_have(&message, id, slice_of(spellings[i])));
+        cr_assert(id == HEADER_OTHER || message_has(&message, id) == (first < plain_count));
+    }
+}
+
+/* Whatever is done to a message, its quick answers are those of a plain list. */
+Test(message, changes_agree_with_a_plain_list)
+{
+    static const char *const values[] = { "", "1", "22" };
+    uint64_t random = 1;
+    for (int step = 0; step < 20000; step++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        const char *name = spellings[(random >> 33) % COUNT_OF(spellings)];
+        const char *value = values[(random >> 43) % COUNT_OF(values)];
+        struct slice text = slice_of(name);
+        enum header_id id = message_header_id(text);
+        if (plain_count > 40 || message.header_count > 400) {
+            message_init(&message, &arena);
+            arena_reset(&arena);
+            plain_count = 0;
+        }
+        unsigned kind = (unsigned)(random >> 53) % 6;
+        switch (kind) {
+        case 0: cr_assert(message_set(&message, text, slice_of(value))); break;
+        case 1: cr_assert(message_set_id(&message, id, text, slice_of(value))); break;
+        case 2: message_remove(&message, text); break;
+        case 3:
+            if (id == HEADER_OTHER)
+                continue;
+            message_remove_id(&message, id);
+            break;
+        default: cr_assert(message_add(&message, text, slice_of(value))); break;
+        }
+        if (kind < 2)
+            set_plain(name, value);
+        else if (kind < 4)
+            (void)drop_plain(name);
+        else
+            plain[plain_count++] = (struct pair){ name, value };
+        expect_plain();
+    }
+}
+
+Test(message, connection_names_fields)
+{
+    static const struct {
+        const char *values[2];
+        bool names;
+    } rows[] = { { { "close", NULL }, false },
+                 { { "Keep-Alive", "close" }, false },
+                 { { "x-a", NULL }, true },
+                 { { "close, x-a", NULL }, true },
+                 { { "keep-alive", "x-a" }, true } };
+    cr_expect(!message_connection_names_fields(&message));
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        message_init(&message, &arena);
+        for (int n = 0; n < 2 && rows[i].values[n]; n++)
+            add("Connection", rows[i].values[n]);
+        cr_expect_eq(message_connection_names_fields(&message), rows[i].names, "%zu", i);
+        cr_expect_eq(message_is_named_by_connection(&message, SLICE("X-A")), rows[i].names, "%zu", i);
+    }
+}
+
 Test(message, grows_until_memory_ends)
 {
     bool added = true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugins/rate_limiting.h"
 
+#include "net/proxy/exchange_edit.h"
 #include "plugins/plugins.h"
 
 #include <math.h>
@@ -63,25 +64,45 @@ static const struct slice remaining_names[PERIOD_COUNT] = {
     NAME("X-RateLimit-Remaining-Month"),  NAME("X-RateLimit-Remaining-Year"),
 };
 
-static bool set_header(struct exchange *exchange, struct slice name, struct slice value)
+static const struct slice summary_names[] = { NAME("RateLimit-Limit"), NAME("RateLimit-Remaining"),
+                                              NAME("RateLimit-Reset"), NAME("Retry-After") };
+
+enum { HEADERS_MAX = 2 * PERIOD_COUNT + COUNT_OF(summary_names) };
+
+static uint64_t header_bits(const struct rate_limiting_config *config)
 {
-    return value.data && exchange_set_response_header(exchange, name, value);
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < config->period_count; i++)
+        bits |= message_name_bit(limit_names[config->periods[i]]) |
+                message_name_bit(remaining_names[config->periods[i]]);
+    for (size_t i = 0; i < COUNT_OF(summary_names); i++)
+        bits |= message_name_bit(summary_names[i]);
+    return bits;
 }
 
-/* Of the tightest period; of several the longest. */
-static bool set_summary(const struct rate_limiting_pass *pass, unsigned tightest, struct slice remaining)
+static inline struct header *put(struct header *at, struct slice name, struct slice value)
 {
-    struct exchange *exchange = pass->exchange;
+    *at = (struct header){ name, value, HEADER_OTHER };
+    return at + 1;
+}
+
+/* Of the tightest period; of several the longest. NULL: out of memory. */
+static struct header *write_summary(const struct rate_limiting_pass *pass, unsigned tightest,
+                                    struct slice remaining, struct header *header)
+{
     enum period period = pass->config->periods[tightest];
-    struct slice reset = limit_number_text(exchange_arena(exchange),
+    struct slice reset = limit_number_text(exchange_arena(pass->exchange),
                                            period_reset_s(period, &pass->windows[tightest], pass->wall_ms));
-    return set_header(exchange, SLICE("RateLimit-Limit"), pass->config->limit_texts[period]) &&
-           set_header(exchange, SLICE("RateLimit-Remaining"), remaining) &&
-           set_header(exchange, SLICE("RateLimit-Reset"), reset) &&
-           (!pass->rejected || set_header(exchange, SLICE("Retry-After"), reset));
+    header = put(header, summary_names[0], pass->config->limit_texts[period]);
+    header = put(header, summary_names[1], remaining);
+    header = put(header, summary_names[2], reset);
+    if (pass->rejected)
+        header = put(header, summary_names[3], reset);
+    return reset.data ? header : NULL;
 }
 
-static bool set_headers(const struct rate_limiting_pass *pass)
+/* NULL: out of memory. */
+static struct header *write_headers(const struct rate_limiting_pass *pass, struct header *header)
 {
     const struct rate_limiting_config *config = pass->config;
     struct slice least_text = { NULL, 0 };
@@ -91,16 +112,25 @@ static bool set_headers(const struct rate_limiting_pass *pass)
         enum period period = config->periods[i];
         double remaining = pass->remaining[i] > 0 ? pass->remaining[i] : 0;
         struct slice text = limit_number_text(exchange_arena(pass->exchange), remaining);
-        if (!set_header(pass->exchange, limit_names[period], config->limit_texts[period]) ||
-            !set_header(pass->exchange, remaining_names[period], text))
-            return false;
+        if (text.data == NULL)
+            return NULL;
+        header = put(header, limit_names[period], config->limit_texts[period]);
+        header = put(header, remaining_names[period], text);
         if (remaining > least)
             continue;
         least = remaining;
         least_text = text;
         tightest = i;
     }
-    return set_summary(pass, tightest, least_text);
+    return write_summary(pass, tightest, least_text, header);
+}
+
+static bool set_headers(const struct rate_limiting_pass *pass)
+{
+    struct header headers[HEADERS_MAX];
+    const struct header *end = write_headers(pass, headers);
+    return end && exchange_set_response_headers(pass->exchange, headers, (uint32_t)(end - headers),
+                                                pass->config->header_bits);
 }
 
 enum verdict rate_limiting_answer(const struct rate_limiting_pass *pass)
@@ -123,13 +153,13 @@ enum verdict rate_limiting_without_store(const struct rate_limiting_pass *pass)
 static enum verdict rate_limiting_access(const struct plugin_call *call)
 {
     struct rate_limiting_shard *shard = call->shard_state;
-    struct rate_limiting_pass pass = {
-        .exchange = call->exchange,
-        .config = call->config,
-        .instance = call->instance,
-        .shard = shard,
-        .wall_ms = shard->limits.redis.shard->wall_ms,
-    };
+    struct rate_limiting_pass pass; /* windows and remaining: as many as there are periods */
+    pass.exchange = call->exchange;
+    pass.config = call->config;
+    pass.instance = call->instance;
+    pass.shard = shard;
+    pass.wall_ms = shard->limits.redis.shard->wall_ms;
+    pass.rejected = false;
     for (unsigned i = 0; i < pass.config->period_count; i++)
         pass.windows[i] = period_window_at(pass.config->periods[i], pass.wall_ms);
     if (pass.config->policy == LIMIT_POLICY_LOCAL)
@@ -167,6 +197,7 @@ static bool link_scope(struct model *model, struct plugin_instance *instance, st
     (void)model;
     (void)report;
     config->scope_hash = limit_scope_hash(instance);
+    config->header_bits = header_bits(config);
     return true;
 }
 

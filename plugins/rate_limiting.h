@@ -20,7 +20,7 @@ struct rate_limiting_config {
     uint32_t whole_limits[PERIOD_COUNT]; /* rounded up: so many requests pass; local policy */
     enum period periods[PERIOD_COUNT]; /* the limited ones, shortest first */
     unsigned period_count;
-    uint64_t scope_hash; /* linked */
+    uint64_t scope_hash, header_bits; /* linked; the bits are those of all headers that are told */
 };
 
 extern const struct field rate_limiting_fields[];

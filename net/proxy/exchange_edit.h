@@ -48,3 +48,8 @@ bool exchange_next_response_header(const struct exchange *exchange, uint32_t *cu
 bool exchange_add_response_header(struct exchange *exchange, struct slice name,
                                   struct slice value) MUST_CHECK;
 bool exchange_remove_response_header(struct exchange *exchange, struct slice name) MUST_CHECK;
+
+/* exchange_set_response_header for several at once. The names differ, none of them frames the body, and all
+ * their bits (message_name_bit) are in `bits`. */
+bool exchange_set_response_headers(struct exchange *exchange, const struct header *headers, uint32_t count,
+                                   uint64_t bits) MUST_CHECK;

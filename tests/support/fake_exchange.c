@@ -204,6 +204,16 @@ bool exchange_set_response_header(struct exchange *exchange, struct slice name, 
            message_set(&exchange->removed, name, SLICE(""));
 }
 
+bool exchange_set_response_headers(struct exchange *exchange, const struct header *headers, uint32_t count,
+                                   uint64_t bits)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!exchange_set_response_header(exchange, headers[i].name, headers[i].value))
+            return false;
+    (void)bits;
+    return true;
+}
+
 bool exchange_limit_body(struct exchange *exchange, uint64_t bytes, struct slice message)
 {
     exchange->body_limit_bytes = bytes;

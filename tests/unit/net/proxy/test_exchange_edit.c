@@ -108,3 +108,52 @@ Test(exchange_edit, many_edits)
         cr_assert(slice_equal(exchange_response_header(exchange, slice_of(names[i])), SLICE("v")));
     cr_assert_eq(exchange->edit_count, COUNT);
 }
+
+static void set_three(void)
+{
+    const struct header three[] = { { SLICE("X-A"), SLICE("3"), HEADER_OTHER },
+                                    { SLICE("X-Limit"), SLICE("9"), HEADER_OTHER },
+                                    { SLICE("Server"), SLICE("me"), HEADER_SERVER } };
+    uint64_t bits = 0;
+    for (size_t i = 0; i < COUNT_OF(three); i++)
+        bits |= message_name_bit(three[i].name);
+    cr_assert(exchange_set_response_headers(exchange, three, COUNT_OF(three), bits));
+}
+
+Test(exchange_edit, several_are_set_at_once)
+{
+    set_three();
+    expect("Content-Type=text/plain X-A=3 X-Limit=9 Server=me ");
+    cr_assert(exchange_hides_header(exchange, SLICE("x-limit")));
+    cr_assert(exchange_set_response_header(exchange, SLICE("x-limit"), SLICE("8")));
+    cr_assert(exchange_remove_response_header(exchange, SLICE("SERVER")));
+    expect("Content-Type=text/plain X-A=3 x-limit=8 ");
+}
+
+Test(exchange_edit, several_replace_what_was_set_before)
+{
+    cr_assert(exchange_add_response_header(exchange, SLICE("x-limit"), SLICE("1")));
+    cr_assert(exchange_add_response_header(exchange, SLICE("X-LIMIT"), SLICE("2")));
+    cr_assert(exchange_remove_response_header(exchange, SLICE("server")));
+    set_three();
+    expect("Content-Type=text/plain X-Limit=9 Server=me X-A=3 ");
+    set_three();
+    expect("Content-Type=text/plain X-Limit=9 Server=me X-A=3 ");
+}
+
+Test(exchange_edit, several_more_than_there_was_room_for)
+{
+    static char names[20][8];
+    struct header headers[20];
+    uint64_t bits = 0;
+    for (int i = 0; i < 20; i++) {
+        snprintf(names[i], sizeof(names[i]), "Y-%d", i);
+        headers[i] = (struct header){ slice_of(names[i]), SLICE("v"), HEADER_OTHER };
+        bits |= message_name_bit(headers[i].name);
+    }
+    cr_assert(exchange_set_response_header(exchange, SLICE("Before"), SLICE("1")));
+    cr_assert(exchange_set_response_headers(exchange, headers, 20, bits));
+    cr_assert_eq(exchange->edit_count, 21);
+    cr_assert(slice_equal(exchange_response_header(exchange, SLICE("y-19")), SLICE("v")));
+    cr_assert(slice_equal(exchange_response_header(exchange, SLICE("before")), SLICE("1")));
+}

@@ -262,6 +262,10 @@ static void refuse(struct client *client)
     metric_add(&client->proxy->shard->metrics, METRIC_REQUESTS_REFUSED, 1);
     client->ended = false;
     chunk_queue_clear(&client->input);
+    if (http2_is_broken_preface(client)) {
+        abort_exchange(client);
+        return;
+    }
     struct slice message = { NULL, 0 };
     int status = http1_parser_status(&client->parser);
     if (status == 431) { /* what Kong's users see: nginx' 494 */

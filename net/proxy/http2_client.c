@@ -257,18 +257,45 @@ static void begin_walks(struct http2_client *connection)
     }
 }
 
+static bool feed(struct http2_client *connection, const char *data, size_t size)
+{
+    ssize_t taken = size > 0 ? nghttp2_session_mem_recv(connection->session, (const uint8_t *)data, size) : 0;
+    if (taken == NGHTTP2_ERR_FLOODED)
+        http2_close_calmly(connection);
+    else if (taken < 0)
+        finish_calmly(connection, NGHTTP2_PROTOCOL_ERROR), connection->failed = true;
+    return taken >= 0;
+}
+
+/* Judges the frames, and has nghttp2 take them; those before a fault too. */
+static void take_frames(struct http2_client *connection, struct slice bytes)
+{
+    size_t at = 0, fed = 0, part = 0;
+    struct http2_frames *frames = &connection->frames;
+    while (http2_frames_next(frames, bytes.data + at, bytes.size - at, &part)) {
+        at += part;
+        size_t begin = at > HTTP2_FRAME_HEAD_BYTES ? at - HTTP2_FRAME_HEAD_BYTES : 0;
+        if (http2_frame_needs_stream(frames) && begin > fed) {
+            if (!feed(connection, bytes.data + fed, begin - fed))
+                return;
+            fed = begin;
+        }
+        if (!http2_judge_frame(connection))
+            return;
+    }
+    (void)feed(connection, bytes.data + fed, bytes.size - fed);
+}
+
 static void receive(struct http2_client *connection, struct chunk chunk)
 {
     connection->received = chunk;
-    struct slice bytes = chunk_slice(&chunk);
-    ssize_t taken = nghttp2_session_mem_recv(connection->session, (const uint8_t *)bytes.data, bytes.size);
+    if (!connection->failed)
+        take_frames(connection, chunk_slice(&chunk));
     chunk_release(&connection->received);
-    if (taken == NGHTTP2_ERR_FLOODED) {
-        metric_add(&shard_of(connection)->metrics, METRIC_HTTP2_FLOODS, 1);
-        finish_calmly(connection, NGHTTP2_ENHANCE_YOUR_CALM);
-    } else if (taken < 0) {
-        finish_calmly(connection, NGHTTP2_PROTOCOL_ERROR);
-    }
+    if (!connection->frames.in_head)
+        connection->head_ms = 0;
+    else if (connection->head_ms == 0)
+        connection->head_ms = shard_of(connection)->now_ms;
     begin_walks(connection);
     http2_schedule(connection);
     set_timer(connection);
@@ -280,7 +307,7 @@ static void on_received(struct stream *stream, struct chunk chunk)
     if (chunk.size == 0) {
         chunk_release(&chunk);
         close_now(connection);
-    } else if (connection->ending || connection->client->state == CLIENT_CLOSING) {
+    } else if (connection->ending || connection->failed || connection->client->state == CLIENT_CLOSING) {
         chunk_release(&chunk);
     } else {
         receive(connection, chunk);
@@ -365,6 +392,7 @@ static struct http2_client *open_connection(struct client *client)
     list_init(&connection->fresh);
     list_init(&connection->drained);
     shard_task_init(&connection->flush, flush);
+    http2_frames_init(&connection->frames);
     if (open_session(connection) && say_settings(connection))
         return connection;
     nghttp2_session_del(connection->session);
@@ -425,6 +453,12 @@ enum http2_guess http2_guess(struct chunk_queue *input)
                 return HTTP2_NO;
     }
     return seen == sizeof(preface) - 1 ? HTTP2_YES : HTTP2_MAYBE;
+}
+
+bool http2_is_broken_preface(const struct client *client)
+{
+    return client->listener->http2 && !client->tls && client->request_count == 0 &&
+           client->parser.refusal == HTTP1_REFUSED_VERSION;
 }
 
 static const struct stream_events http2_events = {

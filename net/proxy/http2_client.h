@@ -7,6 +7,7 @@
 #include "net/http/http2_head.h"
 #include "net/proxy/client.h"
 #include "net/proxy/http2_budget.h"
+#include "net/proxy/http2_frames.h"
 
 struct http2_client;
 
@@ -40,6 +41,8 @@ struct http2_client {
     struct shard_task flush; /* once per turn: what all streams have to say leaves in common sends */
     struct chunk received; /* inside nghttp2 */
     struct block *out; /* frames that are not sent yet */
+    struct http2_frames frames;
+    struct http2_closed closed;
     struct http2_budget budget;
     uint64_t head_ms; /* since when a head has been arriving; 0: none is */
     uint64_t idle_ms, progress_ms, drain_ms;
@@ -58,11 +61,20 @@ void http2_client_abort(struct client *client);
 enum http2_guess { HTTP2_NO, HTTP2_MAYBE, HTTP2_YES };
 enum http2_guess http2_guess(struct chunk_queue *input);
 
+/* What the parser of HTTP/1 refused speaks no HTTP/1 where HTTP/2 is served as well: a preface gone wrong
+ * (section 3.4). An answer of HTTP/1 would be read as a frame. */
+bool http2_is_broken_preface(const struct client *client);
+
 /* For http2_caller.c and http2_stream.c: */
 extern const struct caller_ops http2_caller_ops;
 void http2_schedule(struct http2_client *connection); /* sends at the end of this turn */
 void http2_give_window(struct http2_stream *stream, uint32_t bytes);
 void http2_close_calmly(struct http2_client *connection); /* GOAWAY: ENHANCE_YOUR_CALM */
+
+/* A frame has begun, connection->frames says which. False: the client had no right to it, and is told so.
+ * Those whose streams matter are judged when nghttp2 has taken all before them. */
+bool http2_judge_frame(struct http2_client *connection) MUST_CHECK;
+bool http2_frame_needs_stream(const struct http2_frames *frames);
 
 /* Sets what nghttp2 tells. */
 bool http2_stream_callbacks(nghttp2_session_callbacks *callbacks);

@@ -42,24 +42,74 @@ static void check_budget(struct http2_client *connection)
         http2_close_calmly(connection);
 }
 
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *frame, void *pointer)
+/* Whether it costs us something and the client nothing. */
+static bool is_overhead(const struct http2_frames *frame)
+{
+    if (frame->type == NGHTTP2_DATA)
+        return frame->length == 0 && !(frame->flags & NGHTTP2_FLAG_END_STREAM);
+    return frame->type != NGHTTP2_HEADERS && frame->type != NGHTTP2_RST_STREAM;
+}
+
+static void spend(struct http2_client *connection)
+{
+    const struct http2_frames *frame = &connection->frames;
+    struct http2_budget *budget = budget_of(connection);
+    budget->overhead += is_overhead(frame);
+    budget->resets += frame->type == NGHTTP2_RST_STREAM;
+    budget->earned += frame->type == NGHTTP2_HEADERS ? HTTP2_EARNED_BY_HEAD : 0;
+    check_budget(connection);
+}
+
+/* --- frames that are not allowed ------------------------------------------------------------------------ */
+
+bool http2_frame_needs_stream(const struct http2_frames *frame)
+{
+    return frame->type == NGHTTP2_DATA || frame->type == NGHTTP2_HEADERS;
+}
+
+/* nghttp2 ignores what belongs to a stream that it does not know any more. Sections 5.1 and 5.1.1. */
+static uint32_t fault_of_closed(struct http2_client *connection, uint32_t id)
+{
+    if (id > connection->closed.highest || id % 2 == 0 ||
+        nghttp2_session_find_stream(connection->session, (int32_t)id))
+        return NGHTTP2_NO_ERROR;
+    switch (http2_closed_how(&connection->closed, id)) {
+    case HTTP2_CLOSED_BY_CLIENT: return NGHTTP2_STREAM_CLOSED;
+    case HTTP2_CLOSED_NEVER_OPEN: return connection->last_said ? NGHTTP2_NO_ERROR : NGHTTP2_PROTOCOL_ERROR;
+    default: return NGHTTP2_NO_ERROR;
+    }
+}
+
+static uint32_t fault_of(struct http2_client *connection)
+{
+    const struct http2_frames *frame = &connection->frames;
+    if (frame->type == NGHTTP2_PRIORITY && (frame->stream == 0 || frame->dependency == frame->stream))
+        return NGHTTP2_PROTOCOL_ERROR; /* also of RFC 7540 section 5.3.1 */
+    return http2_frame_needs_stream(frame) ? fault_of_closed(connection, frame->stream) : NGHTTP2_NO_ERROR;
+}
+
+bool http2_judge_frame(struct http2_client *connection)
+{
+    const struct http2_frames *frame = &connection->frames;
+    uint32_t fault = fault_of(connection);
+    if (fault != NGHTTP2_NO_ERROR) {
+        (void)nghttp2_session_terminate_session(connection->session, fault);
+        connection->failed = true;
+        return false;
+    }
+    if (frame->type == NGHTTP2_HEADERS && frame->stream > connection->closed.highest)
+        connection->closed.highest = frame->stream;
+    spend(connection);
+    return !connection->failed;
+}
+
+/* A head that is refused before it opens a stream; what belongs to it may be on its way. */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error, void *pointer)
 {
     struct http2_client *connection = pointer;
-    struct http2_budget *budget = budget_of(connection);
-    (void)session;
-    switch (frame->type) {
-    case NGHTTP2_HEADERS:
-        budget->earned += HTTP2_EARNED_BY_HEAD;
-        connection->head_ms = shard_of(connection)->now_ms;
-        return 0;
-    case NGHTTP2_CONTINUATION: budget->overhead++; break;
-    case NGHTTP2_RST_STREAM: budget->resets++; break;
-    case NGHTTP2_DATA:
-        budget->overhead += frame->length == 0 && !(frame->flags & NGHTTP2_FLAG_END_STREAM);
-        break;
-    default: budget->overhead++; break;
-    }
-    check_budget(connection);
+    (void)session, (void)error;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        http2_closed_add(&connection->closed, (uint32_t)frame->hd.stream_id, false);
     return 0;
 }
 
@@ -121,6 +171,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t reason
     struct http2_client *connection = pointer;
     struct http2_stream *stream = stream_at(session, id);
     (void)reason;
+    http2_closed_add(&connection->closed, (uint32_t)id, stream && stream->remote_ended);
     if (stream == NULL)
         return 0;
     uint32_t withheld = stream->withheld;
@@ -198,8 +249,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct http2_client *connection = pointer;
     struct http2_stream *stream = stream_at(session, frame->hd.stream_id);
     bool ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-    if (frame->hd.type == NGHTTP2_HEADERS)
-        connection->head_ms = 0;
+    if (stream && frame->hd.type == NGHTTP2_RST_STREAM)
+        stream->remote_ended = true;
     if (stream && begins_request(frame) && stream->caller.exchange)
         take_request(connection, stream, ends);
     if (stream && ends && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
@@ -320,7 +371,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 
 bool http2_stream_callbacks(nghttp2_session_callbacks *callbacks)
 {
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);

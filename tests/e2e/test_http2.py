@@ -12,7 +12,8 @@ from tests.support import client, http2, net, origin
 from tests.support.gateway import Gateway, simple_config
 from tests.support.http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY,
                                  HEADERS, INTERNAL_ERROR, NO_ERROR, PING, PREFACE, PRIORITY, PROTOCOL_ERROR,
-                                 REFUSED_STREAM, RST_STREAM, SETTINGS, frame, headers, request, rst, window_update)
+                                 REFUSED_STREAM, RST_STREAM, SETTINGS, STREAM_CLOSED, frame, headers, request, rst,
+                                 window_update)
 
 
 @contextlib.contextmanager
@@ -86,6 +87,8 @@ def test_prior_knowledge(t):
                 assert ask(c)["target"] == "/"
         with t.case("a wrong preface"), connect(gateway, PREFACE[:18] + b"XX\r\n\r\n" + http2.settings()) as c:
             assert c.outcome(1) in (("goaway", PROTOCOL_ERROR), "closed")
+        with t.case("a preface of another kind"), connect(gateway, b"INVALID CONNECTION PREFACE\r\n\r\n") as c:
+            assert c.wait_for(lambda f: True) is None and c.buffer == b""
     with origin.Origin(echo) as upstream, Gateway(simple_config(upstream.url)) as gateway:
         with t.case("not on a listener without http2"), client.Connection(gateway.address) as c:
             c.send(PREFACE)
@@ -306,11 +309,62 @@ def test_broken_frames(t):
             assert c.outcome(1) == 200
 
 
-def test_what_is_ignored(t):
-    with t.case("a stream that was skipped"), proxy(echo) as (gateway, upstream), connect(gateway) as c:
-        c.send(headers(5, request(path="/5")), headers(3, request(path="/3")), headers(7, request(path="/7")))
-        assert c.outcome(7) == 200
+# On streams that are over, by the section of RFC 9113: (what ends stream 1, what comes then, the code).
+OVER = {
+    "5.1 DATA after RST_STREAM": (headers(1, request(method="POST"), END_HEADERS) + rst(1), frame(DATA, 0, 1, b"x"),
+                                  STREAM_CLOSED),
+    "5.1 HEADERS after RST_STREAM": (headers(1, request(method="POST"), END_HEADERS) + rst(1), GOOD, STREAM_CLOSED),
+    "5.1 DATA after the answer": (GOOD, frame(DATA, END_STREAM, 1, b"x"), STREAM_CLOSED),
+    "5.1 HEADERS after the answer": (GOOD, GOOD, STREAM_CLOSED),
+    "5.1.1 HEADERS on a stream that was skipped": (headers(5, request()), headers(3, request()), PROTOCOL_ERROR),
+    "5.1.1 DATA on a stream that was skipped": (headers(5, request()), frame(DATA, 0, 3, b"x"), PROTOCOL_ERROR),
+    "RFC 7540 5.3.1 a stream that depends on itself": (b"", frame(PRIORITY, 0, 7, bytes([0, 0, 0, 7, 1])),
+                                                      PROTOCOL_ERROR),
+    "6.3 PRIORITY on stream 0": (b"", frame(PRIORITY, 0, 0, bytes([0, 0, 0, 7, 1])), PROTOCOL_ERROR),
+}
+
+
+def ends_with(c, code):
+    found = c.wait_for(lambda f: f.kind == GOAWAY)
+    return found is not None and found.code == code and c.wait_for(lambda f: False) is None
+
+
+def test_frames_on_streams_that_are_over(t):
+    with proxy(echo) as (gateway, upstream):
+        for name, (ending, late, code) in OVER.items():
+            with t.case(name + ", later"), connect(gateway) as c:
+                c.send(ending)
+                if ending and b"POST" not in ending:
+                    c.wait_for(lambda f: f.flags & END_STREAM and f.stream)
+                c.send(frame(PING, 0, 0, b"12345678"))
+                c.wait_for(lambda f: f.kind == PING)
+                c.send(late)
+                assert ends_with(c, code)
+            with t.case(name + ", at once"), connect(gateway) as c:
+                c.send(ending, late)
+                found = c.wait_for(lambda f: f.kind == GOAWAY or f.kind == RST_STREAM and f.code == STREAM_CLOSED)
+                assert found and found.code == code, found
         assert "/3" not in [seen.target for seen in upstream.take()]
+    with t.case("what the client cannot know yet is ignored"), \
+            proxy(settings={"client_max_body_size": "10"}) as (gateway, _), connect(gateway) as c:
+        c.send(headers(1, request(method="POST"), END_HEADERS), frame(DATA, 0, 1, b"x" * 20))
+        assert c.wait_for(lambda f: f.kind == RST_STREAM).code == NO_ERROR
+        c.send(frame(DATA, 0, 1, b"x"), headers(1, [("x-t", "1")]), headers(3, request()))
+        assert c.outcome(3) == 200
+
+
+def test_refused_heads_leave_no_timer(t):
+    """A head that is refused is over: the connection lives on behind the time that a head may take."""
+    limits = {"client_header_timeout": "400ms", "http2_max_concurrent_streams": "1"}
+    with proxy(settings=limits) as (gateway, _), connect(gateway) as c:
+        c.send(headers(1, request(method="POST"), END_HEADERS))
+        for stream in (3, 5):
+            c.send(headers(stream, request(method="POST"), END_HEADERS), frame(DATA, END_STREAM, stream, b"x"))
+            assert c.outcome(stream) in (("reset", REFUSED_STREAM), ("goaway", PROTOCOL_ERROR))
+        assert c.is_silent(2.5)
+
+
+def test_what_is_ignored(t):
     with t.case("unknown frames and settings"), proxy() as (gateway, _), connect(gateway) as c:
         c.send(frame(0x42, 0xff, 0, b"xyz"), frame(SETTINGS, 0, 0, struct.pack(">HI", 0x4242, 1)),
                frame(PRIORITY, 0, 7, bytes([0, 0, 0, 0, 1])), GOOD)

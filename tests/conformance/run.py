@@ -17,10 +17,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, ROOT)
 sys.dont_write_bytecode = True
 
-from tests.conformance import cache  # noqa: E402
+from tests.conformance import cache, h2spec  # noqa: E402
 from tests.support import gateway  # noqa: E402
 
-SUITES = {"cache": cache}
+SUITES = {"cache": cache, "h2spec": h2spec}
 PLACE = os.path.join(ROOT, "build", "conformance")
 
 

@@ -29,6 +29,8 @@ static bool is_gauge(enum metric metric)
     case METRIC_FETCH_ACTIVE:
     case METRIC_FETCH_IDLE:
     case METRIC_FETCH_WAITING:
+    case METRIC_HTTP2_CONNECTIONS:
+    case METRIC_HTTP2_STREAMS:
     case METRIC_LOG_BYTES_WAITING:
     case METRIC_LOG_ENTRIES_WAITING:
     case METRIC_RECEIVE_BLOCKS_HELD:

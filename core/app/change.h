@@ -9,7 +9,7 @@ enum change_result {
     CHANGE_DONE, /* in force on every shard */
     CHANGE_INVALID, /* `refused` was told why */
     CHANGE_FAILED, /* `commit` said no, or memory is exhausted */
-    CHANGE_CLOSED /* the process is about to end */
+    CHANGE_CLOSED /* the process is about to end, or to hand over */
 };
 
 struct watch;

@@ -206,6 +206,8 @@ static enum change_result carry_out(struct control *control, const struct change
         change->task(change->argument, &(struct change_tools){ control->watch, control->snapshot->model });
         return CHANGE_DONE;
     }
+    if (change->commit && control->handover.child)
+        return CHANGE_CLOSED; /* the new process has read the store already */
     if (change->kong)
         sources.kong = change->kong;
     else if (control->store && !stored_read(control->store, &stored, &sources))

@@ -3,6 +3,7 @@
 
 #include "config/kong/error_tree.h"
 #include "core/app/journal.h"
+#include "core/crypto/uuid.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,40 @@ static bool only_reads(struct slice method)
            slice_equal(method, SLICE("OPTIONS"));
 }
 
+/* One segment of a path as it was sent is this word. */
+static bool says(struct slice segment, const char *word)
+{
+    for (size_t i = 0; i < segment.size; i++, word++) {
+        char c = segment.data[i];
+        int high = i + 2 < segment.size && c == '%' ? slice_hex_value(segment.data[i + 1]) : -1;
+        int low = high >= 0 ? slice_hex_value(segment.data[i + 2]) : -1;
+        if (low >= 0) {
+            c = (char)(high * 16 + low);
+            i += 2;
+        }
+        if (*word == '\0' || *word != c)
+            return false;
+    }
+    return *word == '\0';
+}
+
+/* Keys stand for their entities in paths: they are not told, ids are. */
+static void show_path(struct slice path, char shown[PATH_SHOWN_BYTES + 1])
+{
+    bool secret = false;
+    size_t at = 0;
+    shown[0] = '\0';
+    for (struct slice rest = path; rest.data && at < PATH_SHOWN_BYTES;) {
+        unsigned char bytes[UUID_BYTES];
+        struct slice segment = slice_split(rest, '/', &rest);
+        bool hidden = secret && segment.size && !uuid_read(segment, bytes);
+        int added = snprintf(shown + at, PATH_SHOWN_BYTES + 1 - at, "%.*s%s",
+                             SLICE_FORMAT(hidden ? SLICE("***") : segment), rest.data ? "/" : "");
+        at += added > 0 ? (size_t)added : 0;
+        secret = says(segment, "key-auth") || says(segment, "key-auths");
+    }
+}
+
 static void write_line(const struct admin_node *node, json_t *line)
 {
     char *text = json_dumps(line, JSON_COMPACT), *whole = NULL;
@@ -61,7 +96,7 @@ void admin_audit(const struct admin_node *node, const struct admin_request *requ
         return;
     struct slice query, target = slice_split(message->origin_form, '?', &query);
     snprintf(method, sizeof(method), "%.*s", SLICE_FORMAT(message->method));
-    snprintf(path, sizeof(path), "%.*s", SLICE_FORMAT(target));
+    show_path(target, path);
     snprintf(peer, sizeof(peer), "%.*s", SLICE_FORMAT(request->peer_address));
     journal(JOURNAL_NOTICE, "admin request method=%s path=%s status=%d client=%s", method, path,
             answer->status, peer);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/app/admin_connection.h"
 
-#include "core/app/admin_api.h"
+#include "core/app/admin_audit.h"
 #include "net/http/http1_write.h"
 
 #include <errno.h>
@@ -272,6 +272,7 @@ static bool take_head(struct admin_connection *connection, uint64_t now_ms)
     connection->close_after = connection->close_after || !message->keep_alive;
     if (admin_pages_refuse(connection->node, &request, &answer)) {
         connection->close_after = connection->close_after || message->framing != BODY_NONE;
+        admin_audit(connection->node, &request, &answer);
         send_answer(connection, &answer, now_ms);
         return false;
     }

@@ -291,6 +291,17 @@ def test_seeded_by_a_file(t):
             assert admin.json(200, "GET", "/basic-auths/u") == first
 
 
+# Keys that stand for their entities in paths, and what is told of these.
+SECRET_PATHS = [
+    ("DELETE", "/key-auths/topsecret", "/key-auths/***"),
+    ("PATCH", "/key-auths/" + UNKNOWN, "/key-auths/" + UNKNOWN),
+    ("PUT", "/consumers/c/key-auth/topsecret", "/consumers/c/key-auth/***"),
+    ("DELETE", "/consumers/c/key%2Dauth/topsecret?topsecret=1", "/consumers/c/key%2Dauth/***"),
+    ("POST", "/consumers/c/key-auth", "/consumers/c/key-auth"),
+    ("DELETE", "/services/key", "/services/key"),
+]
+
+
 def test_audit_and_token(t):
     with Folder() as folder:
         log = folder.file("audit.log")
@@ -317,3 +328,18 @@ def test_audit_and_token(t):
                 assert [(l["method"], l["path"], l["status"]) for l in lines] == [("POST", "/consumers", 201)], lines
                 assert "secret-name" not in json.dumps(lines)
                 assert "method=POST path=/consumers status=201" in running.stderr()
+            for method, target, told in SECRET_PATHS:
+                with t.case("audit of " + target):
+                    admin.ask(method, target, {}, headers=[("Kong-Admin-Token", "s3cret")])
+                    with open(log, encoding="utf-8") as f:
+                        text = f.read()
+                    assert json.loads(text.splitlines()[-1])["path"] == told, text
+                    assert "topsecret" not in text + running.stderr()
+            with t.case("audit of those who may not"):
+                admin.ask("DELETE", "/services/x")
+                admin.ask("DELETE", "/services/y", headers=[("Origin", "http://evil.test")])
+                admin.ask("GET", "/services")
+                with open(log, encoding="utf-8") as f:
+                    lines = [json.loads(line) for line in f][-2:]
+                assert [(l["path"], l["status"]) for l in lines] == [("/services/x", 401), ("/services/y", 403)], lines
+                assert lines[0]["client"] == "127.0.0.1", lines

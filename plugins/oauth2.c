@@ -44,17 +44,20 @@ static const struct field credential_fields[] = {
       .help = "public: an application that cannot keep a secret, and uses PKCE" },
 };
 
+/* In the form in which a database keeps it, which cannot be compared. */
+static bool is_hashed(struct slice secret)
+{
+    return slice_starts_with(secret, SLICE("$pbkdf2-")) || slice_starts_with(secret, SLICE("$argon2")) ||
+           slice_starts_with(secret, SLICE("$2"));
+}
+
 static void check_credential(void *value, const struct node *node, const struct config_place *place)
 {
     struct oauth2_credential *credential = value;
+    if (credential->hash_secret && is_hashed(credential->client_secret))
+        schema_error(place, node, "client_secret", "is hashed already, and cannot be compared");
     if (!authentication_draw_secret(place->arena, &credential->client_secret))
         schema_error(place, node, "client_secret", "out of memory");
-}
-
-/* Secrets in the form of a database cannot be compared. */
-static bool complete(struct credential *credential, enum secret_form form)
-{
-    return form == SECRET_PLAIN || !((struct oauth2_credential *)credential)->hash_secret;
 }
 
 static const struct schema credential_schema = {
@@ -73,7 +76,6 @@ const struct credential_kind oauth2_credential_kind = {
     .key_offset = offsetof(struct oauth2_credential, client_id),
     .key_name = "client_id",
     .generate_key = true,
-    .complete = complete,
     .aliases = credential_aliases,
 };
 

@@ -21,6 +21,7 @@ struct admin_writing {
     json_t *dangling; /* {"field": {"id": ...}} of a reference that leads nowhere; NULL: none */
     char id[37];
     bool exists;
+    bool hashed; /* secrets are those of the store: they are not hashed again */
     struct id_list puts, removals;
 };
 

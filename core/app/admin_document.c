@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The entity that a request to write makes: what was sent, merged with what is there. */
 #include "core/app/admin_change.h"
+#include "core/crypto/certificate.h"
 #include "core/crypto/uuid.h"
 
 #include <stdlib.h>
@@ -179,12 +180,29 @@ static void set_parent(struct admin_writing *writing, const struct catalog *cata
         json_object_set_new(writing->document, target->relation->field, json_pack("{s:s}", "id", parent->id));
 }
 
+/* Of an authority that comes without one, or with that of the certificate before. */
+static void set_digest(struct admin_writing *writing, const json_t *given)
+{
+    char reason[CERTIFICATE_REASON_SIZE];
+    struct certificate_facts facts;
+    const json_t *cert = json_object_get(writing->document, "cert");
+    if (strcmp(writing->kind->name, "ca_certificates") != 0 ||
+        json_is_string(json_object_get(given, "cert_digest")))
+        return;
+    struct slice pem = { json_string_value(cert), json_string_length(cert) };
+    if (pem.data && certificate_read(pem, &facts, reason))
+        json_object_set_new(writing->document, "cert_digest", json_string(facts.digest));
+    else
+        json_object_del(writing->document, "cert_digest");
+}
+
 void admin_build_document(struct admin_writing *writing, json_t *given, const struct catalog *catalog,
                           const struct catalog_row *row)
 {
     json_t *before = row ? admin_document(row) : NULL;
     if (writing->call->method == ADMIN_PATCH && before) {
         writing->document = json_deep_copy(before);
+        writing->hashed = !json_object_get(given, "password");
         patch(writing, writing->document, given);
     } else {
         writing->document = json_incref(given);
@@ -193,6 +211,7 @@ void admin_build_document(struct admin_writing *writing, json_t *given, const st
     set_parent(writing, catalog);
     set_identity(writing, row);
     set_times(writing, before);
+    set_digest(writing, given);
     resolve(writing, catalog);
     json_decref(before);
 }

@@ -3,9 +3,12 @@
 
 #include "core/app/journal.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { LAYOUT_VERSION = 1, BUSY_MS = 5000 };
 
@@ -14,13 +17,20 @@ struct store {
     char reason[256];
 };
 
+/* False, always. */
+static bool fail(struct store *store, const char *reason)
+{
+    snprintf(store->reason, sizeof(store->reason), "%s", reason);
+    journal(JOURNAL_ERROR, "store failed reason=\"%s\"", store->reason);
+    return false;
+}
+
 static bool run(struct store *store, const char *sql)
 {
     char *message = NULL;
     if (sqlite3_exec(store->database, sql, NULL, NULL, &message) == SQLITE_OK)
         return true;
-    snprintf(store->reason, sizeof(store->reason), "%s", message ? message : "SQLite failed");
-    journal(JOURNAL_ERROR, "store failed reason=\"%s\"", store->reason);
+    (void)fail(store, message ? message : "SQLite failed");
     sqlite3_free(message);
     return false;
 }
@@ -37,8 +47,21 @@ static int number_of(struct store *store, const char *sql)
     return number;
 }
 
+/* It holds keys and passwords: SQLite would let everybody read it. Files that it puts beside it are as this
+ * one. Before SQLite opens it, whose locks would go with this descriptor. */
+static bool create(struct store *store, const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail(store, strerror(errno));
+    close(fd);
+    return true;
+}
+
 static bool prepare(struct store *store, const char *path)
 {
+    if (!create(store, path))
+        return false;
     if (sqlite3_open_v2(path, &store->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
         SQLITE_OK) {
         snprintf(store->reason, sizeof(store->reason), "%s",
@@ -78,6 +101,11 @@ void store_close(struct store *store)
         return;
     sqlite3_close(store->database);
     free(store);
+}
+
+const char *store_reason(const struct store *store)
+{
+    return store->reason[0] ? store->reason : "out of memory";
 }
 
 /* Rows come by kind, so that each collection is written once. */
@@ -132,7 +160,7 @@ static bool execute(struct store *store, const char *sql, const struct store_id 
         good = sqlite3_bind_text(statement, 3, document.data, (int)document.size, SQLITE_STATIC) == SQLITE_OK;
     good = good && sqlite3_step(statement) == SQLITE_DONE;
     if (!good)
-        journal(JOURNAL_ERROR, "store failed reason=\"%s\"", sqlite3_errmsg(store->database));
+        (void)fail(store, sqlite3_errmsg(store->database));
     sqlite3_finalize(statement);
     return good;
 }
@@ -154,6 +182,7 @@ static bool apply(struct store *store, const struct store_change *change, const 
 
 bool store_apply(struct store *store, const struct store_change *change, const struct catalog *catalog)
 {
+    store->reason[0] = '\0';
     if (!run(store, "BEGIN IMMEDIATE"))
         return false;
     if (apply(store, change, catalog) && run(store, "COMMIT"))

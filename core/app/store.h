@@ -30,3 +30,6 @@ struct store_change {
 
 /* In one transaction; false: nothing has changed. */
 bool store_apply(struct store *store, const struct store_change *change, const struct catalog *catalog);
+
+/* Why the last change failed; for who waited for it. */
+const char *store_reason(const struct store *store);

@@ -22,6 +22,11 @@ struct tls_key *tls_key_read(struct slice chain_pem, struct slice key_pem, char 
  * loopback addresses. */
 struct tls_key *tls_key_make(const char *name, char *reason) MUST_CHECK;
 
+/* The same for who asks by tls-alpn-01 whether the domain is ours (RFC 8737): for the domain alone, which has
+ * been checked, with the digest of that authorization. */
+struct tls_key *tls_key_make_challenge(struct slice domain, struct slice authorization,
+                                       char *reason) MUST_CHECK;
+
 void tls_key_take(struct tls_key *key); /* any thread */
 void tls_key_release(struct tls_key *key); /* any thread; legal for NULL */
 

@@ -27,7 +27,7 @@ struct tls_server {
     struct map names; /* lower case -> site */
     struct site *sites;
     uint32_t site_count, set_count;
-    bool refuses_unknown;
+    bool refuses_unknown, takes_challenges;
     bool tls_1_2, tls_1_3;
     struct slices protocols;
 };
@@ -128,6 +128,7 @@ static bool fill(struct tls_server *server, const struct tls_server_options *opt
     CHECK(options->set_count > 0 && options->set_count <= UINT16_MAX);
     server->set_count = options->set_count;
     server->refuses_unknown = options->refuses_unknown;
+    server->takes_challenges = options->takes_challenges;
     server->tls_1_2 = options->suites.version_min <= STREAM_TLS_1_2;
     server->tls_1_3 = options->suites.version_max >= STREAM_TLS_1_3;
     server->sites = arena_alloc_zero(&server->arena, options->site_count * sizeof(struct site));
@@ -181,6 +182,11 @@ void tls_server_release(struct tls_server *server)
         close_site(&server->sites[i], server->set_count);
     arena_deinit(&server->arena);
     free(server);
+}
+
+bool tls_server_takes_challenges(const struct tls_server *server)
+{
+    return server->takes_challenges;
 }
 
 /* --- choosing ------------------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ struct tls_site_options {
 struct tls_server_options {
     const struct tls_site_options *sites;
     uint32_t site_count;
+    bool takes_challenges; /* clients that want a domain confirmed are shown that (tls_challenge.h) */
     bool refuses_unknown; /* names of no site, with unrecognized_name; else they get the first site */
     struct tls_suite_choice suites;
     struct slices protocols; /* ALPN, the most wanted first; none: not spoken */
@@ -38,6 +39,8 @@ struct tls_server;
 struct tls_server *tls_server_make(const struct tls_server_options *options, char *reason) MUST_CHECK;
 void tls_server_take(struct tls_server *server); /* any thread */
 void tls_server_release(struct tls_server *server); /* any thread; legal for NULL */
+
+bool tls_server_takes_challenges(const struct tls_server *server);
 
 /* What suits a client; valid as long as the server. */
 struct tls_choice {

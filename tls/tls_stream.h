@@ -77,6 +77,7 @@ struct tls_stream {
     struct tls_peer *peer;
     char protocol[16];
     bool resumed;
+    bool confirms; /* a domain, to who has asked for nothing else: its handshake is all there is */
     uint8_t key_updates; /* since the last data */
     unsigned char message[5]; /* a handshake message behind the handshake: header, first byte of its body */
     uint8_t message_size;

@@ -1,14 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tls/tls_challenge.h"
 #include "tls/tls_stream_parts.h"
 
 #include <stdlib.h>
 
 /* --- the ClientHello ------------------------------------------------------------------------------------ */
 
+static void look_for_challenge(struct tls_stream *tls, const struct tls_hello *hello)
+{
+    struct tls_server *server = tls_server_takes_challenges(tls->server) ? tls_challenge_take(hello) : NULL;
+    if (server == NULL)
+        return;
+    tls_server_release(tls->server);
+    tls->server = server;
+    tls->confirms = true;
+}
+
 static bool open_shake(struct tls_stream *tls, const struct tls_hello *hello)
 {
     struct tls_choice choice;
-    enum tls_alert alert = tls_server_choose(tls->server, hello, tls->loop->options.set, &choice);
+    look_for_challenge(tls, hello);
+    uint32_t set = tls->confirms ? 0 : tls->loop->options.set;
+    enum tls_alert alert = tls_server_choose(tls->server, hello, set, &choice);
     if (alert != TLS_ALERT_NONE) {
         tls_stream_fail(tls, ERROR_TLS, alert, tls_alert_text(alert));
         return false;
@@ -21,7 +34,7 @@ static bool open_shake(struct tls_stream *tls, const struct tls_hello *hello)
                                          .name = tls->name,
                                          .protocol = choice.protocol,
                                          .staple = choice.staple,
-                                         .tickets = choice.trust ? NULL : tls->loop->tickets,
+                                         .tickets = choice.trust || tls->confirms ? NULL : tls->loop->tickets,
                                          .owner = tls,
                                          .output = tls_stream_output };
     tls->shake = hello->name.data && tls->name == NULL ? NULL : tls_shake_open(&options);
@@ -98,6 +111,15 @@ void tls_stream_end_shake(struct tls_stream *tls)
     tls->checked_name = NULL;
 }
 
+/* RFC 8737 section 3: nothing is said on such a connection. */
+static void part(struct tls_stream *tls)
+{
+    static const char close_notify[] = { 1, TLS_CLOSE_NOTIFY };
+    tls->phase = TLS_PHASE_OPEN;
+    tls_stream_seal_control(tls, TLS_ALERT, (struct slice){ close_notify, sizeof(close_notify) });
+    tls_stream_fail(tls, ERROR_CLOSED, TLS_ALERT_NONE, "a challenge was answered");
+}
+
 static void succeed(struct tls_stream *tls)
 {
     struct tls_outcome outcome;
@@ -113,6 +135,10 @@ static void succeed(struct tls_stream *tls)
     memcpy(tls->protocol, outcome.protocol, sizeof(tls->protocol));
     explicit_bzero(&outcome, sizeof(outcome));
     tls_stream_end_shake(tls);
+    if (tls->confirms) {
+        part(tls);
+        return;
+    }
     tls->phase = TLS_PHASE_OPEN;
     tls->opened = true;
     tls_stream_plan(tls);

@@ -99,7 +99,9 @@ void client_shaken(struct stream *stream, enum error error)
     struct metrics *metrics = &client->proxy->shard->metrics;
     if (client->state != CLIENT_HELLO)
         return;
-    metric_add(metrics, error == ERROR_OK ? METRIC_TLS_HANDSHAKES : METRIC_TLS_FAILED, 1);
+    const struct tls_stream *tls = client->connection.tls;
+    bool good = error == ERROR_OK || (error == ERROR_CLOSED && tls && tls->confirms);
+    metric_add(metrics, good ? METRIC_TLS_HANDSHAKES : METRIC_TLS_FAILED, 1);
     if (error != ERROR_OK) {
         client_close(client);
         return;

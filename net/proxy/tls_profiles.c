@@ -27,6 +27,7 @@ static bool build_server(struct tls_server **made, const struct tls_profile_sour
     char reason[TLS_REASON_SIZE];
     struct tls_server_options server = { .sites = sites->items,
                                          .site_count = sites->count,
+                                         .takes_challenges = true,
                                          .suites = source->options->suites,
                                          .protocols = protocols,
                                          .ticket_lifetime_s = source->options->ticket_lifetime_s,

@@ -86,6 +86,7 @@ static const struct schema storage_schema = { .name = "storage_config",
                                               .field_count = COUNT_OF(storage_fields),
                                               .struct_size = sizeof(struct acme_storage_config) };
 
+const char *const acme_challenge_names[] = { "http-01", "tls-alpn-01", NULL };
 static const char *const type_choices[] = { "rsa", "ecc", NULL };
 static const char *const storage_choices[] = { "shm", "file", "kong", "redis", "consul", "vault", NULL };
 
@@ -98,7 +99,10 @@ static const struct field config_fields[] = {
     { "tos_accepted", FIELD_BOOLEAN, OFFSET(tos_accepted), .fallback = "false",
       .help = "the server's terms of service are agreed to; Let's Encrypt asks for it" },
     { "domains", FIELD_STRINGS, OFFSET(domains), .check = check_domain,
-      .help = "names that get a certificate each, over HTTP to port 80 (http-01)" },
+      .help = "names that get a certificate each" },
+    { "challenge", FIELD_CHOICE, OFFSET(challenge), .fallback = "http-01", .choices = acme_challenge_names,
+      .help =
+          "how the server makes sure of a name: http-01 by HTTP to port 80, tls-alpn-01 by TLS to port 443" },
     { "allow_any_domain", FIELD_BOOLEAN, OFFSET(allow_any_domain), .fallback = "false",
       .help = "true is an error: name each domain" },
     { "cert_type", FIELD_CHOICE, OFFSET(cert_type), .fallback = "rsa", .choices = type_choices,

@@ -7,6 +7,9 @@
 #include "plugins/plugins.h"
 #include "tls/tls_acme.h"
 
+enum acme_challenge_kind { ACME_HTTP_01, ACME_TLS_ALPN_01 };
+extern const char *const acme_challenge_names[]; /* as RFC 8555 and RFC 8737 call them; NULL ends them */
+
 enum acme_storage { ACME_SHM, ACME_FILE, ACME_KONG, ACME_REDIS, ACME_CONSUL, ACME_VAULT };
 
 struct acme_file_config {
@@ -28,6 +31,7 @@ struct acme_config {
     bool tos_accepted, allow_any_domain, enable_ipv4_common_name;
     struct slices domains;
     int cert_type; /* 0: rsa, 1: ecc */
+    int challenge; /* enum acme_challenge_kind */
     int64_t rsa_key_size;
     double renew_threshold_days, fail_backoff_minutes;
     int storage; /* enum acme_storage */

@@ -9,6 +9,7 @@
 #include "net/fetch/fetch.h"
 #include "net/proxy/proxy.h"
 #include "plugins/acme_message.h"
+#include "tls/tls_challenge.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -61,6 +62,7 @@ struct acme_worker {
     struct arena arena; /* of the order in progress */
     struct slice domain, api_uri, email, eab_kid, eab_secret; /* of it, copies */
     int rsa_bits;
+    enum acme_challenge_kind challenge_kind;
     uint64_t backoff_ms;
     struct slice new_nonce, new_account, new_order; /* URLs */
     struct slice nonce, account, order, authorization, challenge, finalize, certificate;
@@ -96,6 +98,7 @@ static void tell(const struct acme_worker *worker, const char *what, struct slic
 static void end_order(struct acme_worker *worker)
 {
     fetch_close(&worker->fetch);
+    tls_challenge_clear();
     tls_acme_key_free(worker->key);
     arena_deinit(&worker->arena);
     arena_init(&worker->arena, NULL, 0, ORDER_BYTES_MAX);
@@ -346,33 +349,27 @@ static void take_order(struct acme_worker *worker)
         fail(worker, "an order that cannot be used", status);
 }
 
-/* The http-01 challenge among them: its URL and token. */
-static bool find_challenge(struct acme_worker *worker, struct slice list, struct slice *token)
+/* Where the server will look for it. False: out of memory. */
+static bool show_answer(struct acme_worker *worker, struct slice token)
 {
-    struct json_value element;
-    while (json_array_next(&list, &element)) {
-        struct json_member members[] = { { .name = SLICE("type") },
-                                         { .name = SLICE("url") },
-                                         { .name = SLICE("token") } };
-        if (element.kind != JSON_OBJECT || !scan(element.text, members, COUNT_OF(members)) ||
-            !slice_equal(members[0].value.text, SLICE("http-01")))
-            continue;
-        worker->challenge = text_of(worker, &members[1]);
-        *token = text_of(worker, &members[2]);
-        return worker->challenge.data && token->data && memchr(token->data, '/', token->size) == NULL;
-    }
-    return false;
+    struct slice answer = acme_message_authorize(worker->key, token, &worker->arena);
+    if (answer.data == NULL)
+        return false;
+    return worker->challenge_kind == ACME_TLS_ALPN_01 ? tls_challenge_set(worker->domain, answer)
+                                                      : acme_store_set_answer(token, answer);
 }
 
 static void begin_challenge(struct acme_worker *worker, struct slice list)
 {
-    struct slice token, answer;
-    if (!find_challenge(worker, list, &token)) {
-        fail(worker, "an answer that cannot be used", SLICE("no http-01 challenge"));
+    struct slice type = slice_of(acme_challenge_names[worker->challenge_kind]);
+    struct acme_challenge found;
+    if (!acme_message_challenge(list, type, &found) || !is_plain(found.url) || !is_plain(found.token) ||
+        memchr(found.token.data, '/', found.token.size)) {
+        fail(worker, "an answer that cannot be used: no challenge", type);
         return;
     }
-    answer = acme_message_authorize(worker->key, token, &worker->arena);
-    if (answer.data == NULL || !acme_store_set_answer(token, answer))
+    worker->challenge = arena_copy(&worker->arena, found.url);
+    if (worker->challenge.data == NULL || !show_answer(worker, found.token))
         fail_memory(worker);
     else
         run(worker, CHALLENGE);
@@ -517,6 +514,7 @@ static bool copy_config(struct acme_worker *worker, const struct acme_config *co
     worker->email = arena_copy(arena, config->account_email);
     worker->eab_kid = arena_copy(arena, config->eab_kid);
     worker->rsa_bits = config->cert_type == 0 ? (int)config->rsa_key_size : 0;
+    worker->challenge_kind = (enum acme_challenge_kind)config->challenge;
     worker->backoff_ms = (uint64_t)(config->fail_backoff_minutes * 60000);
     char *secret = arena_alloc(arena, base64_decoded_bound(config->eab_hmac_key.size) + 1);
     size_t size = 0;
@@ -583,6 +581,7 @@ void acme_worker_close(struct acme_worker *worker)
         arena_deinit(&worker->request_arena);
     }
     fetch_close(&worker->fetch);
+    tls_challenge_clear();
     tls_acme_key_free(worker->key);
     arena_deinit(&worker->arena);
     free(worker);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugins/acme_message.h"
 
+#include "core/base/json_scan.h"
 #include "core/crypto/base64.h"
 #include "core/crypto/hmac.h"
 
@@ -79,4 +80,22 @@ struct slice acme_message_authorize(struct evp_pkey_st *key, struct slice token,
         return nothing;
     struct slice print = acme_message_encode((struct slice){ (const char *)digest, 32 }, arena);
     return print.data ? arena_format(arena, "%.*s.%.*s", SLICE_FORMAT(token), SLICE_FORMAT(print)) : nothing;
+}
+
+bool acme_message_challenge(struct slice list, struct slice type, struct acme_challenge *found)
+{
+    struct json_value element;
+    while (json_array_next(&list, &element)) {
+        struct json_member members[] = { { .name = SLICE("type") },
+                                         { .name = SLICE("url") },
+                                         { .name = SLICE("token") } };
+        enum json_kind root;
+        if (element.kind != JSON_OBJECT || !json_scan(element.text, members, COUNT_OF(members), &root) ||
+            !slice_equal(members[0].value.text, type))
+            continue;
+        *found = (struct acme_challenge){ members[1].value.text, members[2].value.text };
+        return members[1].value.kind == JSON_STRING && !members[1].value.escaped &&
+               members[2].value.kind == JSON_STRING && !members[2].value.escaped;
+    }
+    return false;
 }

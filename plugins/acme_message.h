@@ -21,6 +21,13 @@ struct acme_binding {
 struct slice acme_message_bind(struct evp_pkey_st *key, const struct acme_binding *binding,
                                struct arena *arena);
 
+/* The one of that type among the challenges of an authorization (section 8): views of the list. False: there
+ * is none. */
+struct acme_challenge {
+    struct slice url, token;
+};
+bool acme_message_challenge(struct slice list, struct slice type, struct acme_challenge *found) MUST_CHECK;
+
 /* TOKEN "." thumbprint of the key (section 8.1). */
 struct slice acme_message_authorize(struct evp_pkey_st *key, struct slice token, struct arena *arena);
 

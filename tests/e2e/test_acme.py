@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import ssl
 import stat
 import threading
@@ -28,7 +29,7 @@ class Gateway(Site):
     """At ports that are known before: Pebble looks for the challenge at one of them."""
 
     def __init__(self, plain, config, pebble, settings=None):
-        tls = net.free_port(plain[0])
+        tls = pebble.tls_port if pebble.tls_port > 1 else net.free_port(plain[0])
         self.own = {"proxy_listen": "%s:%d,%s:%d ssl" % (*plain, plain[0], tls),
                     "lua_ssl_trusted_certificate": pebble.ca.own, **(settings or {})}
         super().__init__(config, self.own)
@@ -160,6 +161,62 @@ def test_renewal(t):
 test_renewal.seconds = 120
 
 
+def shake(g, name, protocols, listens=True, version=ssl.TLSVersion.TLSv1_3):
+    """What is negotiated, shown, and said after that: nothing to who confirms a domain."""
+    context = client.unverified()
+    context.maximum_version = version
+    context.set_alpn_protocols(protocols)
+    with socket.create_connection(g.tls, 10) as sock, context.wrap_socket(sock, server_hostname=name) as tls:
+        pem = ssl.DER_cert_to_PEM_cert(tls.getpeercert(True))
+        return tls.selected_alpn_protocol(), pem, tls.recv(100) if listens else None
+
+
+def challenged(g, version):
+    try:
+        return shake(g, "gone.test", ["acme-tls/1"], version=version)
+    except (ssl.SSLError, OSError):
+        return None
+
+
+def test_tls_alpn(t):
+    """The same by tls-alpn-01 (RFC 8737): no listener in the clear has to be there for it."""
+    plain = place()
+    with origin.Origin() as o, Pebble(1, tls_port=net.free_port(plain[0])) as pebble:
+        pebble.knows("a.test", plain[0])
+        pebble.knows("b.test", plain[0])
+        config = configuration(o.url, pebble, ["a.test", "b.test", "gone.test"], challenge="tls-alpn-01",
+                               fail_backoff_minutes=0)
+        with Gateway(plain, config, pebble) as g:
+            with t.case("certificates come"):
+                g.wait_for("a.test")
+                g.wait_for("b.test")
+                with g.connect_tls("a.test", ssl.create_default_context(cadata=pebble.roots())) as c:
+                    assert c.exchange(client.encode("GET", "/", host="a.test")).status == 200
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                with t.case("the challenge: its protocol, a certificate for that name, and the end: %s" % version.name):
+                    protocol, pem, rest = net.wait_until(lambda v=version: challenged(g, v), SECONDS, "a challenge")
+                    text = certs.openssl("x509", "-noout", "-text", data=pem.encode()).decode()
+                    assert protocol == "acme-tls/1" and rest == b"", (protocol, rest)
+                    names = re.search(r"Subject Alternative Name: *\n *(.*)", text).group(1)
+                    assert names == "DNS:gone.test", text
+                    assert re.search(r"1\.3\.6\.1\.5\.5\.7\.1\.31: critical\s+\. ", text), text
+            with t.case("other names, other protocols beside it, and no challenge: as ever"):
+                for name, protocols in (("other.test", ["acme-tls/1"]), ("gone.test", ["acme-tls/1", "http/1.1"]),
+                                        ("a.test", ["http/1.1"])):
+                    try:
+                        _, pem, _ = shake(g, name, protocols, listens=False)
+                        text = certs.openssl("x509", "-noout", "-text", data=pem.encode()).decode()
+                        assert "1.3.6.1.5.5.7.1.31" not in text, text
+                    except ssl.SSLError as e:
+                        assert "no application protocol" in str(e).lower() and protocols == ["acme-tls/1"], e
+            with t.case("a name that cannot be confirmed fails, with a reason"):
+                net.wait_until(lambda: re.search("acme: no certificate: .* domain=gone.test", g.stderr()), SECONDS,
+                               "the line")
+
+
+test_tls_alpn.seconds = 120
+
+
 def test_wrong_configurations(t):
     rows = [({"account_email": None}, "account_email: required"), ({"account_email": "x"}, "account_email"),
             ({"domains": ["*.a.test"]}, r"domains\[0\]: not supported: wildcards"),
@@ -168,7 +225,8 @@ def test_wrong_configurations(t):
             ({"storage": "file"}, "storage_config: file.path is needed"),
             ({"storage_config": {"redis": {"host": "x"}}}, "storage_config.redis"),
             ({"preferred_chain": "ISRG"}, "preferred_chain: not supported"), ({"account_key": "x"}, "account_key"),
-            ({"cert_type": "dsa"}, "cert_type"), ({"rsa_key_size": 2500}, "rsa_key_size"),
+            ({"cert_type": "dsa"}, "cert_type"), ({"challenge": "dns-01"}, "challenge"),
+            ({"rsa_key_size": 2500}, "rsa_key_size"),
             ({"eab_kid": "x"}, "eab_hmac_key"), ({"eab_kid": "x", "eab_hmac_key": "?"}, "eab_hmac_key"),
             ({"api_uri": "ftp://x"}, "api_uri"),
             ({"api_uri": "https://acme-v02.api.letsencrypt.org/directory", "tos_accepted": False},

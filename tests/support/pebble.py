@@ -16,10 +16,11 @@ PROGRAM = "/usr/bin/pebble"
 class Pebble:
     """`url` is its directory, `ca` whom its own certificate is from, `records` what its name server knows."""
 
-    def __init__(self, http_port, days=90, mac_keys=None, bad_nonces=5):
+    def __init__(self, http_port, days=90, mac_keys=None, bad_nonces=5, tls_port=1):
         if not shutil.which(PROGRAM):
             raise Skip("pebble is not installed")
         self.http_port, self.days, self.mac_keys, self.bad_nonces = http_port, days, mac_keys, bad_nonces
+        self.tls_port = tls_port
         self.ca, self.host = certs.Authority("Pebble's own"), net.own_host()
         self.address, self.management = (self.host, net.free_port(self.host)), (self.host, net.free_port(self.host))
         self.url = "https://%s:%d/dir" % self.address
@@ -37,7 +38,7 @@ class Pebble:
         self.folder.__enter__()
         chain, key = self.ca.issue(self.host).files(self.folder, "own")
         config = {"listenAddress": "%s:%d" % self.address, "managementListenAddress": "%s:%d" % self.management,
-                  "certificate": chain, "privateKey": key, "httpPort": self.http_port, "tlsPort": 1,
+                  "certificate": chain, "privateKey": key, "httpPort": self.http_port, "tlsPort": self.tls_port,
                   "ocspResponderURL": "", "externalAccountBindingRequired": bool(self.mac_keys),
                   "externalAccountMACKeys": self.mac_keys or {}, "certificateValidityPeriod": self.days * 24 * 3600}
         path = self.folder.file("config.json", json.dumps({"pebble": config}))

@@ -165,3 +165,27 @@ Test(acme, certificates_become_the_models)
     plugin_setup_deinit(&setup);
     test_cert_free(cert);
 }
+
+static const struct {
+    const char *list, *url, *token; /* url NULL: there is none that can be used */
+} lists[] = {
+    { "[{\"type\":\"http-01\",\"url\":\"u\",\"token\":\"t\"},"
+      "{\"type\":\"tls-alpn-01\",\"url\":\"v\",\"token\":\"w\"}]",
+      "v", "w" },
+    { "[{\"type\":\"http-01\",\"url\":\"u\",\"token\":\"t\"}]", NULL, NULL },
+    { "[7,{\"type\":\"tls-alpn-01\",\"url\":3,\"token\":\"w\"}]", NULL, NULL },
+    { "[{\"type\":\"tls-alpn-01\",\"url\":\"v\",\"token\":\"\\u0041\"}]", NULL, NULL },
+    { "[{\"type\":\"tls-alpn-01\"}]", NULL, NULL },
+    { "[]", NULL, NULL },
+};
+
+Test(acme, challenges_are_found_by_their_type)
+{
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        struct acme_challenge found;
+        bool there = acme_message_challenge(slice_of(lists[i].list), SLICE("tls-alpn-01"), &found);
+        cr_assert_eq(there, lists[i].url != NULL, "%zu", i);
+        cr_assert(!there || slice_equal(found.url, slice_of(lists[i].url)), "%zu", i);
+        cr_assert(!there || slice_equal(found.token, slice_of(lists[i].token)), "%zu", i);
+    }
+}

@@ -30,7 +30,7 @@ until_true() {
 }
 
 # count: the counters of the kernel's record layer and of the gateway that serves at 8443, as variables of their own
-# names; those that are not there are 0. One program for all of them: starting one takes a while here.
+# names (without _total); those that are not there are 0. One program for all of them: starting one takes a while here.
 count() {
     local name value
     TlsTxSw=0 TlsRxSw=0 TlsCurrTxSw=0 sluice_tls_kernel=0 sluice_tls_user=0 sluice_tls_kernel_refused=0
@@ -40,7 +40,8 @@ count() {
     while read -r name value; do
         case $name in
         TlsTxSw | TlsRxSw | TlsCurrTxSw) eval "$name=$value" ;;
-        sluice_tls_kernel | sluice_tls_user | sluice_tls_kernel_refused) eval "$name=$value" ;;
+        sluice_tls_kernel_total | sluice_tls_user_total | sluice_tls_kernel_refused_total)
+            eval "${name%_total}=$value" ;;
         sluice_connections_active) eval "$name=$value" ;;
         esac
     done </tmp/count

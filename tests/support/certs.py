@@ -21,6 +21,14 @@ def openssl(*arguments, data=None):
     return done.stdout
 
 
+def validity(days):
+    """Arguments of `openssl x509`, from 3.5 on of another kind for what has ended already ("-1")."""
+    version = tuple(int(part) for part in openssl("version").split()[1].split(b".")[:2])
+    if days == "-1" and version >= (3, 4):
+        return ["-not_before", "20200101000000Z", "-not_after", "20200102000000Z"]
+    return ["-days", days]
+
+
 def make_key(kind="ec"):
     return openssl("genpkey", "-algorithm", *KEYS[kind]).decode()
 
@@ -63,7 +71,7 @@ class Authority(Pair):
                 return full
 
             request = openssl("req", "-new", "-key", path("key", key), "-subj", subject).decode()
-            arguments = ["x509", "-req", "-days", days, "-in", path("request", request),
+            arguments = ["x509", "-req", *validity(days), "-in", path("request", request),
                          "-extfile", path("extensions", extensions),
                          "-set_serial", "0x" + os.urandom(8).hex().replace("8", "7", 1)]
             if selfsigned:

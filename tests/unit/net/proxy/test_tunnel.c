@@ -188,7 +188,9 @@ Test(tunnel, holds_back_who_is_too_fast)
     cr_expect(!tunnel.sides[TUNNEL_CLIENT].paused);
 }
 
-Test(tunnel, ends_when_nothing_moves, .init = NULL)
+TestSuite(tunnel_idle, .fini = end, .timeout = 60);
+
+Test(tunnel_idle, ends_when_nothing_moves)
 {
     open_with(IDLE_MS);
     uint64_t begun_ms = shard.now_ms;

@@ -119,9 +119,9 @@ def status_number(text, name):
     return 0
 
 
-def tree_resident_bytes(root):
-    """VmRSS of a process and all its descendants."""
-    parents, sizes = {}, {}
+def tree(root):
+    """{pid: the text of its status} of a process and all its descendants."""
+    parents, texts = {}, {}
     for entry in Path('/proc').iterdir():
         if not entry.name.isdigit():
             continue
@@ -130,11 +130,20 @@ def tree_resident_bytes(root):
         except OSError:
             continue
         parents[int(entry.name)] = status_number(text, 'PPid:')
-        sizes[int(entry.name)] = status_number(text, 'VmRSS:') * 1024
+        texts[int(entry.name)] = text
     members = {root}
     grown = True
     while grown:
         more = {pid for pid, parent in parents.items() if parent in members} - members
         members |= more
         grown = bool(more)
-    return sum(sizes.get(pid, 0) for pid in members)
+    return {pid: texts.get(pid, '') for pid in members}
+
+
+def tree_members(root):
+    return sorted(tree(root))
+
+
+def tree_resident_bytes(root):
+    """VmRSS of a process and all its descendants."""
+    return sum(status_number(text, 'VmRSS:') * 1024 for text in tree(root).values())

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from http2 import measure_h2load
 from processes import BenchError, free_port, is_listening, tree_resident_bytes, wait_until
 from subjects import ORIGIN, PLUGINS, Plan, consumer_key, jwt_token, make_certificate
 
@@ -68,7 +69,7 @@ class Run:
         scenario = self.scenario
         self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
                          scenario.rate_limit, keys=scenario.keys, cache=scenario.cache, plugins=scenario.plugins,
-                         tls=scenario.tls, stream=scenario.stream,
+                         tls=scenario.tls, http2=scenario.http2, stream=scenario.stream,
                          idle=self.size.idle if scenario.name == 'idle10000' else 0,
                          settings=self.settings if self.subject.says_ready else {})
         if scenario.tls:
@@ -292,6 +293,7 @@ class Scenario:
     rate_limit: str = ''
     cache: bool = False
     tls: bool = False
+    http2: bool = False
     stream: bool = False
     keys: int = 0
     plugins: tuple = ()
@@ -379,6 +381,8 @@ SCENARIOS = [
              measure_handshakes, tls=True, extra_metrics=HANDSHAKE_METRICS),
     Scenario('tls_resumed', 'TLS 1.3: a resumed handshake and 128 B per connection', one_target(128),
              measure_resumption, tls=True, extra_metrics=HANDSHAKE_METRICS),
+    Scenario('h2load', '128 B by HTTP/2 over TLS: 4 connections of 32 streams, saturation', one_target(128),
+             measure_h2load, peers=('nginx',), tls=True, http2=True),
     Scenario('idle10000', 'idle keep-alive connections, then a constant rate on 64 others', one_target(128),
              measure_idle, extra_metrics=('idle_opened', 'idle_bytes', 'idle_anonymous_bytes'),
              open_loop=True),

@@ -34,6 +34,7 @@ class Plan:
     redis_port: int = 0
     cache: bool = False     # responses are kept
     tls: bool = False       # clients speak TLS
+    http2: bool = False     # ... and may speak HTTP/2
     keys: int = 0           # consumers with a key and a group each
     plugins: tuple = ()     # by name, from PLUGINS
     stream: bool = False    # raw TCP, whatever is spoken over it
@@ -208,7 +209,8 @@ def sluice_argv(program, plan, core):
         'proxy_access_log': 'off', 'admin_listen': 'off', 'status_listen': 'off',
     }
     if plan.tls:
-        settings |= {'proxy_listen': f'127.0.0.1:{plan.listen_port} ssl', 'ssl_cert': plan.directory / 'tls.crt',
+        settings |= {'proxy_listen': f'127.0.0.1:{plan.listen_port} ssl' + ' http2' * plan.http2,
+                     'ssl_cert': plan.directory / 'tls.crt',
                      'ssl_cert_key': plan.directory / 'tls.key'}
     if plan.stream:
         settings |= {'proxy_listen': 'off', 'stream_listen': f'127.0.0.1:{plan.listen_port}',
@@ -323,7 +325,7 @@ def nginx_config(plan, unbuffered=False):
     return {'nginx.conf': NGINX_MAIN.format(
         user='user root;\n' if os.geteuid() == 0 else '', files=20000 if plan.idle else 4096,
         connections=16384 if plan.idle else 2048, keepalive=KEEPALIVE_S, http=http, origin=plan.origin_port,
-        listen=plan.listen_port, ssl=' ssl' if plan.tls else '', server=server)}
+        listen=plan.listen_port, ssl=' ssl' * plan.tls + ' http2' * plan.http2, server=server)}
 
 
 def nginx_argv(program, plan, _core):

@@ -135,14 +135,34 @@ def test_many_routes(t):
 def test_promtool(t):
     if not shutil.which("promtool"):
         raise Skip("promtool is not installed")
-    with origin.Origin() as upstream, scraped(config_of(upstream, per_consumer=True, **ALL)) as (gateway, scrape):
-        gateway.get("/x")
+    with origin.Origin() as upstream, contextlib.ExitStack() as stack:
+        config = config_of(upstream, per_consumer=True, **ALL)
+        config["upstreams"] = [{"name": "u", "targets": [{"target": "%s:%d" % upstream.address}]}]
+        config["services"].append({"name": "s2", "host": "u", "routes": [{"name": "r3", "paths": ["/balanced"]}]})
+        gateway, scrape = stack.enter_context(scraped(config))
+        for path in ("/x", "/balanced"):
+            gateway.get(path)
         gateway.get("/private", [("apikey", "k1")])
         net.wait_until(lambda: "kong_http_requests_total" in scrape(), what="series")
         with t.case("check metrics"):
             done = subprocess.run(["promtool", "check", "metrics"], input=scrape(), text=True, capture_output=True)
             ours = [line for line in (done.stdout + done.stderr).splitlines() if line and not KONGS.match(line)]
             assert not ours and done.returncode in (0, 3), done.stdout + done.stderr
+
+
+# Of what there is now, although the help does not say so.
+GAUGES = {"upstream_idle", "fetch_idle", "log_entries_waiting", "resident_memory_bytes"}
+
+
+def test_types(t):
+    """What goes down again is a gauge, what only grows a counter."""
+    with origin.Origin() as upstream, scraped(config_of(upstream, **ALL)) as (_, scrape):
+        helps, types = (dict(re.findall(r"^# %s sluice_(\w+) (.*)$" % word, scrape(), re.M))
+                        for word in ("HELP", "TYPE"))
+        for name, text in helps.items():
+            now = re.search(r"\bnow\b", text) or name.replace("shard_", "") in GAUGES
+            with t.case(name):
+                assert types[name] == ("gauge" if now else "counter") and name.endswith("_total") == (not now), text
 
 
 def test_prometheus(t):

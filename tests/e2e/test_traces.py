@@ -2,10 +2,20 @@
 """Plugins that take part in traces: what collectors get, and what upstreams are told."""
 import contextlib
 import json
+import os
+import shutil
+import subprocess
 import time
 
 from tests.support import net, origin
-from tests.support.gateway import Gateway, simple_config
+from tests.support.gateway import Folder, Gateway, simple_config
+from tests.support.runner import Skip
+
+try:
+    from google.protobuf import descriptor_pb2, descriptor_pool
+    from google.protobuf.message_factory import MessageFactory
+except ImportError:  # an interpreter without Debian's modules
+    descriptor_pb2 = None
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -157,6 +167,84 @@ def test_otlp_logs(t):
             record = decode(decode(resource_logs[2][0])[2][0])
             entry = json.loads(decode(record[5][0])[1][0])
             assert entry["request"]["uri"] == "/x" and record[3] == [b"INFO"] and record[2] == [9]
+
+
+def published():
+    """The classes of OTLP's requests by name, made from its messages by Debian's protoc."""
+    if descriptor_pb2 is None or not shutil.which("protoc"):
+        raise Skip("no protoc or no python3-protobuf")
+    source = os.path.join(os.path.dirname(__file__), "../support/otlp.proto")
+    with Folder() as folder:
+        out = folder.file("otlp.set")
+        subprocess.run(["protoc", "-I", os.path.dirname(source), "--descriptor_set_out=" + out, source], check=True)
+        with open(out, "rb") as f:
+            files = descriptor_pb2.FileDescriptorSet.FromString(f.read())
+    pool = descriptor_pool.DescriptorPool()
+    for one in files.file:
+        pool.Add(one)
+    factory = MessageFactory(pool)
+    return {name: factory.GetPrototype(pool.FindMessageTypeByName("opentelemetry.proto." + name))
+            for name in ("ExportTraceServiceRequest", "ExportLogsServiceRequest")}
+
+
+def parse(kind, body):
+    """The message; nothing of it may be unknown, or of another type than its field."""
+    message = kind.FromString(body)
+    size = message.ByteSize()
+    message.DiscardUnknownFields()
+    assert size == len(body) == message.ByteSize(), (size, len(body), message.ByteSize())
+    return message
+
+
+def test_published_messages(t):
+    """What is sent, read by protobuf itself with the messages as they are published."""
+    kinds = published()
+    with origin.Origin() as upstream, origin.Origin() as collector:
+        options = {"traces_endpoint": collector.url + "/v1/traces", "logs_endpoint": collector.url + "/v1/logs",
+                   "sampling_rate": 1, "resource_attributes": {"a": "b"}, "queue": {"max_coalescing_delay": 0.05}}
+        config = config_of(upstream, ("opentelemetry", options), ("rate-limiting", {"minute": 1000}))
+        with Gateway(config, {"shards": "1", "tracing_instrumentations": "all"}) as gateway:
+            def sent(path, name):
+                return [parse(kinds[name], one.body) for one in collector.requests if one.target == path]
+
+            def spans():
+                return [span for one in sent("/v1/traces", "ExportTraceServiceRequest")
+                        for resource in one.resource_spans for scope in resource.scope_spans for span in scope.spans]
+
+            def records():
+                return [record for one in sent("/v1/logs", "ExportLogsServiceRequest")
+                        for resource in one.resource_logs for scope in resource.scope_logs
+                        for record in scope.log_records]
+            for i in range(20):
+                gateway.get("/%s?q=%%C3%%A9" % ("x" * i * 20), [("traceparent", "00-%s-%s-01" % (TRACE, SPAN))])
+            net.wait_until(lambda: sum(span.name == "kong" for span in spans()) == 20, what="20 roots")
+            net.wait_until(lambda: len(records()) == 20, what="20 records")
+            with t.case("spans"):
+                ids = {span.span_id for span in spans()}
+                assert len(ids) == len(spans()) and all(len(one) == 8 for one in ids)
+                for span in spans():
+                    assert span.trace_id.hex() == TRACE, span
+                    assert span.parent_span_id in ids or span.parent_span_id.hex() == SPAN, span
+                    assert abs(span.start_time_unix_nano / 1e9 - time.time()) < 60, span
+                    assert span.start_time_unix_nano <= span.end_time_unix_nano, span
+                    assert span.kind in ((2,) if span.name == "kong" else (1, 3)), span
+            with t.case("attributes"):
+                root = [span for span in spans() if span.name == "kong"][0]
+                values = {one.key: one.value for one in root.attributes}
+                assert values["http.status_code"].int_value == 200, values
+                assert values["http.method"].string_value == "GET", values
+            with t.case("the resource"):
+                message = sent("/v1/traces", "ExportTraceServiceRequest")[0]
+                values = {one.key: one.value.string_value for one in message.resource_spans[0].resource.attributes}
+                assert values["service.name"] == "kong" and values["a"] == "b", values
+            with t.case("records"):
+                for record in records():
+                    assert json.loads(record.body.string_value)["response"]["status"] == 200, record
+                    assert record.severity_text == "INFO" and record.severity_number == 9, record
+            with t.case("a failure"):
+                upstream.close()
+                gateway.get("/")
+                net.wait_until(lambda: any(span.status.code == 2 for span in spans()), what="a status that says error")
 
 
 FORMATS = [

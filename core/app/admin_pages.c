@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/app/admin_api.h"
+#include "core/app/admin_ui.h"
 #include "core/app/metrics_page.h"
 #include "net/proxy/plugin.h"
 #include "net/transport/address.h"
@@ -281,7 +282,8 @@ bool admin_pages_refuse(const struct admin_node *node, const struct admin_reques
         admin_message(answer, 403, reason);
         return true;
     }
-    if (request->side != ADMIN_SIDE_ADMIN || shows_token(node, request->message))
+    struct slice query, path = slice_split(request->message->origin_form, '?', &query);
+    if (request->side != ADMIN_SIDE_ADMIN || shows_token(node, request->message) || admin_ui_is_file(path))
         return false;
     admin_message(answer, 401, "Unauthorized");
     answer->challenge = true;

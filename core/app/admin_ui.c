@@ -41,16 +41,29 @@ static void answer_file(struct admin_call *call, const struct ui_file *file)
         memcpy(call->answer->body, file->bytes, file->size);
 }
 
+static const struct ui_file *find_file(struct slice name)
+{
+    for (const struct ui_file *file = ui_files; file->name; file++)
+        if (slice_equal(name, slice_of(file->name)))
+            return file;
+    return NULL;
+}
+
+bool admin_ui_is_file(struct slice path)
+{
+    struct slice folder = SLICE("/ui/");
+    if (slice_equal(path, SLICE("/ui")) || slice_equal(path, folder))
+        return true;
+    return slice_starts_with(path, folder) && find_file(slice_from(path, folder.size));
+}
+
 static void ui_file(struct admin_call *call)
 {
-    struct slice name = call->segment_count > 1 ? call->segments[1] : SLICE("index.html");
-    for (const struct ui_file *file = ui_files; file->name; file++) {
-        if (slice_equal(name, slice_of(file->name))) {
-            answer_file(call, file);
-            return;
-        }
-    }
-    admin_not_found(call);
+    const struct ui_file *file = find_file(call->segment_count > 1 ? call->segments[1] : SLICE("index.html"));
+    if (file)
+        answer_file(call, file);
+    else
+        admin_not_found(call);
 }
 
 /* --- what goes on --------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * rates are made. Owned by the admin listener; on its thread. */
 #pragma once
 
+#include "core/base/slice.h"
 #include "net/proxy/traffic.h"
 
 /* A part of the program; the table, which the build makes, ends with one without a name. */
@@ -13,6 +14,10 @@ struct ui_file {
 };
 
 extern const struct ui_file ui_files[];
+
+/* A path without its query leads to one of them. They are the same for everybody, and are shown before a
+ * token is: the page asks for it. */
+bool admin_ui_is_file(struct slice path);
 
 struct ui_sample {
     uint64_t ms; /* wall clock */

@@ -22,11 +22,11 @@ def serving(config):
 
 
 @contextlib.contextmanager
-def storing():
+def storing(**settings):
     """The same with a store that may be written to, empty at first."""
     admin = net.own_host(), net.free_port()
     with origin.Origin() as upstream, Folder() as folder:
-        settings = {"admin_listen": "%s:%d" % admin, "store": "sqlite:" + folder.file("store.db")}
+        settings = {"admin_listen": "%s:%d" % admin, "store": "sqlite:" + folder.file("store.db"), **settings}
         with Gateway({"_format_version": "3.0"}, settings) as running:
             yield running, admin, upstream
 
@@ -221,4 +221,22 @@ def test_editing(t):
         assert severe == [], severe
 
 
-test_editing.seconds = test_ten_thousand_routes.seconds = 90
+def test_token(t):
+    with storing(admin_token="s3cret") as (_, admin, _), Browser() as browser:
+        with t.case("the page shows itself, and nothing else"):
+            assert ask(admin, "/ui/").status == ask(admin, "/ui/app.js").status == 200
+            for target in ("/ui/live", "/ui/routes", "/ui/nope", "/", "/services", "/ui/../services"):
+                assert ask(admin, target).status == 401, target
+        browser.open(page_of(admin))
+        with t.case("it asks for the token, and again for a wrong one"):
+            for token in ("wrong", "s3cret"):
+                browser.find("dialog[open] h1", "Admin token")
+                browser.write("dialog input", token)
+                browser.click("dialog button.primary")
+            browser.find(".tile b")
+        with t.case("no address holds it"):
+            assert "s3cret" not in browser.run("return location.href + document.cookie + JSON.stringify(localStorage)")
+        assert all(" 401 " in line for line in browser.complaints())
+
+
+test_token.seconds = test_editing.seconds = test_ten_thousand_routes.seconds = 90

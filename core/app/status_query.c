@@ -6,7 +6,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { TARGET_BYTES = 256, LINE_BYTES = 4096, TIMEOUT_S = 2 };
+enum { REQUEST_BYTES = 4096, LINE_BYTES = 4096, TIMEOUT_S = 2 };
 
 /* The first one in the clear: its address to connect to; an unspecified one is reached over loopback. */
 static bool address_of(const struct listener_settings *listeners, struct address *address)
@@ -25,10 +25,12 @@ static bool address_of(const struct listener_settings *listeners, struct address
 }
 
 /* A socket that has sent the request; -1: nobody takes it. */
-static int open_query(const struct address *address, const char *target)
+static int open_query(const struct address *address, struct slice token, const char *target)
 {
-    char request[TARGET_BYTES + 64];
-    int size = snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n", target);
+    char request[REQUEST_BYTES];
+    int size =
+        snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\nHost: localhost\r\n%s%.*s%s\r\n", target,
+                 token.size ? "Kong-Admin-Token: " : "", SLICE_FORMAT(token), token.size ? "\r\n" : "");
     struct timeval limit = { .tv_sec = TIMEOUT_S };
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && size < (int)sizeof(request) &&
@@ -43,10 +45,11 @@ static int open_query(const struct address *address, const char *target)
 }
 
 /* The body of an answer with status 200; NULL: there is none. */
-static json_t *ask(const struct listener_settings *listeners, const char *target)
+static json_t *ask(const struct settings *settings, const struct listener_settings *listeners,
+                   const char *target)
 {
     struct address address;
-    int fd = address_of(listeners, &address) ? open_query(&address, target) : -1;
+    int fd = address_of(listeners, &address) ? open_query(&address, settings->admin_token, target) : -1;
     FILE *answer = fd >= 0 ? fdopen(fd, "r") : NULL;
     char line[LINE_BYTES];
     json_t *value = NULL;
@@ -66,7 +69,7 @@ static json_t *ask(const struct listener_settings *listeners, const char *target
 
 json_t *status_query_admin(const struct settings *settings, const char *target)
 {
-    return ask(&settings->admin_listeners, target);
+    return ask(settings, &settings->admin_listeners, target);
 }
 
 static bool print_numbers(json_t *root, FILE *out)
@@ -86,7 +89,7 @@ void status_query_print(const struct settings *settings, FILE *out)
     const struct listener_settings *candidates[] = { &settings->status_listeners,
                                                      &settings->admin_listeners };
     for (size_t i = 0; i < COUNT_OF(candidates); i++) {
-        json_t *root = ask(candidates[i], "/status");
+        json_t *root = ask(settings, candidates[i], "/status");
         bool printed = print_numbers(root, out);
         json_decref(root);
         if (printed)

@@ -227,6 +227,11 @@ def test_token(t):
             assert ask(admin, "/ui/").status == ask(admin, "/ui/app.js").status == 200
             for target in ("/ui/live", "/ui/routes", "/ui/nope", "/", "/services", "/ui/../services"):
                 assert ask(admin, target).status == 401, target
+        with t.case("sluice top shows it, too"):
+            listen = ("--set", "admin_listen=%s:%d" % admin)
+            assert gateway.run("top", *listen).returncode == 3
+            done = gateway.run("top", *listen, "--set", "admin_token=s3cret")
+            assert done.returncode == 0 and "req/s" in done.stdout, done
         browser.open(page_of(admin))
         with t.case("it asks for the token, and again for a wrong one"):
             for token in ("wrong", "s3cret"):

@@ -60,10 +60,12 @@ struct settings {
     int ssl_cipher_suite; /* enum settings_tls_preset */
     struct slice ssl_ciphers, ssl_protocols;
     bool ssl_session_tickets;
-    int64_t ssl_session_timeout_ms;
+    int64_t ssl_session_timeout_ms, ssl_verify_depth;
     int ssl_verify_client; /* enum settings_tls_verify */
-    struct slices ssl_client_certificate, ssl_crl;
-    int64_t ssl_verify_depth;
+    struct slices ssl_client_certificate, ssl_crl, ssl_stapling_file;
+    bool ssl_stapling, ssl_stapling_verify; /* the latter says nothing */
+    struct slice ssl_stapling_responder; /* empty: whom certificates name */
+    int64_t tls_stapling_refresh_ms, tls_stapling_retry_ms;
     int64_t tls_handshake_timeout_ms, tls_handshakes, tls_handshake_budget_us;
     int ktls; /* enum settings_ktls */
     struct slice tls_ticket_keys; /* absent: made here */

@@ -121,6 +121,10 @@ struct slice settings_of_nginx(struct slice key)
         { "nginx_proxy_proxy_ssl_verify_depth", "upstream_tls_verify_depth" },
         { "nginx_proxy_ssl_client_certificate", "ssl_client_certificate" },
         { "nginx_proxy_ssl_crl", "ssl_crl" },
+        { "nginx_proxy_ssl_stapling", "ssl_stapling" },
+        { "nginx_proxy_ssl_stapling_file", "ssl_stapling_file" },
+        { "nginx_proxy_ssl_stapling_responder", "ssl_stapling_responder" },
+        { "nginx_proxy_ssl_stapling_verify", "ssl_stapling_verify" },
         { "nginx_proxy_ssl_verify_client", "ssl_verify_client" },
         { "nginx_proxy_ssl_verify_depth", "ssl_verify_depth" },
     };

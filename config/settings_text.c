@@ -253,6 +253,16 @@ const char *settings_check_header_upstream(struct slice text)
     return good ? NULL : "expected one of: X-Kong-Request-Id, off";
 }
 
+const char *settings_check_http(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] <= ' ' || text.data[i] > '~')
+            return "expected an http or https URL";
+    bool http = text.size > 7 && memcmp(text.data, "http://", 7) == 0;
+    return http || (text.size > 8 && memcmp(text.data, "https://", 8) == 0) ? NULL
+                                                                            : "expected an http or https URL";
+}
+
 const char *settings_check_range(struct slice text)
 {
     struct slice rest;

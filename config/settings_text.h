@@ -28,6 +28,6 @@ const char *settings_parse_header(struct slice text, unsigned *bits);
 
 field_check_fn settings_check_aws_host, settings_check_listeners, settings_check_cores, settings_check_shards,
     settings_check_auto, settings_check_port_map, settings_check_header, settings_check_header_upstream,
-    settings_check_instrumentation, settings_check_range, settings_check_header_name, settings_check_off,
-    settings_check_none, settings_check_path, settings_check_store, settings_check_vault,
+    settings_check_http, settings_check_instrumentation, settings_check_range, settings_check_header_name,
+    settings_check_off, settings_check_none, settings_check_path, settings_check_store, settings_check_vault,
     settings_check_dns_server, settings_check_dns_type, settings_check_protocols;

@@ -62,12 +62,11 @@ static bool set_key(WOLFSSL_CTX *ctx, const struct tls_key *key, char *reason)
 }
 
 /* With a response to staple wolfSSL wants to know the issuer, or fails the handshakes of clients that ask. */
-static bool set_issuer(WOLFSSL_CTX *ctx, const struct tls_key *key, char *reason)
+static bool set_issuer(WOLFSSL_CTX *ctx, struct slice issuer, char *reason)
 {
-    struct slice issuer = tls_key_last_der(key);
     if (wolfSSL_CTX_load_verify_buffer(ctx, (const unsigned char *)issuer.data, (long)issuer.size,
                                        WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS)
-        return refuse(reason, "stapling needs the issuer's certificate at the end of the chain");
+        return refuse(reason, "the library cannot read the issuer's certificate");
     return true;
 }
 
@@ -101,7 +100,7 @@ static bool prepare(WOLFSSL_CTX *ctx, const struct tls_context_options *options,
     tls_crypto_attach(ctx);
     if (!set_versions(ctx, &options->suites, reason) || !set_suites(ctx, &options->suites, reason) ||
         (options->key && !set_key(ctx, options->key, reason)) ||
-        (options->staples && !set_issuer(ctx, options->key, reason)))
+        (options->issuer.data && !set_issuer(ctx, options->issuer, reason)))
         return false;
     set_tickets(ctx, options);
     tls_shake_attach(ctx, options, verify_mode(options));

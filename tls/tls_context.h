@@ -23,7 +23,7 @@ struct tls_context_options {
     struct tls_key *key; /* NULL: none, for clients */
     enum tls_client_policy policy; /* of servers; a client always looks at its server */
     uint32_t ticket_lifetime_s; /* 0: no tickets */
-    bool staples;
+    struct slice issuer; /* DER, of the key's certificate, which is needed to staple; absent: nothing is */
 };
 
 /* NULL with a reason (TLS_REASON_SIZE). */

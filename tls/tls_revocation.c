@@ -137,19 +137,27 @@ static bool is_signed(OCSP_BASICRESP *basic, const struct both *both)
     return good;
 }
 
-static enum tls_revocation find_status(OCSP_BASICRESP *basic, OCSP_CERTID *id)
+static int64_t seconds_of(const ASN1_GENERALIZEDTIME *time)
+{
+    struct tm parts = { 0 };
+    return time && ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
+}
+
+static enum tls_revocation find_status(OCSP_BASICRESP *basic, OCSP_CERTID *id, struct tls_ocsp_period *period)
 {
     int status = V_OCSP_CERTSTATUS_UNKNOWN, reason = 0;
     ASN1_GENERALIZEDTIME *revoked = NULL, *from = NULL, *until = NULL;
     if (OCSP_resp_find_status(basic, id, &status, &reason, &revoked, &from, &until) != 1 ||
         OCSP_check_validity(from, until, CLOCK_SKEW_S, -1) != 1)
         return TLS_REVOCATION_UNKNOWN;
+    *period = (struct tls_ocsp_period){ seconds_of(from), seconds_of(until) };
     return status == V_OCSP_CERTSTATUS_GOOD      ? TLS_NOT_REVOKED
            : status == V_OCSP_CERTSTATUS_REVOKED ? TLS_REVOKED
                                                  : TLS_REVOCATION_UNKNOWN;
 }
 
-static enum tls_revocation judge_response(OCSP_RESPONSE *response, const struct both *both)
+static enum tls_revocation judge_response(OCSP_RESPONSE *response, const struct both *both,
+                                          struct tls_ocsp_period *period)
 {
     enum tls_revocation result = TLS_REVOCATION_UNKNOWN;
     if (OCSP_response_status(response) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
@@ -157,13 +165,14 @@ static enum tls_revocation judge_response(OCSP_RESPONSE *response, const struct 
     OCSP_BASICRESP *basic = OCSP_response_get1_basic(response);
     OCSP_CERTID *id = OCSP_cert_to_id(EVP_sha1(), both->certificate, both->issuer);
     if (basic && id && is_signed(basic, both))
-        result = find_status(basic, id);
+        result = find_status(basic, id, period);
     OCSP_CERTID_free(id);
     OCSP_BASICRESP_free(basic);
     return result;
 }
 
-enum tls_revocation tls_ocsp_read(const struct tls_issued *issued, struct slice answer)
+enum tls_revocation tls_ocsp_read_period(const struct tls_issued *issued, struct slice answer,
+                                         struct tls_ocsp_period *period)
 {
     struct both both;
     enum tls_revocation result = TLS_REVOCATION_UNKNOWN;
@@ -171,10 +180,16 @@ enum tls_revocation tls_ocsp_read(const struct tls_issued *issued, struct slice 
     OCSP_RESPONSE *response =
         answer.size > 0 && answer.size <= LONG_MAX ? d2i_OCSP_RESPONSE(NULL, &data, (long)answer.size) : NULL;
     if (open_both(&both, issued) && response)
-        result = judge_response(response, &both);
+        result = judge_response(response, &both, period);
     OCSP_RESPONSE_free(response);
     close_both(&both);
     return result;
+}
+
+enum tls_revocation tls_ocsp_read(const struct tls_issued *issued, struct slice answer)
+{
+    struct tls_ocsp_period period;
+    return tls_ocsp_read_period(issued, answer, &period);
 }
 
 /* --- lists ---------------------------------------------------------------------------------------------- */

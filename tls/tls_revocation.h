@@ -31,5 +31,12 @@ enum tls_revocation { TLS_NOT_REVOKED, TLS_REVOKED, TLS_REVOCATION_UNKNOWN };
  * date, or the responder does not know either. */
 enum tls_revocation tls_ocsp_read(const struct tls_issued *issued, struct slice answer);
 
+/* The same, and for how long that is said: since 1970, `until_s` 0 when it is not said. Unset for UNKNOWN. */
+struct tls_ocsp_period {
+    int64_t from_s, until_s;
+};
+enum tls_revocation tls_ocsp_read_period(const struct tls_issued *issued, struct slice answer,
+                                         struct tls_ocsp_period *period);
+
 /* A list in DER or PEM. UNKNOWN: not the issuer's, or out of date. */
 enum tls_revocation tls_list_read(const struct tls_issued *issued, struct slice list);

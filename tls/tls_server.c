@@ -9,10 +9,18 @@
 
 enum { ARENA_LIMIT = 1 << 30 };
 
+/* A context with a response, which wolfSSL keeps once it has seen it. */
+struct stapling {
+    struct WOLFSSL_CTX *ctx; /* NULL: none could be made */
+    uint64_t version; /* of the response; 0: there was none yet */
+};
+
 struct pair {
     struct tls_key *key;
-    struct slice staple;
+    struct tls_context_options options;
     struct WOLFSSL_CTX **sets;
+    struct tls_staple *staple; /* NULL: nothing is stapled */
+    struct stapling *stapling; /* by set, each of one thread */
 };
 
 struct site {
@@ -27,7 +35,8 @@ struct tls_server {
     struct map names; /* lower case -> site */
     struct site *sites;
     uint32_t site_count, set_count;
-    bool refuses_unknown, takes_challenges;
+    bool refuses_unknown, takes_challenges, staples;
+    struct tls_suite_choice suites;
     bool tls_1_2, tls_1_3;
     struct slices protocols;
 };
@@ -72,11 +81,24 @@ static bool add_names(struct tls_server *server, struct site *site, struct slice
     return true;
 }
 
+/* A certificate without its issuer is shown all the same. */
+static bool prepare_stapling(const struct tls_server *server, struct arena *arena, struct pair *pair)
+{
+    if (!server->staples)
+        return true;
+    pair->stapling = arena_alloc_zero(arena, server->set_count * sizeof(*pair->stapling));
+    pair->staple = pair->stapling ? tls_staple_open(pair->key) : NULL;
+    return pair->stapling != NULL;
+}
+
 static bool add_pair(struct tls_server *server, struct pair *pair, const struct tls_context_options *context,
                      char *reason)
 {
+    pair->options = *context;
     pair->key = context->key;
     tls_key_take(pair->key);
+    if (!prepare_stapling(server, &server->arena, pair))
+        return fail(reason, "out of memory");
     pair->sets = arena_alloc_zero(&server->arena, server->set_count * sizeof(struct WOLFSSL_CTX *));
     if (pair->sets == NULL)
         return fail(reason, "out of memory");
@@ -101,12 +123,10 @@ static bool add_site(struct tls_server *server, const struct tls_server_options 
         tls_trust_take(site->trust);
     for (uint32_t i = 0; i < TLS_SITE_KEYS && from->pairs[i].key; i++) {
         struct tls_context_options context = { .side = TLS_SIDE_SERVER,
-                                               .suites = options->suites,
+                                               .suites = server->suites,
                                                .key = from->pairs[i].key,
                                                .policy = from->policy,
-                                               .ticket_lifetime_s = asks ? 0 : options->ticket_lifetime_s,
-                                               .staples = from->pairs[i].staple.data != NULL };
-        site->pairs[i].staple = copy(&server->arena, from->pairs[i].staple);
+                                               .ticket_lifetime_s = asks ? 0 : options->ticket_lifetime_s };
         site->pair_count++;
         if (!add_pair(server, &site->pairs[i], &context, reason))
             return false;
@@ -129,6 +149,9 @@ static bool fill(struct tls_server *server, const struct tls_server_options *opt
     server->set_count = options->set_count;
     server->refuses_unknown = options->refuses_unknown;
     server->takes_challenges = options->takes_challenges;
+    server->staples = options->staples;
+    server->suites = options->suites;
+    server->suites.custom = copy(&server->arena, options->suites.custom);
     server->tls_1_2 = options->suites.version_min <= STREAM_TLS_1_2;
     server->tls_1_3 = options->suites.version_max >= STREAM_TLS_1_3;
     server->sites = arena_alloc_zero(&server->arena, options->site_count * sizeof(struct site));
@@ -169,6 +192,9 @@ static void close_site(struct site *site, uint32_t set_count)
     for (uint32_t i = 0; i < site->pair_count; i++) {
         for (uint32_t set = 0; site->pairs[i].sets && set < set_count; set++)
             tls_context_free(site->pairs[i].sets[set]);
+        for (uint32_t set = 0; site->pairs[i].stapling && set < set_count; set++)
+            tls_context_free(site->pairs[i].stapling[set].ctx);
+        tls_staple_release(site->pairs[i].staple);
         tls_key_release(site->pairs[i].key);
     }
     tls_trust_release(site->trust);
@@ -196,7 +222,7 @@ struct name {
     size_t size;
 };
 
-static const struct site *find_pattern(const struct tls_server *server, const struct name *name)
+static struct site *find_pattern(const struct tls_server *server, const struct name *name)
 {
     char pattern[TLS_NAME_MAX + 2];
     const char *first = memchr(name->bytes, '.', name->size);
@@ -206,7 +232,7 @@ static const struct site *find_pattern(const struct tls_server *server, const st
     size_t rest = name->size - (size_t)(first - name->bytes), front = (size_t)(last - name->bytes) + 1;
     pattern[0] = '*';
     memcpy(pattern + 1, first, rest);
-    const struct site *site = map_find(&server->names, (struct slice){ pattern, rest + 1 });
+    struct site *site = map_find(&server->names, (struct slice){ pattern, rest + 1 });
     if (site)
         return site;
     memcpy(pattern, name->bytes, front);
@@ -215,18 +241,18 @@ static const struct site *find_pattern(const struct tls_server *server, const st
 }
 
 /* Exact, then by a wildcard for the leftmost label, then for the rightmost, then "*". */
-static const struct site *find_site(const struct tls_server *server, struct slice asked)
+static struct site *find_site(const struct tls_server *server, struct slice asked)
 {
     struct name name = { .size = asked.size };
-    const struct site *any = map_find(&server->names, SLICE("*"));
-    const struct site *fallback = any ? any : server->refuses_unknown && asked.data ? NULL : server->sites;
+    struct site *any = map_find(&server->names, SLICE("*"));
+    struct site *fallback = any ? any : server->refuses_unknown && asked.data ? NULL : server->sites;
     if (asked.data == NULL || asked.size > TLS_NAME_MAX)
         return fallback;
     for (size_t i = 0; i < asked.size; i++)
         name.bytes[i] = slice_lower(asked.data[i]);
     while (name.size > 0 && name.bytes[name.size - 1] == '.')
         name.size--;
-    const struct site *site = map_find(&server->names, (struct slice){ name.bytes, name.size });
+    struct site *site = map_find(&server->names, (struct slice){ name.bytes, name.size });
     if (site == NULL)
         site = find_pattern(server, &name);
     return site ? site : fallback;
@@ -244,9 +270,9 @@ static bool takes_key(const struct tls_hello *hello, enum tls_key_kind kind, boo
 }
 
 /* ECDSA before RSA: its signatures cost a thirtieth. */
-static const struct pair *find_pair(const struct site *site, const struct tls_hello *hello, bool is_1_3)
+static struct pair *find_pair(struct site *site, const struct tls_hello *hello, bool is_1_3)
 {
-    const struct pair *found = NULL;
+    struct pair *found = NULL;
     for (uint32_t i = 0; i < site->pair_count; i++) {
         enum tls_key_kind kind = tls_key_kind(site->pairs[i].key);
         if (takes_key(hello, kind, is_1_3) && (found == NULL || tls_key_kind(found->key) == TLS_KEY_RSA))
@@ -269,6 +295,27 @@ static bool find_protocol(const struct tls_server *server, const struct tls_hell
     return false;
 }
 
+/* Clients that do not ask, or for whom there is nothing, never come near a context that staples. */
+static void find_stapling(struct pair *pair, uint32_t set, struct tls_choice *choice)
+{
+    char reason[TLS_REASON_SIZE];
+    struct stapling *own = &pair->stapling[set];
+    uint64_t version = tls_staple_version(pair->staple);
+    if (version == 0)
+        return;
+    if (own->version != version) {
+        struct tls_context_options options = pair->options;
+        options.issuer = tls_staple_issuer(pair->staple);
+        tls_context_free(own->ctx);
+        own->ctx = tls_context_make(&options, reason);
+        own->version = version;
+    }
+    if (own->ctx == NULL)
+        return;
+    choice->ctx = own->ctx;
+    choice->staple = pair->staple;
+}
+
 enum tls_alert tls_server_choose(const struct tls_server *server, const struct tls_hello *hello, uint32_t set,
                                  struct tls_choice *choice)
 {
@@ -276,10 +323,10 @@ enum tls_alert tls_server_choose(const struct tls_server *server, const struct t
     CHECK(set < server->set_count);
     if (!is_1_3 && !(hello->tls_1_2 && server->tls_1_2))
         return TLS_PROTOCOL_VERSION;
-    const struct site *site = find_site(server, hello->name);
+    struct site *site = find_site(server, hello->name);
     if (site == NULL)
         return TLS_UNRECOGNIZED_NAME;
-    const struct pair *pair = find_pair(site, hello, is_1_3);
+    struct pair *pair = find_pair(site, hello, is_1_3);
     if (pair == NULL)
         return TLS_HANDSHAKE_FAILURE;
     if (!find_protocol(server, hello, &choice->protocol))
@@ -287,6 +334,8 @@ enum tls_alert tls_server_choose(const struct tls_server *server, const struct t
     choice->ctx = pair->sets[set];
     choice->key = pair->key;
     choice->trust = site->trust;
-    choice->staple = pair->staple;
+    choice->staple = NULL;
+    if (pair->staple && hello->asks_status)
+        find_stapling(pair, set, choice);
     return TLS_ALERT_NONE;
 }

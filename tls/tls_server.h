@@ -6,6 +6,7 @@
 
 #include "tls/tls_context.h"
 #include "tls/tls_hello.h"
+#include "tls/tls_staple.h"
 #include "tls/tls_trust.h"
 
 enum { TLS_SITE_KEYS = 3 /* one each of ECDSA, Ed25519, RSA */ };
@@ -15,7 +16,6 @@ struct tls_site_options {
     struct slices names; /* "a.test", "*.test", "a.*", "*"; none: for clients that no other site is for */
     struct {
         struct tls_key *key; /* NULL: no more */
-        struct slice staple; /* an OCSP response, DER; absent: none */
     } pairs[TLS_SITE_KEYS];
     enum tls_client_policy policy;
     struct tls_trust *trust; /* of clients' certificates; NULL with TLS_CLIENT_NONE and _UNVERIFIED */
@@ -25,6 +25,7 @@ struct tls_server_options {
     const struct tls_site_options *sites;
     uint32_t site_count;
     bool takes_challenges; /* clients that want a domain confirmed are shown that (tls_challenge.h) */
+    bool staples; /* what is known of a certificate's status, to clients that ask (tls_staple.h) */
     bool refuses_unknown; /* names of no site, with unrecognized_name; else they get the first site */
     struct tls_suite_choice suites;
     struct slices protocols; /* ALPN, the most wanted first; none: not spoken */
@@ -47,10 +48,11 @@ struct tls_choice {
     struct WOLFSSL_CTX *ctx;
     struct tls_key *key;
     const struct tls_trust *trust; /* NULL: none is asked for, or whatever comes is taken */
-    struct slice staple;
+    struct tls_staple *staple; /* NULL: nothing is stapled */
     struct slice protocol; /* absent: none */
 };
 
-/* TLS_ALERT_NONE, or why there is nothing for this client. `set` < set_count. */
+/* TLS_ALERT_NONE, or why there is nothing for this client. `set` < set_count; with `staples` one thread for
+ * each set: contexts that staple are made when one is wanted, and anew for each response. */
 enum tls_alert tls_server_choose(const struct tls_server *server, const struct tls_hello *hello, uint32_t set,
                                  struct tls_choice *choice);

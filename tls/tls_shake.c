@@ -116,15 +116,20 @@ static int select_protocol(WOLFSSL *ssl, const unsigned char **out, unsigned cha
     return 0;
 }
 
+static void *allocate(size_t size)
+{
+    return wolfSSL_Malloc(size);
+}
+
+/* Without one the handshake goes on without. */
 static int staple(WOLFSSL *ssl, void *unused)
 {
     (void)unused;
-    struct slice response = shake_of(ssl)->options.staple;
-    unsigned char *copy = wolfSSL_Malloc(response.size);
-    if (copy == NULL)
+    struct tls_staple *own = shake_of(ssl)->options.staple;
+    struct slice response = own ? tls_staple_copy(own, allocate) : (struct slice){ NULL, 0 };
+    if (response.data == NULL)
         return WOLFSSL_FATAL_ERROR;
-    memcpy(copy, response.data, response.size);
-    wolfSSL_set_tlsext_status_ocsp_resp(ssl, copy, (int)response.size);
+    wolfSSL_set_tlsext_status_ocsp_resp(ssl, (unsigned char *)(uintptr_t)response.data, (int)response.size);
     return 0;
 }
 
@@ -163,7 +168,7 @@ void tls_shake_attach(WOLFSSL_CTX *ctx, const struct tls_context_options *option
     wolfSSL_CTX_set_alpn_select_cb(ctx, select_protocol, NULL);
     if (options->ticket_lifetime_s > 0)
         (void)wolfSSL_CTX_set_TicketEncCb(ctx, protect_ticket);
-    if (options->staples)
+    if (options->issuer.data)
         (void)wolfSSL_CTX_set_tlsext_status_cb(ctx, staple);
 }
 

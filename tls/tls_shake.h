@@ -7,6 +7,7 @@
 #include "tls/tls_context.h"
 #include "tls/tls_half.h"
 #include "tls/tls_peer.h"
+#include "tls/tls_staple.h"
 #include "tls/tls_tickets.h"
 #include "tls/tls_trust.h"
 
@@ -23,7 +24,7 @@ struct tls_shake_options {
     const char *checked_name; /* the server's certificate must be for it; NULL: any */
     struct slice protocol; /* a server's choice; absent: none */
     const char *protocols; /* a client's wishes, ',' between them; NULL: none */
-    struct slice staple;
+    struct tls_staple *staple; /* with a context that staples; else NULL */
     struct tls_tickets *tickets; /* NULL: none are given nor taken */
     void *owner;
     bool (*output)(void *owner, struct slice bytes); /* false: out of memory */

@@ -195,6 +195,9 @@ static void drop(struct tls_profile_options *profiles)
     tls_trust_release(profiles->clients);
     tls_trust_release(profiles->trusted);
     tls_key_release(profiles->shown);
+    for (uint32_t i = 0; i < profiles->staple_files.count; i++)
+        free((void *)(uintptr_t)profiles->staple_files.items[i].data);
+    free(profiles->staple_files.items);
     *profiles = (struct tls_profile_options){ 0 };
 }
 
@@ -249,6 +252,31 @@ static bool read_clients(const struct settings *settings, struct tls_profile_opt
         return true;
     profiles->clients = read_trust(&trust, report, NULL);
     return profiles->clients != NULL;
+}
+
+static bool read_staples(const struct settings *settings, struct tls_profile_options *profiles,
+                         struct report *report)
+{
+    const struct slices *paths = &settings->ssl_stapling_file;
+    profiles->staples = settings->ssl_stapling;
+    if (!profiles->staples || paths->count == 0)
+        return true;
+    profiles->staple_files.items = calloc(paths->count, sizeof(struct slice));
+    for (uint32_t i = 0; profiles->staple_files.items && i < paths->count; i++) {
+        const char *reason = NULL;
+        struct reading reading;
+        begin(&reading, report, "ssl_stapling_file");
+        struct slice text = read_file(&reading.arena, paths->items[i].data, &reason);
+        char *copy = reason ? NULL : malloc(text.size + 1);
+        if (copy) {
+            memcpy(copy, text.data, text.size);
+            profiles->staple_files.items[profiles->staple_files.count++] = (struct slice){ copy, text.size };
+        } else {
+            complain(&reading, paths->items[i].data, reason ? reason : "out of memory");
+        }
+        end(&reading);
+    }
+    return profiles->staple_files.count == paths->count;
 }
 
 static bool read_upstreams(const struct tls_setup *setup, struct tls_profile_options *profiles,
@@ -364,8 +392,9 @@ bool tls_setup_read(struct tls_setup *setup, struct report *report)
     };
     const struct pairs_setting pairs = { "ssl_cert", &settings->ssl_cert, &settings->ssl_cert_key };
     if (read_upstreams(setup, &profiles, report) && read_listeners(setup, listeners, report) &&
-        (!setup->listens || (read_pairs(setup, &pairs, profiles.defaults, report) &&
-                             read_clients(settings, &profiles, report)))) {
+        (!setup->listens ||
+         (read_pairs(setup, &pairs, profiles.defaults, report) && read_clients(settings, &profiles, report) &&
+          read_staples(settings, &profiles, report)))) {
         drop(&setup->profiles);
         drop_listeners(setup->listeners);
         setup->profiles = profiles;

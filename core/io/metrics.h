@@ -52,6 +52,8 @@
     M(TLS_KERNEL, "tls_kernel", "connections whose records the kernel protects")            \
     M(TLS_KERNEL_REFUSED, "tls_kernel_refused", "connections that the kernel did not take") \
     M(TLS_USER, "tls_user", "connections whose records are protected in user space")        \
+    M(STAPLES, "staples", "OCSP responses to be stapled that were fetched")                 \
+    M(STAPLES_FAILED, "staples_failed", "of such fetches, those that brought none")         \
     M(UPSTREAM_TLS, "upstream_tls", "handshakes with upstreams that succeeded")             \
     M(UPSTREAM_TLS_FAILED, "upstream_tls_failed", "handshakes with upstreams that failed")  \
     M(STREAMS, "streams", "sessions of stream_listen begun")                                \

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/proxy.h"
 
+#include "config/settings.h"
 #include "net/proxy/client.h"
 #include "net/proxy/origin.h"
+#include "net/proxy/stapling.h"
 #include "net/proxy/udp_session.h"
 
 #include <stdlib.h>
@@ -36,6 +38,19 @@ static enum error open_plugins(struct proxy *proxy, void *const *process_states)
             return error;
     }
     return ERROR_OK;
+}
+
+/* On one shard: certificates are the process'. */
+static enum error open_stapling(struct proxy *proxy)
+{
+    const struct settings *settings = proxy->options->settings;
+    if (settings == NULL || !settings->ssl_stapling || proxy->shard->index > 0)
+        return ERROR_OK;
+    struct stapling_options options = { settings->ssl_stapling_responder,
+                                        settings->tls_stapling_refresh_ms / 1000,
+                                        settings->tls_stapling_retry_ms / 1000 };
+    proxy->stapling = stapling_open(proxy->shard, &options);
+    return proxy->stapling ? ERROR_OK : ERROR_MEMORY;
 }
 
 static enum error open_listeners(struct proxy *proxy, const struct proxy_start *start)
@@ -86,6 +101,8 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     if (error == ERROR_OK)
         error = open_plugins(proxy, start->plugin_process_states);
     if (error == ERROR_OK)
+        error = open_stapling(proxy);
+    if (error == ERROR_OK)
         error = open_listeners(proxy, start);
     return error;
 }
@@ -107,6 +124,7 @@ void proxy_close(struct proxy *proxy)
     access_log_close(&proxy->log);
     access_log_close(&proxy->stream_log);
     fetch_pool_close(&proxy->fetches);
+    stapling_close(proxy->stapling);
     close_plugins(proxy);
     exchange_abandon_waiting(proxy);
     balancer_table_close(&proxy->balancers);

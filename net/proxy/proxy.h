@@ -77,6 +77,7 @@ struct proxy {
     uint32_t client_count;
     bool draining;
     struct tls_loop tls;
+    struct stapling *stapling; /* NULL: another shard's, or nothing is stapled */
     uint32_t handshake_count; /* of clients, in progress */
     struct balancer_table balancers;
     struct resolver resolver; /* of plugins' hosts */
@@ -85,9 +86,8 @@ struct proxy {
     struct list_node idle_origins; /* the longest idle first */
     struct list_node waiting; /* exchanges whose plugins wait: they may have no client any more */
     struct exchange *spare_exchanges;
-    uint32_t spare_exchange_count;
     struct client *spare_clients;
-    uint32_t spare_client_count;
+    uint32_t spare_exchange_count, spare_client_count;
     struct udp_sessions *udp; /* clients of UDP */
     struct access_log log, stream_log;
     struct list_node files; /* struct line_file, this log's and those of plugins: to be reopened together */

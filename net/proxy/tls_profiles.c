@@ -28,6 +28,7 @@ static bool build_server(struct tls_server **made, const struct tls_profile_sour
     struct tls_server_options server = { .sites = sites->items,
                                          .site_count = sites->count,
                                          .takes_challenges = true,
+                                         .staples = source->options->staples,
                                          .suites = source->options->suites,
                                          .protocols = protocols,
                                          .ticket_lifetime_s = source->options->ticket_lifetime_s,
@@ -43,6 +44,17 @@ static bool build_server(struct tls_server **made, const struct tls_profile_sour
     return false;
 }
 
+static void take_staple_files(const struct tls_profile_source *source)
+{
+    tls_staple_forget_files();
+    for (uint32_t i = 0; i < source->options->staple_files.count; i++) {
+        const char *reason = tls_staple_offer_file(source->options->staple_files.items[i]);
+        if (reason)
+            report_add(source->report, REPORT_WARNING, NULL, "ssl_stapling_file", "response %u: %s", i + 1,
+                       reason);
+    }
+}
+
 static bool build_servers(struct tls_profiles *profiles, const struct tls_profile_source *source)
 {
     const struct tls_profile_options *options = source->options;
@@ -56,6 +68,8 @@ static bool build_servers(struct tls_profiles *profiles, const struct tls_profil
                 (!options->listens_streams ||
                  build_server(&profiles->server_streams, source, &sites, (struct slices){ NULL, 0 }));
     tls_sites_drop(&sites);
+    if (good && options->staples)
+        take_staple_files(source);
     return good;
 }
 

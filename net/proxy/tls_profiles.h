@@ -17,6 +17,8 @@ struct tls_profile_options {
     enum tls_client_policy policy; /* of listeners */
     struct tls_trust *clients; /* whose certificates these believe; NULL with TLS_CLIENT_NONE */
     uint32_t ticket_lifetime_s; /* 0: no resumption */
+    bool staples; /* see tls_staple.h */
+    struct slices staple_files; /* OCSP responses that need not be fetched */
     /* There are listeners that speak TLS: with HTTP/1 alone, with both, with streams. */
     bool listens, listens_http2, listens_streams;
     bool verifies; /* services that do not say */

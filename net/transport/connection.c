@@ -82,6 +82,7 @@ void connection_abandon(struct connection *connection)
 {
     if (connection->tls)
         tls_stream_abandon(connection->tls);
+    tcp_stream_abandon(&connection->tcp);
     connection_deinit(connection);
 }
 

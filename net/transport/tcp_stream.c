@@ -50,6 +50,13 @@ static void drop_queue(struct tcp_stream *tcp)
     tcp->vector = NULL;
 }
 
+void tcp_stream_abandon(struct tcp_stream *tcp)
+{
+    drop_queue(tcp);
+    free(tcp->kernel);
+    tcp->kernel = NULL;
+}
+
 /* The descriptor is closed when the last armed operation has ended: the kernel sends no FIN before anyway. */
 void tcp_stream_close_when_idle(struct tcp_stream *tcp)
 {

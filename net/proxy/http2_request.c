@@ -87,6 +87,13 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, 
     return (ssize_t)part;
 }
 
+/* The end of a gRPC request stands on a frame of data, if need be an empty one, and its servers wait for that
+ * whatever the head says. Its calls are POSTs, and others do not mind. */
+static bool is_post(const nghttp2_nv *method)
+{
+    return slice_equal((struct slice){ (const char *)method->value, method->valuelen }, SLICE("POST"));
+}
+
 static bool send_head(struct origin *origin)
 {
     struct http2_request *request = of_origin(origin);
@@ -101,11 +108,12 @@ static bool send_head(struct origin *origin)
     for (size_t i = 0; i < count; i++)
         fields[i].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
     request->ended = exchange->request_complete && exchange->body.count == 0;
+    bool bare = request->ended && count > 0 && !is_post(&fields[0]);
     nghttp2_data_provider body = { .source = { .ptr = request }, .read_callback = read_body };
     message_init(&exchange->response, &exchange->arena);
-    int32_t id = count == 0 ? -1
-                            : nghttp2_submit_request(link->session, NULL, fields, count,
-                                                     request->ended ? NULL : &body, request);
+    int32_t id =
+        count == 0 ? -1
+                   : nghttp2_submit_request(link->session, NULL, fields, count, bare ? NULL : &body, request);
     if (id < 0) {
         link->leaving |= id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE;
         return false;

@@ -379,10 +379,22 @@ static void on_writable(struct stream *stream)
         exchange_origin_writable(http1->origin.exchange);
 }
 
+/* What HTTP was upgraded to says itself where it ends, as WebSocket does: many servers close TLS without
+ * close_notify behind that. A raw stream that is cut is passed on as cut. */
+static bool is_mere_end(const struct http1_origin *http1, enum error error)
+{
+    const struct exchange *exchange = http1->origin.exchange;
+    return error == ERROR_TRUNCATED && http1->raw && !exchange->is_stream && tunnel_is_open(exchange->tunnel);
+}
+
 static void on_failed(struct stream *stream, enum error error)
 {
     struct http1_origin *http1 = of_stream(stream);
     if (http1->origin.exchange) {
+        if (is_mere_end(http1, error)) {
+            tunnel_lost(http1->origin.exchange->tunnel, TUNNEL_UPSTREAM);
+            return;
+        }
         exchange_origin_failed(http1->origin.exchange, error);
         return;
     }

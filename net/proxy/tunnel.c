@@ -32,7 +32,7 @@ static void idle(struct timer *timer)
 static bool is_done(const struct tunnel *tunnel)
 {
     for (unsigned i = 0; i < TUNNEL_ENDS; i++)
-        if (!tunnel->sides[i].ended || tunnel->sides[i].stream->queued_bytes > 0)
+        if (!tunnel->sides[i].ended || (!tunnel->sides[i].lost && tunnel->sides[i].stream->queued_bytes > 0))
             return false;
     return true;
 }
@@ -73,7 +73,7 @@ void tunnel_open(struct tunnel *tunnel, struct shard *shard, const struct tunnel
 void tunnel_received(struct tunnel *tunnel, enum tunnel_end from, struct chunk chunk)
 {
     struct tunnel_side *side = &tunnel->sides[from], *other = opposite(tunnel, from);
-    if (!tunnel_is_open(tunnel)) {
+    if (!tunnel_is_open(tunnel) || other->lost) {
         chunk_release(&chunk);
         return;
     }
@@ -98,11 +98,21 @@ void tunnel_writable(struct tunnel *tunnel, enum tunnel_end to)
     if (!tunnel_is_open(tunnel))
         return;
     touch(tunnel);
-    if (other->paused && side->stream->queued_bytes * 2 <= tunnel->queue_bytes &&
+    if (other->paused && !other->lost && side->stream->queued_bytes * 2 <= tunnel->queue_bytes &&
         side->stream->queued_chunks * 2 <= QUEUE_CHUNKS_MAX) {
         other->paused = false;
         stream_resume(other->stream);
     }
+    look_later(tunnel);
+}
+
+void tunnel_lost(struct tunnel *tunnel, enum tunnel_end from)
+{
+    struct tunnel_side *side = &tunnel->sides[from], *other = opposite(tunnel, from);
+    touch(tunnel);
+    if (!side->ended)
+        stream_finish(other->stream);
+    side->lost = side->ended = other->ended = true;
     look_later(tunnel);
 }
 

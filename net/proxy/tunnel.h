@@ -29,6 +29,7 @@ struct tunnel_side {
     uint64_t passed_bytes; /* that came from it */
     bool ended; /* it sends no more */
     bool paused;
+    bool lost; /* has failed: nothing is sent to it any more */
 };
 
 struct tunnel {
@@ -46,6 +47,10 @@ void tunnel_open(struct tunnel *tunnel, struct shard *shard, const struct tunnel
 /* The events `received` and `writable` of the streams; takes the reference. */
 void tunnel_received(struct tunnel *tunnel, enum tunnel_end from, struct chunk chunk);
 void tunnel_writable(struct tunnel *tunnel, enum tunnel_end to);
+
+/* A stream of an open tunnel has failed, but what came from it is good: that is still passed on, and the
+ * end. */
+void tunnel_lost(struct tunnel *tunnel, enum tunnel_end from);
 
 /* Passes nothing on any more, and `over` does not come. Legal at any time after tunnel_open, and on zeroed
  * memory. */

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upgrades: WebSocket through the gateway is byte for byte what it is without; a failed one is plain HTTP."""
+import contextlib
 import json
 import signal
+import ssl
+import threading
 
-from tests.support import client, net, origin, websocket
-from tests.support.gateway import Gateway, simple_config
+from tests.support import certs, client, http2, net, origin, websocket
+from tests.support.gateway import Folder, Gateway, simple_config
 from tests.support.origin import Peer
 from tests.support.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close, frame, request
 
@@ -35,18 +38,104 @@ CASES = [
      (999, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1011, 1014, 1015, 1016, 2999, 3000, 4999, 5000)]
 
 
-def play(address, frames, bytewise=False, tls_name=None):
+# After the list of cases that Autobahn publishes, with its numbers.
+UTF8 = "κόσμε".encode()
+BATTERY = [
+    ("1.1, 1.2: %s of %d" % (name, n), [frame(kind, b"*" * n)])
+    for kind, name in ((TEXT, "text"), (BINARY, "binary")) for n in (0, 125, 126, 127, 128, 65535, 65536)
+] + [
+    ("2.1-2.5: pings of %s" % (sizes,), [frame(PING, b"\xfe" * n) for n in sizes])
+    for sizes in ((0,), (7,), (124, 125), (126,))
+] + [
+    ("2.7-2.9: pongs nobody asked for", [frame(PONG), frame(PONG, b"payload"), frame(PING, b"payload")]),
+    ("2.10: ten pings", [frame(PING, b"payload-%d" % i) for i in range(10)]),
+] + [
+    ("3.%d: reserved bits" % bits, [frame(TEXT, b"good"), frame(opcode, b"bad", reserved=bits), frame(PING)])
+    for bits in range(1, 8) for opcode in ((TEXT, BINARY, PING, CLOSE) if bits == 4 else (TEXT,))
+] + [
+    ("4: reserved opcode %d" % opcode, [frame(TEXT, b"good"), frame(opcode, data), frame(PING)])
+    for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15) for data in (b"", b"payload")
+] + [
+    ("5.1, 5.2: %s in two" % name, [frame(kind, b"one", fin=False), frame(CONTINUATION, b"two")])
+    for kind, name in ((PING, "ping"), (PONG, "pong"))
+] + [
+    ("5.6-5.8: ping inside", [frame(TEXT, b"one", fin=False), frame(PING, b"!"), frame(CONTINUATION, b"two")]),
+    ("5.9-5.14: nothing to continue", [frame(CONTINUATION, b"x", fin=False), frame(TEXT, b"good")]),
+    ("5.15: after an end", [frame(TEXT, b"one", fin=False), frame(CONTINUATION, b"two"),
+                            frame(CONTINUATION, b"three", fin=False), frame(TEXT, b"good")]),
+    ("5.18: text inside text", [frame(TEXT, b"one", fin=False), frame(TEXT, b"two")]),
+    ("5.19: five, with pings", [frame(TEXT, b"1", fin=False), frame(CONTINUATION, b"2", fin=False), frame(PING, b"a"),
+                                frame(CONTINUATION, b"3", fin=False), frame(PING, b"b"), frame(CONTINUATION, b"4")]),
+    ("6.1: empty fragments", [frame(TEXT, fin=False), frame(CONTINUATION, fin=False), frame(CONTINUATION)]),
+    ("6.2: byte by byte", [frame(TEXT, UTF8[:1], fin=False)] + [
+        frame(CONTINUATION, UTF8[i:i + 1], fin=i == len(UTF8) - 1) for i in range(1, len(UTF8))]),
+] + [
+    ("6.3-6.23: %r" % data, [frame(TEXT, data), frame(TEXT, b"next")]) for data in (
+        UTF8 + b"\xed\xa0\x80edited", UTF8 + b"\xf4\x90\x80\x80", b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\x00",
+        b"\xc2\x80", b"\xe0\xa0\x80", b"\xf0\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80",
+        b"\x7f", b"\xdf\xbf", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf", b"\xf7\xbf\xbf\xbf", b"\xed\x9f\xbf",
+        b"\xee\x80\x80", b"\xef\xbf\xbd", b"\x80", b"\xbf", b"\x80\xbf", b"\xc0\xaf", b"\xe0\x80\xaf",
+        b"\xf0\x80\x80\xaf", b"\xc1\xbf", b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xed\xa0\x80\xed\xb0\x80",
+        b"\xef\xbf\xbe", b"\xfe", b"\xff")
+] + [
+    ("7.1: %s" % name, frames) for name, frames in (
+        ("close twice", [close(1000), close(1000)]), ("ping after close", [close(1000), frame(PING)]),
+        ("text after close", [close(1000), frame(TEXT, b"x")]),
+        ("close inside a message", [frame(TEXT, b"x", fin=False), close(1000), frame(CONTINUATION, b"y")]),
+        ("256K and a close", [frame(TEXT, b"*" * (1 << 18)), close(1000), frame(TEXT, b"y")]))
+] + [
+    ("7.3: reason of %d" % n, [close(1000, b"*" * n)]) for n in (0, 1, 123, 124)
+] + [
+    ("7.5: reason that is no UTF-8", [close(1000, b"\xce\xba\xed\xa0\x80")]),
+] + [
+    ("7.7, 7.9, 7.13: close %d" % code, [close(code)]) for code in (
+        0, 999, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015, 1016,
+        1100, 2000, 2999, 3000, 3999, 4000, 4999, 5000, 65535)
+] + [
+    ("9.1, 9.2: %s of %d KiB" % (name, n >> 10), [frame(kind, b"*" * n)])
+    for kind, name in ((TEXT, "text"), (BINARY, "binary")) for n in (1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24)
+] + [
+    ("9.3, 9.4: 4 MiB in parts of %d" % n, [frame(BINARY, b"*" * n, fin=False)] + [
+        frame(CONTINUATION, b"*" * n, fin=False)] * ((1 << 22) // n - 2) + [frame(CONTINUATION, b"*" * n)])
+    for n in (1 << 10, 1 << 14, 1 << 20)
+] + [
+    ("9.7, 9.8: 1000 messages of %d" % n, [frame(BINARY, b"*" * n)] * 1000) for n in (0, 16, 64, 256, 1024)
+]
+
+PACKED_BATTERY = [
+    ("12: %d of %d" % (count, n), [frame(TEXT, websocket.pack(b'{"a": "%d"}' % n * (n // 10)), reserved=4)] * count)
+    for n, count in ((16, 100), (1024, 100), (8192, 50), (131072, 10))
+] + [
+    ("13: in parts", [frame(BINARY, PART[:9], fin=False, reserved=4), frame(PING, b"x"), frame(CONTINUATION, PART[9:])])
+    for PART in (websocket.pack(bytes(range(256)) * 64),)
+] + [
+    ("13: packed and plain", [frame(TEXT, websocket.pack(b"packed"), reserved=4), frame(TEXT, b"plain")]),
+    ("13: bit on a continuation", [frame(TEXT, b"x", fin=False), frame(CONTINUATION, b"y", reserved=4)]),
+    ("13: no deflate data", [frame(BINARY, b"\xff" * 20, reserved=4)]),
+]
+
+
+def play(address, frames, bytewise=False, tls_name=None, headers=()):
     """All that comes back, up to the end."""
     with client.Connection(address, tls_name=tls_name) as c:
-        key, head = request("/ws", key="dGhlIHNhbXBsZSBub25jZQ==")
+        key, head = request("/ws", key="dGhlIHNhbXBsZSBub25jZQ==", headers=headers)
         answer = c.send(head).read_head()
         assert answer.status == 101, answer
         assert answer.get("sec-websocket-accept") == websocket.proof(key), answer
         data = b"".join(frames) + END
-        (c.send_bytewise if bytewise else c.send)(data)
         parts = []
+        sender = threading.Thread(target=send, args=(c, data, bytewise), daemon=True)
+        sender.start()  # besides reading: an echo that nobody takes would be waited for on both ends
         c.reader.rest(parts.append)
-        return b"".join(parts)
+        sender.join()
+        return answer.get("sec-websocket-extensions"), b"".join(parts)
+
+
+def send(connection, data, bytewise):
+    try:
+        (connection.send_bytewise if bytewise else connection.send)(data)
+    except OSError:  # the end came before all was sent
+        pass
 
 
 def test_identical_to_direct(t):
@@ -57,6 +146,70 @@ def test_identical_to_direct(t):
         for name, frames in CASES[:3] + CASES[5:8]:
             with t.case(name + ", byte by byte"):
                 assert play(site.address, frames, bytewise=True) == play(peer.address, frames)
+
+
+def test_battery(t):
+    with Peer(websocket.Echo()) as peer, Gateway(simple_config(peer.url)) as site:
+        for name, frames in BATTERY:
+            with t.case(name):
+                assert play(site.address, frames) == play(peer.address, frames)
+
+
+def test_compressed(t):
+    offer = [("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")]
+    with Peer(websocket.Echo(deflate=True)) as peer, Gateway(simple_config(peer.url)) as site:
+        for name, frames in PACKED_BATTERY:
+            with t.case(name):
+                direct = play(peer.address, frames, headers=offer)
+                assert direct[0] == websocket.DEFLATE and play(site.address, frames, headers=offer) == direct
+        with t.case("not offered"):
+            assert play(site.address, [frame(TEXT, b"x", reserved=4)]) == play(peer.address, [
+                frame(TEXT, b"x", reserved=4)])
+
+
+def test_to_tls(t):
+    """An upstream of https: WebSocket over TLS on both sides."""
+    ca = certs.Authority()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with Folder() as folder:
+        context.load_cert_chain(*ca.issue("a.test").files(folder, "own"))
+    with Peer(websocket.Echo(), tls=context) as peer:
+        made = simple_config("https://up:443")
+        made["upstreams"] = [{"name": "up", "host_header": "a.test", "targets": [{"target": "%s:%d" % peer.address}]}]
+        listen = (net.own_host(), net.free_port())
+        with Gateway(made, {"proxy_listen": "%s:%d ssl" % listen, "upstream_tls_trusted": ca.own}):
+            for name, frames in CASES[:5] + BATTERY[-20:-10]:
+                with t.case(name):
+                    assert play(listen, frames, tls_name="a.test") == play(peer.address, frames, tls_name="a.test")
+
+
+def test_reload_and_many(t):
+    """A reload that takes their route away leaves those that are open alone."""
+    with Peer(websocket.Echo()) as peer, Gateway(simple_config(peer.url)) as site, contextlib.ExitStack() as stack:
+        many = [stack.enter_context(site.connect()) for _ in range(100)]
+        for c in many:
+            c.send(request()[1])
+            assert c.read_head().status == 101
+        other = simple_config(peer.url, paths=["/other"])
+        site.reload(other)
+        net.wait_until(lambda: site.get("/").status == 404, what="the new configuration")
+        for i, c in enumerate(many):
+            c.send(frame(TEXT, b"%d" % i) + END)
+            parts = []
+            c.reader.rest(parts.append)
+            assert b"".join(parts) == frame(TEXT, b"%d" % i, masked=False) + frame(CLOSE, b"\x03\xe8", masked=False)
+
+
+def test_extended_connect(t):
+    """RFC 8441 is not offered: who asks all the same is refused, by the stream alone."""
+    listen = (net.own_host(), net.free_port())
+    with Peer(websocket.Echo()) as peer, Gateway(simple_config(peer.url), {"proxy_listen": "%s:%d http2" % listen}):
+        with http2.Connection(listen) as c:
+            c.send(http2.headers(1, http2.request(
+                (":protocol", "websocket"), ("sec-websocket-version", "13"), method="CONNECT"), http2.END_HEADERS))
+            assert c.outcome(1) == ("reset", http2.PROTOCOL_ERROR)
+            assert all(8 not in f.payload[1::6] for f in c.frames if f.kind == http2.SETTINGS), c.frames
+        assert peer.connections == 0
 
 
 def test_over_tls(t):

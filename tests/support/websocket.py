@@ -3,10 +3,14 @@
 import base64
 import hashlib
 import os
+import socket
 import struct
+import zlib
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+PACKED = 4  # the first reserved bit
+DEFLATE = "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
 MASK = b"\x11\x22\x33\x44"  # always the same, so that transcripts can be compared
 
 
@@ -28,6 +32,11 @@ def agree(key, headers=()):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
+def mask_with(mask, data):
+    whole = (mask * (len(data) // 4 + 1))[:len(data)]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(whole, "big")).to_bytes(len(data), "big")
+
+
 def frame(opcode, data=b"", fin=True, masked=True, reserved=0):
     """One frame; a client masks."""
     head = bytes([(0x80 if fin else 0) | reserved << 4 | opcode])
@@ -40,11 +49,24 @@ def frame(opcode, data=b"", fin=True, masked=True, reserved=0):
         head += bytes([bit | 127]) + struct.pack(">Q", len(data))
     if not masked:
         return head + data
-    return head + MASK + bytes(b ^ MASK[i % 4] for i, b in enumerate(data))
+    return head + MASK + mask_with(MASK, data)
 
 
 def close(code=None, reason=b""):
     return frame(CLOSE, b"" if code is None else struct.pack(">H", code) + reason)
+
+
+def pack(data):
+    """By permessage-deflate (RFC 7692) without a context kept between messages."""
+    made = zlib.compressobj(wbits=-15)
+    return (made.compress(data) + made.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def unpack(data):
+    try:
+        return zlib.decompressobj(wbits=-15).decompress(data + b"\0\0\xff\xff")
+    except zlib.error:
+        raise Bad(1007) from None
 
 
 class Bad(Exception):
@@ -66,7 +88,7 @@ def read_frame(reader):
     elif size == 127:
         size, = struct.unpack(">Q", take(reader, 8))
     mask = take(reader, 4) if second & 0x80 else b"\0\0\0\0"
-    data = bytes(b ^ mask[i % 4] for i, b in enumerate(take(reader, size)))
+    data = mask_with(mask, take(reader, size))
     return bool(first & 0x80), first >> 4 & 7, first & 15, bool(second & 0x80), data
 
 
@@ -91,23 +113,28 @@ def valid_close(data):
 class Echo:
     """A script for tests.support.origin.Peer: sends messages back, answers pings, closes what breaks the rules."""
 
-    def __init__(self):
-        self.heads = []
+    def __init__(self, deflate=False):
+        self.heads, self.deflate = [], deflate
 
     def __call__(self, connection):
         head = connection.read_request()
         self.heads.append(head)
-        connection.send(agree(head.get("sec-websocket-key")))
+        offered = self.deflate and "permessage-deflate" in head.get("sec-websocket-extensions", "")
+        extensions = [("Sec-WebSocket-Extensions", DEFLATE)] if offered else []
+        connection.send(agree(head.get("sec-websocket-key"), extensions))
         try:
             self.serve(connection)
         except Bad as e:
             connection.send(frame(CLOSE, struct.pack(">H", e.args[0]), masked=False))
+        connection.sock.shutdown(socket.SHUT_WR)
+        connection.wait_for_end()  # a close with bytes unread would be a reset, which may overtake the last frame
 
     def serve(self, connection):
-        reader, parts, kind = connection.reader, b"", None
+        reader, parts, kind, packed = connection.reader, [], None, 0
         while True:
             fin, reserved, opcode, masked, data = read_frame(reader)
-            if reserved or not masked or opcode not in (0, 1, 2, 8, 9, 10):
+            allowed = self.deflate and opcode in (TEXT, BINARY) and reserved == PACKED
+            if (reserved and not allowed) or not masked or opcode not in (0, 1, 2, 8, 9, 10):
                 raise Bad(1002)
             if opcode >= 8 and (not fin or len(data) > 125):
                 raise Bad(1002)
@@ -120,10 +147,12 @@ class Echo:
                 continue
             if (opcode == CONTINUATION) == (kind is None):
                 raise Bad(1002)
-            kind = kind or opcode
-            parts += data
+            if kind is None:
+                kind, packed = opcode, reserved
+            parts.append(data)
             if fin:
+                whole = unpack(b"".join(parts)) if packed else b"".join(parts)
                 if kind == TEXT:
-                    text_of(parts)
-                connection.send(frame(kind, parts, masked=False))
-                parts, kind = b"", None
+                    text_of(whole)
+                connection.send(frame(kind, pack(whole) if packed else whole, masked=False, reserved=packed))
+                parts, kind = [], None

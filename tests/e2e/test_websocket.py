@@ -126,6 +126,8 @@ def play(address, frames, bytewise=False, tls_name=None, headers=()):
         parts = []
         sender = threading.Thread(target=send, args=(c, data, bytewise), daemon=True)
         sender.start()  # besides reading: an echo that nobody takes would be waited for on both ends
+        if tls_name:  # one thread at a time may use it; what goes this way is single messages
+            sender.join()
         c.reader.rest(parts.append)
         sender.join()
         return answer.get("sec-websocket-extensions"), b"".join(parts)

@@ -67,70 +67,63 @@ static const struct slice remaining_names[PERIOD_COUNT] = {
 static const struct slice summary_names[] = { NAME("RateLimit-Limit"), NAME("RateLimit-Remaining"),
                                               NAME("RateLimit-Reset"), NAME("Retry-After") };
 
-enum { HEADERS_MAX = 2 * PERIOD_COUNT + COUNT_OF(summary_names) };
+enum { SUMMARY_LIMIT, SUMMARY_REMAINING, SUMMARY_RESET, SUMMARY_RETRY, SUMMARY_COUNT };
+enum { HEADERS_MAX = 2 * PERIOD_COUNT + SUMMARY_COUNT };
 
-static uint64_t header_bits(const struct rate_limiting_config *config)
+bool rate_limiting_prepare(struct rate_limiting_config *config, struct arena *arena)
 {
-    uint64_t bits = 0;
-    for (unsigned i = 0; i < config->period_count; i++)
-        bits |= message_name_bit(limit_names[config->periods[i]]) |
-                message_name_bit(remaining_names[config->periods[i]]);
-    for (size_t i = 0; i < COUNT_OF(summary_names); i++)
-        bits |= message_name_bit(summary_names[i]);
-    return bits;
-}
-
-static inline struct header *put(struct header *at, struct slice name, struct slice value)
-{
-    *at = (struct header){ name, value, HEADER_OTHER };
-    return at + 1;
-}
-
-/* Of the tightest period; of several the longest. NULL: out of memory. */
-static struct header *write_summary(const struct rate_limiting_pass *pass, unsigned tightest,
-                                    struct slice remaining, struct header *header)
-{
-    enum period period = pass->config->periods[tightest];
-    struct slice reset = limit_number_text(exchange_arena(pass->exchange),
-                                           period_reset_s(period, &pass->windows[tightest], pass->wall_ms));
-    header = put(header, summary_names[0], pass->config->limit_texts[period]);
-    header = put(header, summary_names[1], remaining);
-    header = put(header, summary_names[2], reset);
-    if (pass->rejected)
-        header = put(header, summary_names[3], reset);
-    return reset.data ? header : NULL;
-}
-
-/* NULL: out of memory. */
-static struct header *write_headers(const struct rate_limiting_pass *pass, struct header *header)
-{
-    const struct rate_limiting_config *config = pass->config;
-    struct slice least_text = { NULL, 0 };
-    double least = INFINITY;
-    unsigned tightest = 0;
+    unsigned count = 2 * config->period_count + SUMMARY_COUNT;
+    struct header_edit *told = arena_array(arena, count, sizeof(*told));
+    config->told = told;
+    config->told_bits = 0;
+    if (told == NULL)
+        return false;
     for (unsigned i = 0; i < config->period_count; i++) {
         enum period period = config->periods[i];
+        *told++ = (struct header_edit){ HEADER_EDIT_SET, limit_names[period], config->limit_texts[period] };
+        *told++ = (struct header_edit){ .kind = HEADER_EDIT_SET, .name = remaining_names[period] };
+    }
+    for (unsigned i = 0; i < SUMMARY_COUNT; i++)
+        *told++ = (struct header_edit){ .kind = HEADER_EDIT_SET, .name = summary_names[i] };
+    for (unsigned i = 0; i < count; i++)
+        config->told_bits |= message_name_bit(config->told[i].name);
+    return true;
+}
+
+/* Which period has least left, of several the longest; false: out of memory. */
+static bool tell_remaining(const struct rate_limiting_pass *pass, struct header_edit *told,
+                           unsigned *tightest)
+{
+    double least = INFINITY;
+    for (unsigned i = 0; i < pass->config->period_count; i++) {
         double remaining = pass->remaining[i] > 0 ? pass->remaining[i] : 0;
         struct slice text = limit_number_text(exchange_arena(pass->exchange), remaining);
         if (text.data == NULL)
-            return NULL;
-        header = put(header, limit_names[period], config->limit_texts[period]);
-        header = put(header, remaining_names[period], text);
+            return false;
+        told[2 * i + 1].value = text;
         if (remaining > least)
             continue;
         least = remaining;
-        least_text = text;
-        tightest = i;
+        *tightest = i;
     }
-    return write_summary(pass, tightest, least_text, header);
+    return true;
 }
 
 static bool set_headers(const struct rate_limiting_pass *pass)
 {
-    struct header headers[HEADERS_MAX];
-    const struct header *end = write_headers(pass, headers);
-    return end && exchange_set_response_headers(pass->exchange, headers, (uint32_t)(end - headers),
-                                                pass->config->header_bits);
+    const struct rate_limiting_config *config = pass->config;
+    struct header_edit told[HEADERS_MAX];
+    struct header_edit *summary = told + (size_t)2 * config->period_count;
+    unsigned count = 2 * config->period_count + (pass->rejected ? SUMMARY_COUNT : SUMMARY_RETRY), of = 0;
+    memcpy(told, config->told, count * sizeof(*told));
+    if (!tell_remaining(pass, told, &of))
+        return false;
+    uint32_t reset_s = period_reset_s(config->periods[of], &pass->windows[of], pass->wall_ms);
+    struct slice reset = limit_number_text(exchange_arena(pass->exchange), reset_s);
+    summary[SUMMARY_LIMIT].value = told[2 * of].value;
+    summary[SUMMARY_REMAINING].value = told[2 * of + 1].value;
+    summary[SUMMARY_RESET].value = summary[SUMMARY_RETRY].value = reset;
+    return reset.data && exchange_set_response_headers(pass->exchange, told, count, config->told_bits);
 }
 
 enum verdict rate_limiting_answer(const struct rate_limiting_pass *pass)
@@ -197,7 +190,6 @@ static bool link_scope(struct model *model, struct plugin_instance *instance, st
     (void)model;
     (void)report;
     config->scope_hash = limit_scope_hash(instance);
-    config->header_bits = header_bits(config);
     return true;
 }
 

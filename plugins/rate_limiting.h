@@ -3,6 +3,7 @@
  * state on a shard, and the ways of counting. */
 #pragma once
 
+#include "config/action.h"
 #include "plugins/limit_counter.h"
 
 struct rate_limiting_config {
@@ -20,7 +21,9 @@ struct rate_limiting_config {
     uint32_t whole_limits[PERIOD_COUNT]; /* rounded up: so many requests pass; local policy */
     enum period periods[PERIOD_COUNT]; /* the limited ones, shortest first */
     unsigned period_count;
-    uint64_t scope_hash, header_bits; /* linked; the bits are those of all headers that are told */
+    struct header_edit *told; /* rate_limiting_prepare */
+    uint64_t told_bits;
+    uint64_t scope_hash; /* linked */
 };
 
 extern const struct field rate_limiting_fields[];
@@ -45,6 +48,10 @@ struct rate_limiting_pass {
     double remaining[PERIOD_COUNT]; /* after this request, may be negative */
     bool rejected;
 };
+
+/* The headers that are told, with the values that are the same for all requests: of each period its limit and
+ * what remains, then RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset and Retry-After. */
+bool rate_limiting_prepare(struct rate_limiting_config *config, struct arena *arena);
 
 struct limit_subject rate_limiting_subject(const struct rate_limiting_pass *pass);
 

@@ -76,7 +76,7 @@ static bool work_out(struct rate_limiting_config *config, struct arena *arena)
         if (config->limit_texts[i].data == NULL)
             return false;
     }
-    return true;
+    return rate_limiting_prepare(config, arena);
 }
 
 void rate_limiting_check(void *value, const struct node *node, const struct config_place *place)

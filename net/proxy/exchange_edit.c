@@ -132,25 +132,23 @@ bool exchange_set_response_header(struct exchange *exchange, struct slice name, 
     return true;
 }
 
-static bool set_one_by_one(struct exchange *exchange, const struct header *headers, uint32_t count)
+static bool set_one_by_one(struct exchange *exchange, const struct header_edit *edits, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (!exchange_set_response_header(exchange, headers[i].name, headers[i].value))
+        if (!exchange_set_response_header(exchange, edits[i].name, edits[i].value))
             return false;
     return true;
 }
 
-bool exchange_set_response_headers(struct exchange *exchange, const struct header *headers, uint32_t count,
+bool exchange_set_response_headers(struct exchange *exchange, const struct header_edit *edits, uint32_t count,
                                    uint64_t bits)
 {
     if (exchange->edited & bits)
-        return set_one_by_one(exchange, headers, count);
+        return set_one_by_one(exchange, edits, count);
     while (exchange->edit_capacity - exchange->edit_count < count)
         if (!grow_edits(exchange))
             return false;
-    struct header_edit *edits = exchange->edits + exchange->edit_count;
-    for (uint32_t i = 0; i < count; i++)
-        edits[i] = (struct header_edit){ HEADER_EDIT_SET, headers[i].name, headers[i].value };
+    memcpy(exchange->edits + exchange->edit_count, edits, count * sizeof(*edits));
     exchange->edit_count += count;
     exchange->edited |= bits;
     return true;

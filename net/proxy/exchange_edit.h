@@ -6,6 +6,8 @@
 
 #include "net/proxy/exchange.h"
 
+struct header_edit;
+
 /* --- the request, until PHASE_UPSTREAM_REQUEST ends ----------------------------------------------------- */
 
 /* One more field of that name. */
@@ -49,7 +51,7 @@ bool exchange_add_response_header(struct exchange *exchange, struct slice name,
                                   struct slice value) MUST_CHECK;
 bool exchange_remove_response_header(struct exchange *exchange, struct slice name) MUST_CHECK;
 
-/* exchange_set_response_header for several at once. The names differ, none of them frames the body, and all
- * their bits (message_name_bit) are in `bits`. */
-bool exchange_set_response_headers(struct exchange *exchange, const struct header *headers, uint32_t count,
+/* exchange_set_response_header for several at once, all of kind HEADER_EDIT_SET. The names differ, none of
+ * them frames the body, and all their bits (message_name_bit) are in `bits`. */
+bool exchange_set_response_headers(struct exchange *exchange, const struct header_edit *edits, uint32_t count,
                                    uint64_t bits) MUST_CHECK;

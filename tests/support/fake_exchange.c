@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/fake_exchange.h"
 
+#include "config/action.h"
+
 #include <stdlib.h>
 
 enum { ARENA_LIMIT_BYTES = 1024 * 1024 };
@@ -204,11 +206,11 @@ bool exchange_set_response_header(struct exchange *exchange, struct slice name, 
            message_set(&exchange->removed, name, SLICE(""));
 }
 
-bool exchange_set_response_headers(struct exchange *exchange, const struct header *headers, uint32_t count,
+bool exchange_set_response_headers(struct exchange *exchange, const struct header_edit *edits, uint32_t count,
                                    uint64_t bits)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (!exchange_set_response_header(exchange, headers[i].name, headers[i].value))
+        if (!exchange_set_response_header(exchange, edits[i].name, edits[i].value))
             return false;
     (void)bits;
     return true;

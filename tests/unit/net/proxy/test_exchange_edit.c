@@ -111,9 +111,9 @@ Test(exchange_edit, many_edits)
 
 static void set_three(void)
 {
-    const struct header three[] = { { SLICE("X-A"), SLICE("3"), HEADER_OTHER },
-                                    { SLICE("X-Limit"), SLICE("9"), HEADER_OTHER },
-                                    { SLICE("Server"), SLICE("me"), HEADER_SERVER } };
+    const struct header_edit three[] = { { HEADER_EDIT_SET, SLICE("X-A"), SLICE("3") },
+                                         { HEADER_EDIT_SET, SLICE("X-Limit"), SLICE("9") },
+                                         { HEADER_EDIT_SET, SLICE("Server"), SLICE("me") } };
     uint64_t bits = 0;
     for (size_t i = 0; i < COUNT_OF(three); i++)
         bits |= message_name_bit(three[i].name);
@@ -144,11 +144,11 @@ Test(exchange_edit, several_replace_what_was_set_before)
 Test(exchange_edit, several_more_than_there_was_room_for)
 {
     static char names[20][8];
-    struct header headers[20];
+    struct header_edit headers[20];
     uint64_t bits = 0;
     for (int i = 0; i < 20; i++) {
         snprintf(names[i], sizeof(names[i]), "Y-%d", i);
-        headers[i] = (struct header){ slice_of(names[i]), SLICE("v"), HEADER_OTHER };
+        headers[i] = (struct header_edit){ HEADER_EDIT_SET, slice_of(names[i]), SLICE("v") };
         bits |= message_name_bit(headers[i].name);
     }
     cr_assert(exchange_set_response_header(exchange, SLICE("Before"), SLICE("1")));

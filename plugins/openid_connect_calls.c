@@ -297,15 +297,39 @@ enum verdict oidc_introspect(struct oidc *oidc)
 
 /* --- refreshing ----------------------------------------------------------------------------------------- */
 
+static bool claims_agree(struct oidc *oidc, struct slice payload, struct slice before, struct slice name)
+{
+    struct slice value = oidc_claim(oidc, payload, name);
+    return value.data && slice_equal(value, oidc_claim(oidc, before, name));
+}
+
+/* A new id token tells of the same person as the one before (OpenID Connect Core, section 12.2). */
+static bool is_same_person(struct oidc *oidc, struct slice id_before)
+{
+    struct slice before = oidc_payload(oidc, id_before);
+    if (before.data == NULL || slice_equal(oidc->tokens.id, id_before))
+        return true;
+    struct slice payload = oidc_payload(oidc, oidc->tokens.id);
+    return payload.data && claims_agree(oidc, payload, before, SLICE("sub")) &&
+           claims_agree(oidc, payload, before, SLICE("iss"));
+}
+
+static enum verdict end_session(struct oidc *oidc)
+{
+    if (!cookie_session_end(&oidc->config->session, oidc->exchange))
+        return exchange_respond_failure(oidc->exchange);
+    return oidc_without_session(oidc);
+}
+
 static enum verdict refreshed(struct oidc *oidc)
 {
-    if (is_refused(oidc)) { /* the session is over */
-        if (!cookie_session_end(&oidc->config->session, oidc->exchange))
-            return exchange_respond_failure(oidc->exchange);
-        return oidc_without_session(oidc);
-    }
+    struct slice id_before = oidc->tokens.id;
+    if (is_refused(oidc))
+        return end_session(oidc);
     if (!oidc_take_tokens(oidc))
         return oidc_unavailable(oidc);
+    if (!is_same_person(oidc, id_before))
+        return end_session(oidc);
     if (!oidc_save_session(oidc))
         return exchange_respond_failure(oidc->exchange);
     return oidc_accept_tokens(oidc);

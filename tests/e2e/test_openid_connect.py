@@ -334,6 +334,26 @@ def test_refresh_and_logout(t):
                 assert browser.get("/").status == 302
 
 
+def test_refresh_for_another_person(t):
+    """OpenID Connect Core, section 12.2: a new id token has the same iss and sub, or it is not taken."""
+    rows = {"the same": ({}, 200), "another subject": ({"sub": "mallory"}, 302), "no subject": ({"sub": None}, 302),
+            "another issuer": ({"iss": "http://other.test"}, 302)}
+    with origin.Origin() as upstream, Provider() as provider:
+        options = {"auth_methods": ["authorization_code", "session", "refresh_token"]}
+        with Gateway(config_of(upstream, provider, **options)) as gateway:
+            for name, (changes, status) in rows.items():
+                with t.case(name):
+                    browser, before = Browser(gateway), len(provider.forms)
+                    _, answer = browser.login(provider, expires_in=1, refresh_token="r1")
+                    assert answer.status == 200, answer
+                    provider.grants(refresh_token="r2", id_token=provider.token(aud=CLIENT, **changes))
+                    time_limit = time.time() + 10
+                    while len(provider.forms) == before + 1 and time.time() < time_limit:
+                        answer = browser.get("/")
+                    assert len(provider.forms) == before + 2 and answer.status == status, answer
+                    assert ("session" in browser.cookies) == (status == 200), browser.cookies
+
+
 def test_login_actions(t):
     with origin.Origin() as upstream, Provider() as provider:
         for action, status in (("redirect", 302), ("response", 200)):

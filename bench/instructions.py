@@ -7,6 +7,7 @@ within 1 to 4 percent. It sees user space only; what the kernel does is run.py's
 import argparse
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from subjects import DEFAULT_BINARY, peer_subjects, sluice_subject  # noqa: E402
 OUTPUT = 'callgrind.%p'
 REQUESTS_MIN = 4000     # so many that what the connections themselves cost does not show
 LONGEST_S = 10
+EDGE_S = 1.0            # until all connections are warm; `callgrind_control` itself takes a moment
+PER_REQUEST = 'exchange_open'
 
 
 def under_callgrind(subject):
@@ -64,18 +67,45 @@ def own_instructions(path):
     return costs
 
 
+def calls_of(path, function):
+    """How often it was called; 0: it is not among the functions."""
+    names, calls, callee = {}, 0, ''
+    for line in path.read_text(errors='replace').splitlines():
+        if line.startswith(('fn=', 'cfn=')):
+            key, _, name = line.partition('=')[2].partition(' ')
+            known = names.setdefault(key, name or key)
+            callee = known if line[0] == 'c' else callee
+        elif line.startswith('calls=') and callee == function:
+            calls += int(line[6:].split()[0])
+    return calls
+
+
 def measure(run):
-    """Warm first, so that only the steady state is counted."""
-    warm = run.load(duration=run.size.seconds / 2)
-    needed_s = REQUESTS_MIN / max(warm['rps'], 1)
+    """Only the steady state is counted: warm connections, none of which begins or ends meanwhile. The gateway's
+    requests are those that it began; peers are divided by the generator's count."""
     pid = run.proxy.pid
-    control(pid, '-z')
-    result = run.load(warmup=0, duration=min(max(run.size.seconds, needed_s), LONGEST_S))
+    own = run.subject.says_ready
+    warm = run.load(duration=run.size.seconds / 2)
+    seconds = min(max(run.size.seconds, REQUESTS_MIN / max(warm['rps'], 1)), LONGEST_S)
+    if own:
+        load = run.start_load(warmup=0, duration=seconds + 2 * EDGE_S)
+        time.sleep(EDGE_S)
+        control(pid, '-z')
+        time.sleep(seconds)
+    else:
+        control(pid, '-z')
+        load = run.start_load(warmup=0, duration=seconds)
+        result = run.end_load(load)
     control(pid, '-d')
+    if own:
+        result = run.end_load(load)
     if result['errors']['total'] or not result['requests']:
         raise BenchError(f'errors under callgrind: {result["errors"]}')
     dump = max(Path(run.plan.directory).glob(f'callgrind.{pid}*'), key=lambda path: path.stat().st_mtime)
-    return dump, result['requests']
+    requests = calls_of(dump, PER_REQUEST) if own else result['requests']
+    if not requests:
+        raise BenchError(f'no calls of {PER_REQUEST} in {dump}')
+    return dump, requests
 
 
 def parse_arguments():

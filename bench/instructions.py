@@ -13,8 +13,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from processes import ROOT, BenchError, Processes, build_tools, raise_file_limit  # noqa: E402
-from run import choose_cores, tell  # noqa: E402
+from processes import ROOT, BenchError, Processes, build_tools, choose_cores, raise_file_limit, tell  # noqa: E402
 from scenarios import Run, Size, find_scenarios, plugin_scenarios  # noqa: E402
 from subjects import DEFAULT_BINARY, peer_subjects, sluice_subject  # noqa: E402
 

@@ -6,7 +6,9 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,3 +149,22 @@ def tree_members(root):
 def tree_resident_bytes(root):
     """VmRSS of a process and all its descendants."""
     return sum(status_number(text, 'VmRSS:') * 1024 for text in tree(root).values())
+
+
+@dataclass
+class Cores:
+    proxy: int
+    origin: int
+    load: int
+
+
+def choose_cores(text):
+    """Cores this process may use; on a single one everything shares it."""
+    if text:
+        return Cores(*(int(word) for word in text.split(',')))
+    allowed = sorted(os.sched_getaffinity(0))
+    return Cores(allowed[0], allowed[min(1, len(allowed) - 1)], allowed[min(2, len(allowed) - 1)])
+
+
+def tell(text):
+    print(text, file=sys.stderr, flush=True)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import added  # noqa: E402
 import report  # noqa: E402
-from processes import ROOT, BenchError, Processes, build_tools, raise_file_limit  # noqa: E402
-from scenarios import SCENARIOS, Cores, Run, Size, find_scenarios  # noqa: E402
+from processes import ROOT, BenchError, Processes, build_tools, choose_cores, raise_file_limit, tell  # noqa: E402
+from scenarios import SCENARIOS, Run, Size, find_scenarios  # noqa: E402
 from subjects import DEFAULT_BINARY, peer_subjects, sluice_subject  # noqa: E402
 
 CONFIGURATION_LIMIT = 20000     # characters kept of a generated file; 10 000 routes are all alike
@@ -24,7 +25,9 @@ CHECK_SIZE = Size(warmup_s=0.2, seconds=1.0, idle=200, idle_rate=500, steady_rat
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
-    parser.add_argument('scenario', nargs='*', help='names from --list; all if none is given')
+    parser.add_argument('scenario', nargs='*',
+                        help='names from --list; all if none is given. `plugins [NAME...]`: what each of the common '
+                             'plugins adds to a plain request')
     parser.add_argument('--list', action='store_true', help='list the scenarios and stop')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--seconds', type=float, default=3.0, help='measured time of one run')
@@ -41,18 +44,6 @@ def parse_arguments():
     parser.add_argument('--check', action='store_true',
                         help='run everything once and briefly, fail on any error, claim nothing about time')
     return parser.parse_args()
-
-
-def choose_cores(text):
-    """Cores this process may use; on a single one everything shares it."""
-    if text:
-        return Cores(*(int(word) for word in text.split(',')))
-    allowed = sorted(os.sched_getaffinity(0))
-    return Cores(allowed[0], allowed[min(1, len(allowed) - 1)], allowed[min(2, len(allowed) - 1)])
-
-
-def tell(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 class Bench:
@@ -166,6 +157,8 @@ def main():
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        if arguments.scenario[:1] == ['plugins']:
+            return added.run(arguments, arguments.scenario[1:])
         failures = Bench(arguments).run(find_scenarios(arguments.scenario))
     except BenchError as error:
         tell(f'bench: {error}')

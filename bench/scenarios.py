@@ -36,13 +36,6 @@ class Size:
     reload_rate: int = 2000
 
 
-@dataclass
-class Cores:
-    proxy: int
-    origin: int
-    load: int
-
-
 class Run:
     """One proxy under one scenario, with its origin and its load generator."""
 

@@ -286,29 +286,55 @@ NGINX_TLS = '''\
 '''
 
 
-NGINX_KEYS = '''\
+# What comes nearest to each of PLUGINS; `limited` is what is counted.
+NGINX_PLUGINS = {
+    'key-auth': '''\
         if ($consumer = "") { return 401; }
-        if ($permitted = 0) { return 403; }
-        limit_req zone=consumers burst=1000000 nodelay;
         proxy_set_header X-Consumer-Username $consumer;
-'''
+''',
+    'acl': '        if ($permitted = 0) { return 403; }\n',
+    'ip-restriction': '''\
+        deny 10.0.0.13;
+        allow 127.0.0.0/8;
+        allow 10.0.0.0/8;
+        allow 2001:db8::/32;
+        deny all;
+''',
+    'cors': '''\
+        add_header Access-Control-Allow-Origin $allowed_origin;
+        add_header Access-Control-Allow-Credentials true;
+        add_header Vary Origin;
+''',
+    'rate-limiting': '        limit_req zone=limited burst=1000000 nodelay;\n',
+    'correlation-id': '''\
+        proxy_set_header X-Correlation-ID $request_id;
+        add_header X-Correlation-ID $request_id;
+''',
+}
 
 
-def nginx_keys(plan):
-    keys = ''.join(f'        "{consumer_key(n)}" consumer-{n};\n' for n in range(plan.keys))
-    groups = ''.join(f'        consumer-{n} 1;\n' for n in range(plan.keys))
-    return ('    map_hash_max_size 4096;\n'
-            f'    map $http_apikey $consumer {{\n        default "";\n{keys}    }}\n'
-            f'    map $consumer $permitted {{\n        default 0;\n{groups}    }}\n'
-            '    limit_req_zone $consumer zone=consumers:10m rate=1000000r/s;\n')
+def nginx_plugins(plan):
+    """What they need around the server."""
+    text = ''
+    if 'key-auth' in plan.plugins:
+        keys = ''.join(f'        "{consumer_key(n)}" consumer-{n};\n' for n in range(plan.keys))
+        text += f'    map_hash_max_size 4096;\n    map $http_apikey $consumer {{\n        default "";\n{keys}    }}\n'
+    if 'acl' in plan.plugins:
+        groups = ''.join(f'        consumer-{n} 1;\n' for n in range(plan.keys))
+        text += f'    map $consumer $permitted {{\n        default 0;\n{groups}    }}\n'
+    if 'cors' in plan.plugins:
+        text += f'    map $http_origin $allowed_origin {{\n        "{ORIGIN}" "{ORIGIN}";\n    }}\n'
+    if 'rate-limiting' in plan.plugins:
+        limited = '$consumer' if 'key-auth' in plan.plugins else '$binary_remote_addr'
+        text += f'    limit_req_zone {limited} zone=limited:10m rate=1000000r/s;\n'
+    return text
 
 
 def nginx_config(plan, unbuffered=False):
     http = f'    # revision {plan.revision}\n'
     server = NGINX_UNBUFFERED if unbuffered else ''
-    if plan.keys:
-        http += nginx_keys(plan)
-        server += NGINX_KEYS
+    http += nginx_plugins(plan)
+    server += ''.join(NGINX_PLUGINS[name] for name in plan.plugins)
     if plan.rate_limit:
         http += '    limit_req_zone $http_authorization zone=limit:10m rate=1000000r/s;\n'
         server += '        limit_req zone=limit burst=1000000 nodelay;\n'

@@ -10,7 +10,7 @@ from tests.support import certs, client, net, origin
 from tests.support.gateway import Folder, run, set_options, simple_config
 
 SECONDS = 20 * net.SLOW_FACTOR
-VERSIONS = ("-tls1_2", "-tls1_3")
+VERSIONS = ("-tls1_2",)  # in TLS 1.3 none is sent: wolfSSL leaks then
 
 
 class Responder:
@@ -55,7 +55,7 @@ def issue(ca, url, *names, **kw):
     return ca.issue(*names, extensions="authorityInfoAccess=OCSP;URI:" + url if url else "", **kw)
 
 
-def stapled(g, name, version="-tls1_3", *more):
+def stapled(g, name, version="-tls1_2", *more):
     """What openssl prints of the response, or "no response sent"; the handshake must succeed."""
     done = subprocess.run(["openssl", "s_client", "-connect", "%s:%d" % g.tls, "-servername", name, "-status", version,
                            *more], input=b"", capture_output=True, timeout=30)
@@ -66,11 +66,11 @@ def stapled(g, name, version="-tls1_3", *more):
     return "no response sent" if "OCSP response: no response sent" in text else found.group(1)
 
 
-def is_good(g, name, version="-tls1_3"):
+def is_good(g, name, version="-tls1_2"):
     return "Cert Status: good" in stapled(g, name, version)
 
 
-def is_none(g, name, version="-tls1_3"):
+def is_none(g, name, version="-tls1_2"):
     return stapled(g, name, version) == "no response sent"
 
 
@@ -100,9 +100,11 @@ def test_good_revoked_dead(t):
                 for version in VERSIONS:
                     with t.case("good: %s %s" % (kind, version)):
                         net.wait_until(lambda n=kind + ".test", v=version: is_good(g, n, v), SECONDS, "a response")
+            with t.case("none in TLS 1.3"):
+                assert is_none(g, "ec.test", "-tls1_3") and is_none(g, "rsa.test", "-tls1_3")
             with t.case("clients verify it"):
                 root = folder.file("root", ca.parent.own)
-                text = stapled(g, "ec.test", "-tls1_3", "-CAfile", root, "-verify_return_error")
+                text = stapled(g, "ec.test", "-tls1_2", "-CAfile", root, "-verify_return_error")
                 assert "Cert Status: good" in text
             with t.case("who does not ask is shown none; the self-signed one of names unknown has none"):
                 assert client.get(g.plain, "/").status == 200

@@ -161,12 +161,13 @@ def test_scanner(t):
     pairs = [ca.issue("a.test", days="89", kind=kind, extensions="crlDistributionPoints=URI:http://crl.invalid/l\n"
                       "keyUsage=digitalSignature") for kind in ("ec", "rsa")]
     with origin.Origin() as o, Folder() as folder:
+        trusted = folder.file("ca.pem", ca.own)
         with Site(with_certificates(simple_config(o.url), (["a.test"], *pairs))) as g:
             def scan(name, *checks):
                 path = folder.file(name, "")
                 os.unlink(path)
                 command = ["testssl", "--quiet", "--color", "0", "--warnings", "off", "-n", "none", "--ip", g.tls[0],
-                           "--add-ca", folder.file("ca.pem", ca.own), "--jsonfile", path, *checks,
+                           "--add-ca", trusted, "--jsonfile", path, *checks,
                            "a.test:%d" % g.tls[1]]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=280)
                 with open(path, encoding="utf-8") as f:

@@ -143,7 +143,7 @@ Test(exchange_edit, several_replace_what_was_set_before)
 
 Test(exchange_edit, several_more_than_there_was_room_for)
 {
-    static char names[20][8];
+    static char names[20][16];
     struct header_edit headers[20];
     uint64_t bits = 0;
     for (int i = 0; i < 20; i++) {

@@ -239,6 +239,22 @@ static void tls_finish(struct stream *stream)
         shard_defer(stream->shard, &tls->task);
 }
 
+/* A handshake goes on whatever the owner wants to receive. What has come before a pause is received first:
+ * otherwise each pause would leave more behind than the one before. */
+static void pause_lower(struct tls_stream *tls)
+{
+    bool wanted = tls->phase == TLS_PHASE_OPEN
+                      ? tls->paused || tls->incoming.bytes > WAITING_MAX
+                      : tls->phase != TLS_PHASE_DEAD && tls->incoming.bytes > WAITING_MAX;
+    if (wanted == tls->lower_paused || tls->closing)
+        return;
+    tls->lower_paused = wanted;
+    if (wanted)
+        stream_pause(tls->lower);
+    else
+        stream_resume(tls->lower);
+}
+
 static void run_task(struct shard_task *task)
 {
     struct tls_stream *tls = CONTAINER_OF(task, struct tls_stream, task);
@@ -251,24 +267,10 @@ static void run_task(struct shard_task *task)
     }
     flush(tls);
     tls_stream_receive(tls);
+    pause_lower(tls);
 }
 
 /* --- receiving ------------------------------------------------------------------------------------------ */
-
-/* A handshake goes on whatever the owner wants to receive. */
-static void pause_lower(struct tls_stream *tls)
-{
-    bool wanted = tls->phase == TLS_PHASE_OPEN
-                      ? tls->paused
-                      : tls->phase != TLS_PHASE_DEAD && tls->incoming.bytes > WAITING_MAX;
-    if (wanted == tls->lower_paused || tls->closing)
-        return;
-    tls->lower_paused = wanted;
-    if (wanted)
-        stream_pause(tls->lower);
-    else
-        stream_resume(tls->lower);
-}
 
 static void tls_pause(struct stream *stream)
 {

@@ -169,9 +169,13 @@ def test_scanner(t):
                 command = ["testssl", "--quiet", "--color", "0", "--warnings", "off", "-n", "none", "--ip", g.tls[0],
                            "--add-ca", trusted, "--jsonfile", path, *checks,
                            "a.test:%d" % g.tls[1]]
-                done = subprocess.run(command, capture_output=True, text=True, timeout=280)
-                with open(path, encoding="utf-8") as f:
-                    findings[name] = (done, json.load(f))
+                for _ in range(3):  # on a busy machine its client gives up now and then
+                    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+                    with open(path, encoding="utf-8") as f:
+                        findings[name] = (done, json.load(f))
+                    if not any("connect problem" in one["finding"] for one in findings[name][1]):
+                        break
+                    os.unlink(path)
             findings = {}
             # The headers (-h) are the services' business.
             groups = [("protocols", "-p", "-P", "-s"), ("suites", "-f", "-S"), ("vulnerabilities", "-U")]

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/proxy/client_stream.h"
 
+#include "net/proxy/caller_silent.h"
 #include "net/proxy/client_begin.h"
 #include "net/proxy/stream_route.h"
 #include "net/proxy/tunnel.h"
@@ -157,48 +158,17 @@ struct stream *client_stream_open_raw(struct caller *caller)
     return client->connection.stream;
 }
 
-/* There is nobody who would understand an answer: the connection is closed. */
-static bool send_head(struct caller *caller, enum caller_head kind)
-{
-    (void)caller, (void)kind;
-    return true;
-}
-
-static bool send_body(struct caller *caller, struct chunk chunk)
-{
-    (void)caller;
-    chunk_release(&chunk);
-    return true;
-}
-
-static bool send_end(struct caller *caller, const struct header *trailers, uint32_t count)
-{
-    (void)caller, (void)trailers, (void)count;
-    return true;
-}
-
-static enum backlog backlog(const struct caller *caller)
-{
-    (void)caller;
-    return BACKLOG_NONE;
-}
-
-static void control_reading(struct caller *caller, enum caller_reading reading)
-{
-    (void)caller, (void)reading;
-}
-
 static void done(struct caller *caller, enum caller_fate fate)
 {
     client_exchange_done(caller->client, fate);
 }
 
 const struct caller_ops stream_caller_ops = {
-    .send_head = send_head,
-    .send_body = send_body,
-    .send_end = send_end,
-    .backlog = backlog,
-    .read = control_reading,
+    .send_head = caller_silent_head,
+    .send_body = caller_silent_body,
+    .send_end = caller_silent_end,
+    .backlog = caller_silent_backlog,
+    .read = caller_silent_read,
     .open_raw = client_stream_open_raw,
     .done = done,
 };

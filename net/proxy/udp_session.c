@@ -2,6 +2,7 @@
 #include "net/proxy/udp_session.h"
 
 #include "net/proxy/balancer_circuit.h"
+#include "net/proxy/caller_silent.h"
 #include "net/proxy/exchange_events.h"
 
 #include "core/base/hash.h"
@@ -247,36 +248,6 @@ enum error udp_session_connect(struct exchange *exchange)
     return ERROR_OK;
 }
 
-static bool send_head(struct caller *caller, enum caller_head kind)
-{
-    (void)caller, (void)kind;
-    return true;
-}
-
-static bool send_body(struct caller *caller, struct chunk chunk)
-{
-    (void)caller;
-    chunk_release(&chunk);
-    return true;
-}
-
-static bool send_end(struct caller *caller, const struct header *trailers, uint32_t count)
-{
-    (void)caller, (void)trailers, (void)count;
-    return true;
-}
-
-static enum backlog backlog(const struct caller *caller)
-{
-    (void)caller;
-    return BACKLOG_NONE;
-}
-
-static void control_reading(struct caller *caller, enum caller_reading reading)
-{
-    (void)caller, (void)reading;
-}
-
 static void done(struct caller *caller, enum caller_fate fate)
 {
     (void)fate;
@@ -284,11 +255,11 @@ static void done(struct caller *caller, enum caller_fate fate)
 }
 
 static const struct caller_ops datagram_caller_ops = {
-    .send_head = send_head,
-    .send_body = send_body,
-    .send_end = send_end,
-    .backlog = backlog,
-    .read = control_reading,
+    .send_head = caller_silent_head,
+    .send_body = caller_silent_body,
+    .send_end = caller_silent_end,
+    .backlog = caller_silent_backlog,
+    .read = caller_silent_read,
     .done = done,
 };
 

@@ -118,12 +118,18 @@ static void write_json_number(struct writer *out, struct slice name, uint64_t nu
     writer_u64(out, number);
 }
 
-static void write_json(struct writer *out, const struct access_record *record)
+/* What every line begins with. */
+static void begin_json(struct writer *out, uint64_t wall_ms, struct slice client_ip)
 {
     writer_text(out, "{\"time\":\"");
-    write_time(out, record->wall_ms, "%Y-%m-%dT%H:%M:%SZ");
+    write_time(out, wall_ms, "%Y-%m-%dT%H:%M:%SZ");
     writer_byte(out, '"');
-    write_json_member(out, SLICE("client_ip"), record->client_ip);
+    write_json_member(out, SLICE("client_ip"), client_ip);
+}
+
+static void write_json(struct writer *out, const struct access_record *record)
+{
+    begin_json(out, record->wall_ms, record->client_ip);
     write_json_member(out, SLICE("method"), record->method);
     write_json_member(out, SLICE("target"), record->target);
     write_json_member(out, SLICE("host"), record->host);
@@ -174,10 +180,7 @@ static void write_basic(struct writer *out, const struct stream_record *record)
 
 static void write_stream_json(struct writer *out, const struct stream_record *record)
 {
-    writer_text(out, "{\"time\":\"");
-    write_time(out, record->wall_ms, "%Y-%m-%dT%H:%M:%SZ");
-    writer_byte(out, '"');
-    write_json_member(out, SLICE("client_ip"), record->client_ip);
+    begin_json(out, record->wall_ms, record->client_ip);
     write_json_member(out, SLICE("protocol"), record->protocol);
     write_json_number(out, SLICE("port"), record->port);
     write_json_number(out, SLICE("status"), (uint64_t)record->status);

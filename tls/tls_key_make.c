@@ -87,19 +87,26 @@ static struct tls_key *finish(X509 *x509, EVP_PKEY *pkey, char *reason)
     return key;
 }
 
-struct tls_key *tls_key_make(const char *name, char *reason)
+/* A fresh pair for `name`; `digest`, when there is one, becomes the identifier of an ACME challenge. */
+static struct tls_key *make(const char *name, const char *alternative, const unsigned char *digest,
+                            char *reason)
 {
     EVP_PKEY *pkey = EVP_EC_gen("P-256");
     X509 *x509 = X509_new();
     struct tls_key *key = NULL;
-    if (pkey && x509 && begin(x509, pkey, name) &&
-        add_extension(x509, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1"))
+    if (pkey && x509 && begin(x509, pkey, name) && add_extension(x509, NID_subject_alt_name, alternative) &&
+        (digest == NULL || add_identifier(x509, digest)))
         key = finish(x509, pkey, reason);
     else
         tls_pem_reason("no pair could be made", reason);
     X509_free(x509);
     EVP_PKEY_free(pkey);
     return key;
+}
+
+struct tls_key *tls_key_make(const char *name, char *reason)
+{
+    return make(name, "DNS:localhost,IP:127.0.0.1,IP:::1", NULL, reason);
 }
 
 struct tls_key *tls_key_make_challenge(struct slice domain, struct slice authorization, char *reason)
@@ -111,15 +118,5 @@ struct tls_key *tls_key_make_challenge(struct slice domain, struct slice authori
         return NULL;
     }
     snprintf(alternative, sizeof(alternative), "DNS:%.*s", SLICE_FORMAT(domain));
-    EVP_PKEY *pkey = EVP_EC_gen("P-256");
-    X509 *x509 = X509_new();
-    struct tls_key *key = NULL;
-    if (pkey && x509 && begin(x509, pkey, "ACME challenge") &&
-        add_extension(x509, NID_subject_alt_name, alternative) && add_identifier(x509, digest))
-        key = finish(x509, pkey, reason);
-    else
-        tls_pem_reason("no pair could be made", reason);
-    X509_free(x509);
-    EVP_PKEY_free(pkey);
-    return key;
+    return make("ACME challenge", alternative, digest, reason);
 }

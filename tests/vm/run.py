@@ -32,21 +32,6 @@ MODULES = ["tls", "aesni-intel", "ghash-clmulni-intel", "gcm", "ghash-generic", 
 QEMU = "qemu-system-x86_64"
 SECONDS = 900
 
-CONFIG = """_format_version: "3.0"
-services:
-  - name: plain
-    url: http://127.0.0.1:8000
-    routes: [{name: plain, paths: [/]}]
-  - name: sum
-    url: http://127.0.0.1:8001
-    routes: [{name: sum, paths: [/sum]}]
-  - name: back
-    url: https://a.test:9443
-    routes: [{name: back, paths: [/back]}]
-  - name: openssl
-    url: https://b.test:9444
-    routes: [{name: openssl, paths: [/openssl]}]
-"""
 BACK = """_format_version: "3.0"
 services:
   - name: plain
@@ -55,6 +40,13 @@ services:
   - name: sum
     url: http://127.0.0.1:8001
     routes: [{name: sum, paths: [/sum]}]
+"""
+CONFIG = BACK + """  - name: back
+    url: https://a.test:9443
+    routes: [{name: back, paths: [/back]}]
+  - name: openssl
+    url: https://b.test:9444
+    routes: [{name: openssl, paths: [/openssl]}]
 """
 
 

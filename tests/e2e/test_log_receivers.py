@@ -87,6 +87,8 @@ class Tcp:
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         for peer in self.taken:
+            with contextlib.suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)  # closing alone waits for the thread that receives
             peer.close()
 
 
@@ -260,8 +262,8 @@ def check(t, name, state, sanitizer):
             net.wait_until(lambda: low * requests <= total(count()) <= high * requests, what=lambda: "%s" % count())
             counters = count()
             if state == "dead" and isinstance(receiver, (Http, Tcp)):
-                # what the kernel took before it knew that a TCP receiver is gone counts as sent
-                assert counters["entries_sent"] <= at_first + 20 * isinstance(receiver, Tcp), counters
+                # a TCP receiver's end is seen in the next turn: one entry may be written before
+                assert counters["entries_sent"] <= at_first + isinstance(receiver, Tcp), counters
             if state != "flapping" and isinstance(receiver, (Http, Tcp, Syslog)):
                 assert counters["entries_dropped"] + counters["entries_lost"] > 0, counters
         if state == "flapping":

@@ -93,14 +93,6 @@ static void check_config(void *value, const struct node *node, const struct conf
 
 /* --- requests ------------------------------------------------------------------------------------------- */
 
-static bool holds(const struct slices *groups, struct slice group)
-{
-    for (uint32_t i = 0; i < groups->count; i++)
-        if (slice_equal(groups->items[i], group))
-            return true;
-    return false;
-}
-
 /* All groups, one after the other: those found elsewhere, or a consumer's memberships and then its consumer
  * groups if they count. */
 struct group_walk {
@@ -140,7 +132,7 @@ static bool is_in_any(struct group_walk walk, const struct slices *groups)
 {
     struct slice group;
     while (next_group(&walk, &group))
-        if (holds(groups, group))
+        if (slices_hold(*groups, group))
             return true;
     return false;
 }

@@ -40,14 +40,7 @@ static bool holds_word(const struct json_value *value, struct slice wanted)
         return holds(value, wanted);
     if (value->text.size > sizeof(text))
         return false;
-    struct slice rest = { text, json_unescape(value->text, text) };
-    while (rest.data) {
-        struct slice after, word = slice_split(rest, ' ', &after);
-        if (slice_equal(word, wanted))
-            return true;
-        rest = after;
-    }
-    return false;
+    return slice_has_word((struct slice){ text, json_unescape(value->text, text) }, wanted);
 }
 
 static bool is_missing(const struct json_value *value)

@@ -153,14 +153,6 @@ static bool is_userid(struct slice userid)
     return slice_trim(userid).size > 0;
 }
 
-static bool holds(const struct slices *texts, struct slice text)
-{
-    for (uint32_t i = 0; i < texts->count; i++)
-        if (slice_equal(texts->items[i], text))
-            return true;
-    return false;
-}
-
 static const struct oauth2_credential *find_client(const struct exchange *exchange, struct slice client_id)
 {
     if (client_id.size == 0)
@@ -186,7 +178,7 @@ static struct slice read_scope(const struct oauth2_config *config, struct oauth2
         struct slice scope = slice_split(rest, ' ', &rest);
         if (scope.size == 0)
             continue;
-        if (!holds(&config->scopes, scope)) {
+        if (!slices_hold(config->scopes, scope)) {
             fail(outcome, "invalid_scope",
                  arena_format(arena, "\"%.*s\" is an invalid scope", SLICE_FORMAT(scope)));
             return SLICE("");
@@ -205,7 +197,7 @@ static struct slice read_redirect_uri(struct oauth2_parameters *parameters,
                                       const struct oauth2_credential *client, struct outcome *outcome)
 {
     struct slice uri = oauth2_parameter(parameters, "redirect_uri");
-    if (uri.data && !holds(&client->redirect_uris, uri)) {
+    if (uri.data && !slices_hold(client->redirect_uris, uri)) {
         fail(outcome, "invalid_request", SLICE(REDIRECT_INVALID));
         uri = absent;
     }

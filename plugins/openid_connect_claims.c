@@ -107,19 +107,11 @@ struct slice oidc_claim(struct oidc *oidc, struct slice payload, struct slice na
     return text_of(oidc, &value);
 }
 
-static bool text_has_word(struct slice text, struct slice word)
-{
-    while (text.data)
-        if (slice_equal(slice_split(text, ' ', &text), word))
-            return true;
-    return false;
-}
-
 /* A string of words, or an array of strings. */
 static bool holds(struct oidc *oidc, const struct json_value *value, struct slice word)
 {
     if (value->kind == JSON_STRING)
-        return text_has_word(text_of(oidc, value), word);
+        return slice_has_word(text_of(oidc, value), word);
     struct slice rest = value->text;
     struct json_value element;
     while (value->kind == JSON_ARRAY && json_array_next(&rest, &element))

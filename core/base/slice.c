@@ -1,6 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/base/slice.h"
 
+bool slices_hold(struct slices texts, struct slice text)
+{
+    for (uint32_t i = 0; i < texts.count; i++)
+        if (slice_equal(texts.items[i], text))
+            return true;
+    return false;
+}
+
+bool slice_has_word(struct slice text, struct slice word)
+{
+    while (text.data)
+        if (slice_equal(slice_split(text, ' ', &text), word))
+            return true;
+    return false;
+}
+
 bool slice_ends_with(struct slice text, struct slice suffix)
 {
     return text.size >= suffix.size &&

@@ -62,6 +62,12 @@ static inline int slice_hex_value(char c)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+/* Is it one of them, in the same spelling? */
+bool slices_hold(struct slices texts, struct slice text);
+
+/* Is it one of the words between spaces? */
+bool slice_has_word(struct slice text, struct slice word);
+
 bool slice_ends_with(struct slice text, struct slice suffix);
 /* Of two texts of `size` bytes. */
 bool slice_same_nocase(const char *a, const char *b, size_t size);

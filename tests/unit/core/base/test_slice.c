@@ -99,6 +99,19 @@ Test(slice, a_list_ends_when_the_rest_is_absent)
     cr_assert_null(rest.data);
 }
 
+Test(slice, finds_texts_and_words)
+{
+    struct slice items[] = { SLICE("gold"), SLICE(""), SLICE("Staff") };
+    struct slices texts = { items, 3 };
+    cr_expect(slices_hold(texts, SLICE("gold")) && slices_hold(texts, SLICE("")));
+    cr_expect(!slices_hold(texts, SLICE("staff")) && !slices_hold(texts, SLICE("gol")));
+    cr_expect(!slices_hold((struct slices){ NULL, 0 }, SLICE("")));
+    cr_expect(slice_has_word(SLICE("read write"), SLICE("write")));
+    cr_expect(slice_has_word(SLICE("read"), SLICE("read")));
+    cr_expect(!slice_has_word(SLICE("read writer"), SLICE("write")));
+    cr_expect(!slice_has_word((struct slice){ NULL, 0 }, SLICE("")));
+}
+
 Test(slice, reads_decimal_numbers)
 {
     static const struct {

@@ -44,6 +44,9 @@ static const struct field fields[] = {
       .help = "where each change through admin_listen is written, a line of JSON each: a path, or off" },
     { "admin_body_bytes", FIELD_SIZE, AT(admin_body_bytes), .min = 1024, .max = 1073741824, .fallback = "64m",
       .help = "longest body of a request to admin_listen, 413 beyond" },
+    { "admin_connections_max", FIELD_INTEGER, AT(admin_connections_max), .min = 4, .max = 4096,
+      .fallback = "64",
+      .help = "to admin_listen and status_listen together; for one more, the one idle longest is closed" },
     { "port_maps", FIELD_STRINGS, AT(port_maps), K, .check = settings_check_port_map,
       .help = "FROM:TO, where clients see port FROM of what listens on TO" },
 

@@ -117,7 +117,7 @@ struct settings {
 
     struct slice pid_file; /* absent: none */
     struct slice store, admin_token, admin_audit_log;
-    int64_t admin_body_bytes;
+    int64_t admin_body_bytes, admin_connections_max, store_lock_timeout_ms;
     struct slice database, declarative_config, declarative_config_string, vault_env_prefix, vault_file_path;
     struct slices admin_allowed_hosts, plugins, vaults;
     struct slice ambassador_id, ambassador_namespace, gateway_controller_name;

@@ -18,11 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    CONNECTIONS_MAX = 64,
-    CONNECTIONS_MANY = 48, /* from here on answers end their connection */
-    ACCEPT_PAUSE_MS = 100  /* after the kernel had no descriptor or memory */
-};
+enum { ACCEPT_PAUSE_MS = 100 /* after the kernel had no descriptor or memory */ };
 
 struct admin_listener {
     int fd;
@@ -36,8 +32,9 @@ struct admin {
     int stop_fd;
     struct admin_listener listeners[ADMIN_LISTENERS_MAX];
     unsigned listener_count;
-    struct admin_connection *connections[CONNECTIONS_MAX];
-    unsigned connection_count;
+    struct admin_connection **connections;
+    unsigned connection_count, connections_max;
+    struct pollfd *polls; /* the stop descriptor, the listeners, the connections */
     uint64_t accept_after_ms;
 };
 
@@ -61,15 +58,66 @@ static bool begin_tls(const struct admin *admin, struct admin_connection *connec
     return connection->tls != NULL;
 }
 
+static struct pollfd poll_of(const struct admin_connection *connection)
+{
+    bool writing = connection->state == ADMIN_WRITING;
+    return (struct pollfd){ .fd = connection->fd, .events = writing ? POLLOUT : POLLIN };
+}
+
+static bool is_full(const struct admin *admin)
+{
+    return admin->connection_count == admin->connections_max;
+}
+
+/* What has just come in is not lost. */
+static bool may_be_closed(const struct admin_connection *connection, uint64_t now_ms)
+{
+    struct pollfd one = poll_of(connection);
+    return now_ms >= admin_connection_yields_ms(connection) && poll(&one, 1, 0) == 0;
+}
+
+/* An idle one before one that is stalled, then the one for longest. */
+static bool is_before(const struct admin_connection *connection, const struct admin_connection *other)
+{
+    bool idle = admin_connection_is_idle(connection);
+    if (idle != admin_connection_is_idle(other))
+        return idle;
+    return connection->moved_ms < other->moved_ms;
+}
+
+/* Where the one is that makes room for another; NULL: nobody may be closed yet. */
+static struct admin_connection **find_victim(const struct admin *admin, uint64_t now_ms)
+{
+    struct admin_connection **victim = NULL;
+    for (unsigned i = 0; i < admin->connection_count; i++) {
+        struct admin_connection *one = admin->connections[i];
+        if ((victim == NULL || is_before(one, *victim)) && may_be_closed(one, now_ms))
+            victim = &admin->connections[i];
+    }
+    return victim;
+}
+
+static void evict(struct admin *admin, struct admin_connection **victim)
+{
+    admin_connection_free(*victim);
+    *victim = admin->connections[--admin->connection_count];
+    admin->node.counters.evicted++;
+}
+
 static void accept_clients(struct admin *admin, const struct admin_listener *listener, uint64_t now_ms)
 {
-    while (admin->connection_count < CONNECTIONS_MAX) {
+    for (;;) {
+        struct admin_connection **victim = is_full(admin) ? find_victim(admin, now_ms) : NULL;
+        if (is_full(admin) && victim == NULL)
+            return;
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
                 admin->accept_after_ms = now_ms + ACCEPT_PAUSE_MS;
             return;
         }
+        if (victim)
+            evict(admin, victim);
         struct admin_connection *connection = admin_connection_open(&admin->node, fd, listener->side, now_ms);
         if (connection && listener->ssl && !begin_tls(admin, connection)) {
             admin_connection_free(connection);
@@ -82,7 +130,8 @@ static void accept_clients(struct admin *admin, const struct admin_listener *lis
 
 static void serve_clients(struct admin *admin, const struct pollfd *polls, unsigned count, uint64_t now_ms)
 {
-    enum admin_keep keep = admin->connection_count >= CONNECTIONS_MANY ? ADMIN_CLOSE_AFTER : ADMIN_KEEP_OPEN;
+    bool many = admin->connection_count >= admin->connections_max - admin->connections_max / 4;
+    enum admin_keep keep = many ? ADMIN_CLOSE_AFTER : ADMIN_KEEP_OPEN;
     for (unsigned i = 0; i < count; i++) {
         struct admin_connection *connection = admin->connections[i];
         if (polls[i].revents)
@@ -100,23 +149,34 @@ static void serve_clients(struct admin *admin, const struct pollfd *polls, unsig
     admin->connection_count = kept;
 }
 
-/* The stop descriptor, the listeners, the connections. */
-static void fill_polls(const struct admin *admin, struct pollfd *polls, uint64_t now_ms)
+/* When there is room for one more: 0: now. */
+static uint64_t room_ms(const struct admin *admin)
 {
-    bool accepting = admin->connection_count < CONNECTIONS_MAX && now_ms >= admin->accept_after_ms;
+    uint64_t first_ms = is_full(admin) ? UINT64_MAX : 0;
+    for (unsigned i = 0; i < admin->connection_count && first_ms > 0; i++)
+        if (admin_connection_yields_ms(admin->connections[i]) < first_ms)
+            first_ms = admin_connection_yields_ms(admin->connections[i]);
+    return first_ms;
+}
+
+static void fill_polls(const struct admin *admin, uint64_t now_ms)
+{
+    struct pollfd *polls = admin->polls;
+    bool accepting = now_ms >= admin->accept_after_ms && now_ms >= room_ms(admin);
     polls[0] = (struct pollfd){ .fd = admin->stop_fd, .events = POLLIN };
     for (unsigned i = 0; i < admin->listener_count; i++)
         polls[1 + i] = (struct pollfd){ .fd = accepting ? admin->listeners[i].fd : -1, .events = POLLIN };
     struct pollfd *clients = polls + 1 + admin->listener_count;
-    for (unsigned i = 0; i < admin->connection_count; i++) {
-        bool writing = admin->connections[i]->state == ADMIN_WRITING;
-        clients[i] = (struct pollfd){ .fd = admin->connections[i]->fd, .events = writing ? POLLOUT : POLLIN };
-    }
+    for (unsigned i = 0; i < admin->connection_count; i++)
+        clients[i] = poll_of(admin->connections[i]);
 }
 
 static int wait_ms(const struct admin *admin, uint64_t now_ms)
 {
     uint64_t wake_ms = admin->accept_after_ms > now_ms ? admin->accept_after_ms : UINT64_MAX;
+    uint64_t roomy_ms = room_ms(admin);
+    if (roomy_ms > now_ms && roomy_ms < wake_ms)
+        wake_ms = roomy_ms;
     for (unsigned i = 0; i < admin->connection_count; i++)
         if (admin->connections[i]->deadline_ms < wake_ms)
             wake_ms = admin->connections[i]->deadline_ms;
@@ -136,11 +196,11 @@ static void *serve(void *argument)
 {
     struct admin *admin = argument;
     yield_to_shards();
-    struct pollfd polls[1 + ADMIN_LISTENERS_MAX + CONNECTIONS_MAX];
+    struct pollfd *polls = admin->polls;
     for (;;) {
         uint64_t now_ms = clock_ms();
         unsigned count = admin->connection_count;
-        fill_polls(admin, polls, now_ms);
+        fill_polls(admin, now_ms);
         if (poll(polls, 1 + admin->listener_count + count, wait_ms(admin, now_ms)) < 0)
             continue; /* interrupted, or the kernel was short of memory for a moment */
         if (polls[0].revents) {
@@ -152,6 +212,7 @@ static void *serve(void *argument)
         for (unsigned i = 0; i < admin->listener_count; i++)
             if (polls[1 + i].revents)
                 accept_clients(admin, &admin->listeners[i], now_ms);
+        admin->node.counters.connections = admin->connection_count;
     }
 }
 
@@ -220,6 +281,8 @@ static void release(struct admin *admin)
         close(admin->stop_fd);
     admin_ui_free(admin->node.ui);
     admin_audit_close(&admin->node);
+    free(admin->connections);
+    free(admin->polls);
     free(admin);
 }
 
@@ -243,6 +306,15 @@ static bool start_thread(struct admin *admin, const char **reason)
     return failure == 0;
 }
 
+static bool make_tables(struct admin *admin)
+{
+    size_t most = (size_t)admin->node.settings->admin_connections_max;
+    admin->connections_max = (unsigned)most;
+    admin->connections = calloc(most, sizeof(struct admin_connection *));
+    admin->polls = calloc(1 + ADMIN_LISTENERS_MAX + most, sizeof(struct pollfd));
+    return admin->connections && admin->polls;
+}
+
 bool admin_start(struct admin **out, const struct settings *settings, const struct admin_source *source,
                  const char **reason)
 {
@@ -261,7 +333,7 @@ bool admin_start(struct admin **out, const struct settings *settings, const stru
     if (gethostname(admin->node.hostname, sizeof(admin->node.hostname) - 1) != 0)
         admin->node.hostname[0] = '\0';
     *reason = "out of memory";
-    if (admin->node.ui == NULL || !admin_audit_open(&admin->node, reason) ||
+    if (admin->node.ui == NULL || !make_tables(admin) || !admin_audit_open(&admin->node, reason) ||
         !open_listeners(admin, &settings->admin_listeners, ADMIN_SIDE_ADMIN, reason) ||
         !open_listeners(admin, &settings->status_listeners, ADMIN_SIDE_STATUS, reason) ||
         !start_thread(admin, reason)) {

@@ -15,6 +15,8 @@ enum {
     BODY_MS = 30000,   /* for each piece of its body */
     SEND_MS = 10000,   /* for the client to take an answer */
     LINGER_MS = 1000,
+    IDLE_YIELDS_MS = 100, /* whoever has just connected is about to ask */
+    STALLED_YIELDS_MS = 2000,
     ARENA_BYTES = 65536,
     STATUS_BODY_BYTES = 1024, /* of a request to the status listener */
     HEAD_ROOM = 1024   /* status line and headers of an answer */
@@ -43,7 +45,20 @@ static void begin_message(struct admin_connection *connection, uint64_t now_ms)
     http1_parser_begin(&connection->parser, &connection->message, &connection->arena);
     connection->state = ADMIN_READING;
     connection->request_start_us = 0;
+    connection->moved_ms = now_ms;
     connection->deadline_ms = now_ms + IDLE_MS;
+}
+
+bool admin_connection_is_idle(const struct admin_connection *connection)
+{
+    return connection->state == ADMIN_LINGERING ||
+           (connection->state == ADMIN_READING && connection->request_start_us == 0);
+}
+
+uint64_t admin_connection_yields_ms(const struct admin_connection *connection)
+{
+    bool idle = admin_connection_is_idle(connection);
+    return connection->moved_ms + (idle ? IDLE_YIELDS_MS : STALLED_YIELDS_MS);
 }
 
 struct admin_connection *admin_connection_open(const struct admin_node *node, int fd, enum admin_side side,
@@ -218,6 +233,7 @@ static void send_answer(struct admin_connection *connection, struct admin_answer
     connection->output_at = 0;
     connection->output_size = (size_t)(out.next - connection->output);
     connection->state = ADMIN_WRITING;
+    connection->moved_ms = now_ms;
     connection->deadline_ms = now_ms + SEND_MS;
 }
 
@@ -341,6 +357,7 @@ static enum progress receive(struct admin_connection *connection, uint64_t now_m
         return WAIT;
     connection->input_at = 0;
     connection->input_size = size > 0 ? (size_t)size : 0;
+    connection->moved_ms = now_ms;
     if (size <= 0) {
         connection->state = ADMIN_CLOSED;
     } else if (connection->state == ADMIN_READING && connection->request_start_us == 0) {
@@ -374,6 +391,7 @@ static enum progress write_answer(struct admin_connection *connection, uint64_t 
         return GO_ON;
     }
     connection->output_at += size > 0 ? (size_t)size : 0;
+    connection->moved_ms = now_ms;
     if (connection->output_at < connection->output_size)
         return GO_ON;
     free(connection->output);

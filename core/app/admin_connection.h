@@ -23,6 +23,7 @@ struct admin_connection {
     enum admin_connection_state state;
     char local[ADDRESS_TEXT_SIZE], peer[ADDRESS_TEXT_SIZE];
     uint64_t deadline_ms; /* of the state, on the clock of admin_connection_step */
+    uint64_t moved_ms; /* when bytes came or went last */
     uint64_t request_start_us; /* its first byte was here */
     bool close_after;
     struct http1_parser parser;
@@ -42,6 +43,12 @@ struct admin_connection {
 struct admin_connection *admin_connection_open(const struct admin_node *node, int fd, enum admin_side side,
                                                uint64_t now_ms);
 void admin_connection_free(struct admin_connection *connection);
+
+/* No request is under way. */
+bool admin_connection_is_idle(const struct admin_connection *connection);
+
+/* From then on it may be closed in favour of another, if nothing moves until then. */
+uint64_t admin_connection_yields_ms(const struct admin_connection *connection);
 
 /* Does what can be done without waiting. ADMIN_CLOSE_AFTER: the next answer is the last,
  * because many are open. */

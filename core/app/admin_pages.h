@@ -9,6 +9,12 @@
 #include "core/crypto/uuid.h"
 #include "net/http/message.h"
 
+/* Of the admin thread. */
+struct admin_counters {
+    uint64_t connections; /* now */
+    uint64_t evicted; /* closed for others */
+};
+
 /* The process, as the pages describe it. */
 struct admin_node {
     const struct settings *settings;
@@ -17,6 +23,7 @@ struct admin_node {
     char id[UUID_TEXT_SIZE];
     char hostname[256];
     int audit_fd; /* of the audit log; -1: there is none */
+    struct admin_counters counters;
 };
 
 struct admin_request {

@@ -122,6 +122,14 @@ static void write_node(struct text *out, const struct admin_node *node)
     begin_metric(out, "kong_nginx_metric_errors_total", "Number of nginx-lua-prometheus errors", "counter");
     text_format(out, "kong_nginx_metric_errors_total %llu\n",
                 (unsigned long long)total(&node->source, METRIC_SERIES_REFUSED));
+    begin_metric(out, "sluice_admin_connections",
+                 "connections to admin_listen and status_listen that are open now", "gauge");
+    text_format(out, "sluice_admin_connections %llu\n", (unsigned long long)node->counters.connections);
+    begin_metric(out, "sluice_admin_connections_evicted_total",
+                 "connections to admin_listen and status_listen that were closed, idle, for others",
+                 "counter");
+    text_format(out, "sluice_admin_connections_evicted_total %llu\n",
+                (unsigned long long)node->counters.evicted);
     begin_metric(out, "sluice_resident_memory_bytes", "memory of the process", "gauge");
     text_format(out, "sluice_resident_memory_bytes %llu\n", (unsigned long long)resident_bytes());
 }

@@ -11,11 +11,11 @@ METRIC_LINE = re.compile(r'sluice_(\w+?)(?:\{shard="(\d+)"\})? (\d+)$')
 
 
 @contextlib.contextmanager
-def listening():
+def listening(**settings):
     """(gateway, admin address, status address)"""
     admin, status = ((net.own_host(), net.free_port()) for _ in range(2))
     listen = {"admin_listen": "%s:%d" % admin, "status_listen": "%s:%d" % status,
-              "admin_allowed_hosts": "admin.test"}
+              "admin_allowed_hosts": "admin.test", **settings}
     with origin.Origin() as upstream:
         with Gateway(simple_config(upstream.url), listen) as running:
             yield running, admin, status
@@ -161,15 +161,51 @@ def test_hostile(t):
             assert c.ended()
 
 
+def evictions(address):
+    text = client.get(address, "/metrics").body.decode()
+    return int(re.search(r"^sluice_admin_connections_evicted_total (\d+)$", text, re.M)[1])
+
+
 def test_more_connections_than_are_served(t):
-    """Those that wait are served once others have gone."""
-    with listening() as (_, admin, status), contextlib.ExitStack() as stack:
-        idle = [stack.enter_context(client.Connection(status)) for _ in range(80)]
-        assert idle[0].exchange(client.encode("GET", "/status")).status == 200
-        idle[79].send(client.encode("GET", "/status"))
-        for one in idle[:40]:
+    """Whoever holds a connection without asking makes room, the one idle longest first."""
+    with listening(admin_connections_max="8") as (_, admin, status), contextlib.ExitStack() as stack:
+        ask = client.encode("GET", "/status")
+
+        def connect(address=status):
+            return stack.enter_context(client.Connection(address))
+        with t.case("far more idle ones than are served"):
+            idle = [connect() for _ in range(80)]
+            connection = connect(admin)
+            assert connection.exchange(client.encode("GET", "/", host="localhost")).status == 200
+            assert idle[0].ended()
+            assert evictions(status) >= 73
+        for one in [*idle, connection]:
             one.close()
-        assert idle[79].read().status == 200
+        with t.case("the oldest first"):
+            held = [connect() for _ in range(5)]
+            for one in held:
+                assert one.exchange(ask).status == 200
+            held += [connect() for _ in range(4)]
+            assert held[-1].exchange(ask).status == 200
+            assert held[0].ended() and held[1].is_open()
+            assert held[1].exchange(ask).status == 200
+        for one in held:
+            one.close()
+        with t.case("one that is asking is not idle"):
+            asking = connect()
+            asking.send(ask[:-2])
+            others = [connect() for _ in range(20)]
+            assert others[-1].exchange(ask).status == 200
+            asking.send(ask[-2:])
+            assert asking.read().status == 200
+        for one in [asking, *others]:
+            one.close()
+        with t.case("until it says nothing more"):
+            asking = [connect() for _ in range(8)]
+            for one in asking:
+                one.send(ask[:-2])
+            assert connect().exchange(ask).status == 200
+            assert sum(one.ended(0.05) for one in asking) == 1
 
 
 def test_port_in_use(t):

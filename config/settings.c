@@ -332,6 +332,8 @@ static const struct field fields[] = {
     { "store", FIELD_STRING, AT(store), .check = settings_check_store, .fallback = "none",
       .help =
           "none: entities come from files; sqlite:PATH: they are kept there, and written by the Admin API" },
+    { "store_lock_timeout", FIELD_DURATION, AT(store_lock_timeout_ms), .max = 60000, .fallback = "200ms",
+      .help = "how long a change waits while another process has locked the store; then 503" },
     { "database", FIELD_STRING, AT(database), K, .check = settings_check_off, .fallback = "off" },
     { "declarative_config", FIELD_STRING, AT(declarative_config), K,
       .help = "a configuration file beside those of -c" },

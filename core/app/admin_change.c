@@ -132,11 +132,15 @@ static char *sent_text(const struct admin_writing *writing)
 static void refuse_failed(struct admin_writing *writing, bool asked)
 {
     struct admin_answer *answer = writing->call->answer;
+    const struct store *store = writing->call->node->source.store;
     char message[320] = "An unexpected error occurred";
     if (asked)
-        snprintf(message, sizeof(message), "An unexpected error occurred: %s",
-                 store_reason(writing->call->node->source.store));
+        snprintf(message, sizeof(message), "An unexpected error occurred: %s", store_reason(store));
     admin_error(answer, ADMIN_ERROR_DATABASE, message, NULL);
+    if (asked && store_is_locked(store)) {
+        answer->status = 503;
+        answer->retry_after_s = 1;
+    }
 }
 
 bool admin_change(struct admin_writing *writing, const char *others)

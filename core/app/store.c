@@ -10,16 +10,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LAYOUT_VERSION = 1, BUSY_MS = 5000 };
+enum { LAYOUT_VERSION = 1, START_LOCK_MS = 5000 };
 
 struct store {
     sqlite3 *database;
     char reason[256];
+    bool locked; /* that was the reason */
 };
 
 /* False, always. */
 static bool fail(struct store *store, const char *reason)
 {
+    int code = store->database ? sqlite3_errcode(store->database) & 0xff : SQLITE_OK;
+    store->locked = code == SQLITE_BUSY || code == SQLITE_LOCKED;
     snprintf(store->reason, sizeof(store->reason), "%s", reason);
     journal(JOURNAL_ERROR, "store failed reason=\"%s\"", store->reason);
     return false;
@@ -68,7 +71,7 @@ static bool prepare(struct store *store, const char *path)
                  store->database ? sqlite3_errmsg(store->database) : "out of memory");
         return false;
     }
-    sqlite3_busy_timeout(store->database, BUSY_MS);
+    sqlite3_busy_timeout(store->database, START_LOCK_MS);
     int version = number_of(store, "PRAGMA user_version");
     if (version > LAYOUT_VERSION) {
         snprintf(store->reason, sizeof(store->reason), "written by a newer version (layout %d)", version);
@@ -101,6 +104,16 @@ void store_close(struct store *store)
         return;
     sqlite3_close(store->database);
     free(store);
+}
+
+void store_be_patient(struct store *store, int64_t wait_ms)
+{
+    sqlite3_busy_timeout(store->database, (int)wait_ms);
+}
+
+bool store_is_locked(const struct store *store)
+{
+    return store->locked;
 }
 
 const char *store_reason(const struct store *store)
@@ -183,6 +196,7 @@ static bool apply(struct store *store, const struct store_change *change, const 
 bool store_apply(struct store *store, const struct store_change *change, const struct catalog *catalog)
 {
     store->reason[0] = '\0';
+    store->locked = false;
     if (!run(store, "BEGIN IMMEDIATE"))
         return false;
     if (apply(store, change, catalog) && run(store, "COMMIT"))

@@ -11,6 +11,9 @@ struct store;
 struct store *store_open(const char *path, const char **reason);
 void store_close(struct store *store);
 
+/* While it is opened it waits for others' locks as long as a start may take; from now on so long. */
+void store_be_patient(struct store *store, int64_t wait_ms);
+
 /* Takes the rows of a catalog (NULL: none) if it is empty. False: it failed. */
 bool store_seed(struct store *store, const struct catalog *catalog) MUST_CHECK;
 
@@ -33,3 +36,6 @@ bool store_apply(struct store *store, const struct store_change *change, const s
 
 /* Why the last change failed; for who waited for it. */
 const char *store_reason(const struct store *store);
+
+/* It failed because another process has locked the file: to be tried again. */
+bool store_is_locked(const struct store *store);

@@ -51,5 +51,6 @@ bool stored_begin(const struct config_sources *sources, struct loaded *loaded, s
         report_add(report, REPORT_ERROR, NULL, "store", "%s: could not be written", name.data);
         return false;
     }
+    store_be_patient(*store, loaded->settings.store_lock_timeout_ms);
     return load_again(*store, sources, loaded, report);
 }

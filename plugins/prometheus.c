@@ -5,6 +5,7 @@
 #include "net/proxy/proxy.h"
 #include "plugins/log_entry.h"
 #include "plugins/plugins.h"
+#include "plugins/prometheus_health.h"
 #include "plugins/prometheus_series.h"
 
 #include <stdlib.h>
@@ -140,6 +141,17 @@ static enum verdict on_log(const struct plugin_call *call)
     if (config->latency_metrics)
         count_latencies(cells, &record);
     return VERDICT_CONTINUE;
+}
+
+bool prometheus_wants_health(const struct model *model)
+{
+    for (uint32_t i = 0; i < model->plugins.count; i++) {
+        const struct plugin_instance *instance = model->plugins.items[i];
+        const struct prometheus_config *config = instance->config;
+        if (instance->kind == &prometheus_plugin.kind && instance->enabled && config->upstream_health_metrics)
+            return true;
+    }
+    return false;
 }
 
 /* --- life ----------------------------------------------------------------------------------------------- */

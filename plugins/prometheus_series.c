@@ -91,7 +91,7 @@ void prometheus_series_close(struct prometheus_series *series)
 
 /* --- labels --------------------------------------------------------------------------------------------- */
 
-static void add_label(struct text *text, struct slice value)
+void prometheus_add_label(struct text *text, struct slice value)
 {
     for (size_t i = 0; i < value.size; i++) {
         char c = value.data[i];
@@ -110,12 +110,12 @@ static struct prometheus_labels *make_labels(const struct prometheus_names *name
     struct text text;
     text_init(&text, LABEL_BYTES_MAX);
     text_literal(&text, "service=\"");
-    add_label(&text, names->service);
+    prometheus_add_label(&text, names->service);
     text_literal(&text, "\",route=\"");
-    add_label(&text, names->route);
+    prometheus_add_label(&text, names->route);
     text_byte(&text, '"');
     size_t front = text.size;
-    add_label(&text, names->consumer);
+    prometheus_add_label(&text, names->consumer);
     struct prometheus_labels *labels = text.failed ? NULL : malloc(sizeof(*labels) + text.size);
     if (labels) {
         char *copy = (char *)(labels + 1);

@@ -69,6 +69,10 @@ bool prometheus_count_code(struct prometheus_cells *cells, uint64_t key);
 struct prometheus_histograms *prometheus_histograms_of(struct prometheus_cells *cells);
 void prometheus_observe(uint64_t *buckets, const uint32_t *bounds, unsigned count, uint64_t value_ms);
 
+/* A label's value, escaped. */
+struct text;
+void prometheus_add_label(struct text *text, struct slice value);
+
 static inline void prometheus_add(uint64_t *cell, uint64_t amount)
 {
     __atomic_store_n(cell, *cell + amount, __ATOMIC_RELAXED);

@@ -19,13 +19,13 @@ static void inquire(void *argument, const struct change_tools *tools)
 {
     struct inquiry *inquiry = argument;
     for (uint32_t i = 0; i < tools->model->upstreams.count; i++) {
-        const struct upstream *upstream = tools->model->upstreams.items[i];
-        if (strcmp(upstream->entity.id, inquiry->upstream) != 0)
+        struct upstream *const *upstream = &tools->model->upstreams.items[i];
+        if (strcmp((*upstream)->entity.id, inquiry->upstream) != 0)
             continue;
         if (inquiry->decree)
             inquiry->count = watch_decree(tools->watch, inquiry->decree);
         else
-            inquiry->roster = watch_roster(tools->watch, upstream);
+            watch_take_rosters(tools->watch, upstream, 1, &inquiry->roster);
         return;
     }
 }

@@ -18,6 +18,7 @@ struct watch;
 struct change_tools {
     struct watch *watch;
     const struct model *model; /* in force */
+    uint64_t generation; /* of its snapshot */
 };
 
 struct change {

@@ -203,7 +203,8 @@ static enum change_result carry_out(struct control *control, const struct change
     enum change_result result = CHANGE_INVALID;
     struct stored_text stored = { 0 };
     if (change->task) {
-        change->task(change->argument, &(struct change_tools){ control->watch, control->snapshot->model });
+        const struct snapshot *now = control->snapshot;
+        change->task(change->argument, &(struct change_tools){ control->watch, now->model, now->generation });
         return CHANGE_DONE;
     }
     if (change->commit && control->handover.child)

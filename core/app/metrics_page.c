@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/app/metrics_page.h"
 
+#include "core/app/watch.h"
 #include "plugins/plugins.h"
+#include "plugins/prometheus_health.h"
 #include "plugins/prometheus_write.h"
 
 #include <stdio.h>
@@ -10,13 +12,17 @@
 
 enum { PART_BYTES = 48 * 1024 };
 
-enum stage { STAGE_SHARDS, STAGE_NODE, STAGE_CONFIGURATION, STAGE_SERIES, STAGE_END };
+enum stage { STAGE_SHARDS, STAGE_NODE, STAGE_CONFIGURATION, STAGE_SERIES, STAGE_HEALTH, STAGE_END };
 
 struct metrics_page {
     struct admin_stream stream; /* first */
     const struct admin_node *node;
     enum stage stage;
     struct prometheus_cursor cursor;
+    struct {
+        uint64_t generation; /* of the configuration whose upstreams are told; 0: none yet */
+        uint32_t next;
+    } health;
 };
 
 /* --- counters of shards --------------------------------------------------------------------------------- */
@@ -157,6 +163,66 @@ static const struct prometheus_series *find_series(const struct admin_source *so
     return NULL;
 }
 
+/* --- the health of targets ------------------------------------------------------------------------------ */
+
+static bool wants_health(const struct admin_source *source)
+{
+    const struct snapshot *snapshot = in_force_open(source->in_force);
+    bool wanted = snapshot && prometheus_wants_health(snapshot->model);
+    in_force_close(source->in_force);
+    return wanted;
+}
+
+struct health_part {
+    struct metrics_page *page;
+    struct text *out;
+    bool more;
+};
+
+static void write_group(struct health_part *part, const struct change_tools *tools)
+{
+    enum { GROUP = 64 };
+    struct roster *rosters[GROUP];
+    uint32_t from = part->page->health.next, left = tools->model->upstreams.count - from;
+    uint32_t count = left < GROUP ? left : GROUP;
+    struct upstream *const *upstreams = tools->model->upstreams.items + from;
+    watch_take_rosters(tools->watch, upstreams, count, rosters);
+    for (uint32_t i = 0; i < count; i++) {
+        bool room = part->out->size < PART_BYTES;
+        if (room && !upstreams[i]->implicit)
+            prometheus_write_health(part->out, upstreams[i], rosters[i]);
+        part->page->health.next += room;
+        roster_release(rosters[i]);
+    }
+}
+
+/* By the control thread. What of a newer configuration would follow could be there already. */
+static void write_health(void *argument, const struct change_tools *tools)
+{
+    struct health_part *part = argument;
+    struct metrics_page *page = part->page;
+    if (page->health.generation == 0) {
+        page->health.generation = tools->generation;
+        prometheus_begin_health(part->out);
+    }
+    if (page->health.generation != tools->generation)
+        return;
+    while (page->health.next < tools->model->upstreams.count && part->out->size < PART_BYTES)
+        write_group(part, tools);
+    part->more = page->health.next < tools->model->upstreams.count;
+}
+
+/* False: that was all. */
+static bool next_health(struct metrics_page *page, struct text *out)
+{
+    const struct admin_source *source = &page->node->source;
+    struct health_part part = { .page = page, .out = out };
+    const struct change change = { .argument = &part, .task = write_health };
+    if (page->health.generation == 0 && !wants_health(source))
+        return false;
+    return source->change(source->owner, &change) == CHANGE_DONE && part.more;
+}
+
 static bool next_part(struct admin_stream *stream, struct text *out)
 {
     struct metrics_page *page = (struct metrics_page *)stream;
@@ -171,6 +237,10 @@ static bool next_part(struct admin_stream *stream, struct text *out)
     case STAGE_CONFIGURATION: write_configuration(out, source); break;
     case STAGE_SERIES:
         if (series && prometheus_write(series, &page->cursor, out, PART_BYTES))
+            return true;
+        break;
+    case STAGE_HEALTH:
+        if (next_health(page, out))
             return true;
         break;
     case STAGE_END: return false;

@@ -27,8 +27,9 @@ enum watch_mail {
 };
 
 struct asking {
-    const struct upstream *upstream;
-    struct roster *roster;
+    struct upstream *const *upstreams;
+    uint32_t count;
+    struct roster **rosters;
     sem_t done;
 };
 
@@ -274,8 +275,10 @@ static void serve(struct watch *watch, struct serving *serving)
 
 static void answer_asking(struct watch *watch, struct asking *asking)
 {
-    struct roster *roster = monitor_roster(&watch->monitor, asking->upstream);
-    asking->roster = roster ? roster_take(roster) : NULL;
+    for (uint32_t i = 0; i < asking->count; i++) {
+        struct roster *roster = monitor_roster(&watch->monitor, asking->upstreams[i]);
+        asking->rosters[i] = roster ? roster_take(roster) : NULL;
+    }
     sem_post(&asking->done);
 }
 
@@ -416,13 +419,13 @@ static void wait_for(sem_t *done)
     sem_destroy(done);
 }
 
-struct roster *watch_roster(struct watch *watch, const struct upstream *upstream)
+void watch_take_rosters(struct watch *watch, struct upstream *const *upstreams, uint32_t count,
+                        struct roster **rosters)
 {
-    struct asking asking = { .upstream = upstream };
+    struct asking asking = { .upstreams = upstreams, .count = count, .rosters = rosters };
     CHECK(sem_init(&asking.done, 0, 0) == 0);
     post(watch, WATCH_ASK, &asking);
     wait_for(&asking.done);
-    return asking.roster;
 }
 
 uint32_t watch_decree(struct watch *watch, const struct monitor_decree *decree)

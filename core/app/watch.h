@@ -22,8 +22,9 @@ void watch_serve(struct watch *watch, struct worker *workers, unsigned count);
 /* The adopted model's snapshot was mailed: what has changed since follows, and was mailed on return. */
 void watch_publish(struct watch *watch);
 
-/* The newest roster of an upstream, taken; NULL: it is not watched. */
-struct roster *watch_roster(struct watch *watch, const struct upstream *upstream);
+/* The newest rosters of so many upstreams, taken; NULL: it is not watched. */
+void watch_take_rosters(struct watch *watch, struct upstream *const *upstreams, uint32_t count,
+                        struct roster **rosters);
 
 /* How many addresses were meant; the workers were mailed what has changed. */
 uint32_t watch_decree(struct watch *watch, const struct monitor_decree *decree);

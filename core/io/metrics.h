@@ -61,6 +61,9 @@
     M(STREAMS_REFUSED, "streams_refused", "of them, those without route or upstream")       \
     M(UPGRADES, "upgrades", "connections that became another protocol's")                   \
     M(TUNNELS_ACTIVE, "tunnels_active", "upgraded connections and TCP streams open now")    \
+    M(SPLICED_BYTES, "spliced_bytes", "bytes passed from socket to socket, not copied")     \
+    M(SPLICE_PIPES, "splice_pipes", "pipes that hold such bytes now")                       \
+    M(SPLICE_PIPES_REFUSED, "splice_pipes_refused", "times there was none for more")        \
     M(UDP_SESSIONS, "udp_sessions", "clients of UDP whose sessions are open now")           \
     M(UDP_DROPPED, "udp_dropped", "datagrams dropped for want of room or a session")        \
     M(DNS_QUERIES, "dns_queries", "questions sent to DNS servers")                          \

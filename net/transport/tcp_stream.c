@@ -25,6 +25,11 @@ static struct tcp_stream *tcp_of(struct stream *stream)
     return CONTAINER_OF(stream, struct tcp_stream, stream);
 }
 
+struct tcp_stream *tcp_stream_of(struct stream *stream)
+{
+    return stream->ops == &tcp_ops ? tcp_of(stream) : NULL;
+}
+
 /* --- closing -------------------------------------------------------------------------------------------- */
 
 static void close_done(struct op *op, int32_t result, uint32_t cqe_flags)
@@ -38,7 +43,8 @@ static void close_done(struct op *op, int32_t result, uint32_t cqe_flags)
 
 void tcp_stream_count(struct tcp_stream *tcp)
 {
-    tcp->stream.queued_bytes = tcp->queue.bytes + tcp->record_bytes;
+    tcp->stream.queued_bytes =
+        tcp->queue.bytes + tcp->record_bytes + (tcp->fed_by ? tcp->fed_by->held_bytes : 0);
     tcp->stream.queued_chunks = tcp->queue.count;
 }
 
@@ -79,6 +85,7 @@ static void tcp_close(struct stream *stream)
     struct tcp_stream *tcp = tcp_of(stream);
     CHECK(!tcp->closing);
     tcp->closing = true;
+    tcp_splice_leave(tcp);
     list_remove(&tcp->starved_node);
     if (tcp->receive_op.armed)
         ring_cancel(&stream->shard->ring, &tcp->receive_op);
@@ -162,7 +169,9 @@ static void receive_start(struct tcp_stream *tcp)
 
 void tcp_stream_receive(struct tcp_stream *tcp)
 {
-    if (may_receive(tcp) && !tcp->receive_op.armed)
+    if (tcp->taken_by)
+        tcp_splice_look(tcp->taken_by);
+    else if (may_receive(tcp) && !tcp->receive_op.armed)
         receive_start(tcp);
 }
 
@@ -210,7 +219,7 @@ static void finish_done(struct op *op, int32_t result, uint32_t cqe_flags)
 
 static void finish_when_sent(struct tcp_stream *tcp)
 {
-    if (!tcp->finishing || tcp->finished || tcp->queue.count > 0 || tcp->record_bytes > 0 || tcp->connecting)
+    if (!tcp->finishing || tcp->finished || tcp->stream.queued_bytes > 0 || tcp->connecting)
         return;
     tcp->finished = true;
     struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
@@ -223,6 +232,8 @@ void tcp_stream_sent(struct tcp_stream *tcp)
     tcp_stream_count(tcp);
     tcp_stream_flush(tcp);
     finish_when_sent(tcp);
+    if (tcp->fed_by)
+        tcp_splice_look(tcp->fed_by);
     tcp->stream.events->writable(&tcp->stream);
 }
 

@@ -14,6 +14,7 @@
 enum tcp_intake { TCP_INTAKE_ALL, TCP_INTAKE_NOTHING, TCP_INTAKE_EXACTLY };
 
 struct tcp_kernel; /* net/transport/tcp_stream_parts.h */
+struct tcp_splice; /* net/transport/tcp_splice.h */
 
 struct tcp_stream {
     struct stream stream; /* first: streams are recovered from it */
@@ -34,6 +35,8 @@ struct tcp_stream {
     struct send_vector *vector; /* while more than one chunk is sent at once */
     uint64_t progress_bytes; /* see tcp_stream_progressed */
     struct tcp_kernel *kernel; /* NULL as long as nobody asked for an offload */
+    struct tcp_splice *taken_by; /* what arrives; NULL: it is received */
+    struct tcp_splice *fed_by; /* what is sent; NULL: what the queue has */
 };
 
 /* An accepted socket; starts receiving. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the two files of a TCP stream call each other: tcp_stream.c, and tcp_stream_kernel.c for connections
- * whose records the kernel protects (kTLS). Internal. */
+/* How the files of a TCP stream call each other: tcp_stream.c, tcp_splice.c for what goes from one to another
+ * inside the kernel, and tcp_stream_kernel.c for connections whose records the kernel protects (kTLS).
+ * Internal. */
 #pragma once
 
+#include "net/transport/tcp_splice.h"
 #include "net/transport/tcp_stream.h"
 #include "tls/ktls.h"
 
@@ -19,14 +21,32 @@ struct tcp_kernel {
     char record[TCP_RECORD_MAX];
 };
 
+/* Lives while one takes from the other, and after that until the pipe is empty. */
+struct tcp_splice {
+    struct tcp_stream *from; /* NULL: it takes nothing more */
+    struct tcp_stream *to;
+    struct tcp_splice_watch *watch; /* NULL: nobody is interested any more */
+    struct pipe_pool *pipes;
+    struct pipe_ends pipe; /* while there are bytes in it */
+    uint32_t held_bytes;
+    uint32_t small_count; /* of moves in a row that brought little */
+};
+
 /* --- tcp_stream.c --- */
 
+struct tcp_stream *tcp_stream_of(struct stream *stream); /* NULL: it is none */
 void tcp_stream_fail(struct tcp_stream *tcp, enum error error);
 void tcp_stream_count(struct tcp_stream *tcp);
 void tcp_stream_close_when_idle(struct tcp_stream *tcp);
 void tcp_stream_receive(struct tcp_stream *tcp); /* starts to, if it should and does not */
 void tcp_stream_flush(struct tcp_stream *tcp);
 void tcp_stream_sent(struct tcp_stream *tcp); /* something has been; goes on */
+
+/* --- tcp_splice.c --- */
+
+/* Something is different: is it time to wait for what is to be taken? */
+void tcp_splice_look(struct tcp_splice *flow);
+void tcp_splice_leave(struct tcp_stream *tcp); /* it is closing */
 
 /* --- tcp_stream_kernel.c --- */
 

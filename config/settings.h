@@ -46,7 +46,7 @@ struct settings {
     int64_t upstream_keepalive_pool_size, upstream_keepalive_max_requests, upstream_keepalive_idle_timeout_ms;
     int64_t upstream_max_connections;
     int upstream_proxy_protocol, stream_proxy_protocol; /* enum preamble_kind */
-    int64_t udp_sessions;
+    int64_t udp_sessions, stream_splice_after_bytes, stream_splice_pipes_max;
     int64_t balancer_maglev_size;
     int64_t upstream_http2_max_streams, upstream_http2_window_bytes, upstream_http2_ping_interval_ms;
     int64_t fetch_max_connections, fetch_idle_connections, fetch_idle_timeout_ms;

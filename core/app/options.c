@@ -42,7 +42,7 @@ static uint64_t descriptor_limit(void)
 }
 
 /* Descriptors are shared out: most for clients, the rest for upstreams and for calls of the gateway itself;
- * some are kept back. */
+ * some are kept back. Without a pipe streams are copied. */
 static void share_descriptors(struct options *options, const struct settings *settings)
 {
     uint64_t all = descriptor_limit();
@@ -59,14 +59,18 @@ static void share_descriptors(struct options *options, const struct settings *se
     uint64_t room = usable - clients;
     if (fetches > room / 4)
         fetches = room / 4;
-    if (upstreams > room - fetches)
-        upstreams = room - fetches;
+    uint64_t pipes = (uint64_t)settings->stream_splice_pipes_max * options->shard_count;
+    if (pipes > room / 32)
+        pipes = room / 32;
+    if (upstreams > room - fetches - pipes * 2)
+        upstreams = room - fetches - pipes * 2;
     options->proxy.connections_max = (uint32_t)(clients / options->shard_count);
     options->proxy.upstreams_max = (uint32_t)(upstreams / options->shard_count);
     if (options->proxy.connections_max == 0)
         options->proxy.connections_max = 1;
     if (options->proxy.upstreams_max == 0)
         options->proxy.upstreams_max = 1;
+    options->proxy.splice_pipes_max = (uint32_t)(pipes / options->shard_count);
     options->proxy.fetch.connections_max = (uint32_t)(fetches / options->shard_count);
     if (options->proxy.fetch.connections_max == 0)
         options->proxy.fetch.connections_max = 1;
@@ -147,6 +151,7 @@ static void fill_proxy(struct proxy_options *proxy, const struct settings *setti
     proxy->upstream_preamble = settings->upstream_proxy_protocol;
     proxy->stream_preamble = settings->stream_proxy_protocol;
     proxy->udp_sessions_max = (uint32_t)settings->udp_sessions;
+    proxy->splice_after_bytes = (uint64_t)settings->stream_splice_after_bytes;
     proxy->maglev_size = (uint32_t)settings->balancer_maglev_size;
     proxy->pool_requests = (uint32_t)settings->upstream_keepalive_max_requests;
     proxy->pool_idle_ms = (uint64_t)settings->upstream_keepalive_idle_timeout_ms;

@@ -47,9 +47,14 @@ enum step_result exchange_open_tunnel(struct exchange *exchange)
         exchange->truncated = exchange->response_complete = true;
         return exchange_jump(exchange, STEP_RELAY);
     }
-    struct tunnel_options options = {
-        client, upstream, over, exchange, proxy->options->stream_bytes, idle_time(exchange)
-    };
+    struct tunnel_options options = { .client = client,
+                                      .upstream = upstream,
+                                      .over = over,
+                                      .owner = exchange,
+                                      .queue_bytes = proxy->options->stream_bytes,
+                                      .idle_ms = idle_time(exchange),
+                                      .pipes = proxy->pipes,
+                                      .splice_after_bytes = proxy->options->splice_after_bytes };
     origin_limit_time(exchange->origin, 0);
     tunnel_open(tunnel, proxy->shard, &options);
     exchange->tunnel = tunnel;

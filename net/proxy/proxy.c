@@ -6,6 +6,7 @@
 #include "net/proxy/origin.h"
 #include "net/proxy/stapling.h"
 #include "net/proxy/udp_session.h"
+#include "net/transport/pipe_pool.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -51,6 +52,16 @@ static enum error open_stapling(struct proxy *proxy)
                                         settings->tls_stapling_retry_ms / 1000 };
     proxy->stapling = stapling_open(proxy->shard, &options);
     return proxy->stapling ? ERROR_OK : ERROR_MEMORY;
+}
+
+static enum error open_pipes(struct proxy *proxy)
+{
+    enum { PIPE_BYTES = 1 << 20 };
+    proxy->pipes = calloc(1, sizeof(*proxy->pipes));
+    if (proxy->pipes == NULL)
+        return ERROR_MEMORY;
+    pipe_pool_open(proxy->pipes, &proxy->shard->metrics, proxy->options->splice_pipes_max, PIPE_BYTES);
+    return ERROR_OK;
 }
 
 static enum error open_listeners(struct proxy *proxy, const struct proxy_start *start)
@@ -103,6 +114,8 @@ enum error proxy_open(struct proxy *proxy, struct shard *shard, const struct pro
     if (error == ERROR_OK)
         error = open_stapling(proxy);
     if (error == ERROR_OK)
+        error = open_pipes(proxy);
+    if (error == ERROR_OK)
         error = open_listeners(proxy, start);
     return error;
 }
@@ -143,6 +156,9 @@ void proxy_close(struct proxy *proxy)
     if (proxy->udp)
         udp_sessions_close(proxy->udp);
     free(proxy->udp);
+    if (proxy->pipes)
+        pipe_pool_close(proxy->pipes);
+    free(proxy->pipes);
     free(proxy->listeners);
     tls_loop_close(&proxy->tls);
 }

@@ -38,6 +38,7 @@ struct proxy {
     struct client *spare_clients;
     uint32_t spare_exchange_count, spare_client_count;
     struct udp_sessions *udp; /* clients of UDP */
+    struct pipe_pool *pipes; /* of tunnels */
     struct access_log log, stream_log;
     struct list_node files; /* struct line_file, this log's and those of plugins: to be reopened together */
     struct traffic traffic;

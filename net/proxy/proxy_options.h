@@ -47,6 +47,8 @@ struct proxy_options {
     uint64_t http2_ping_ms; /* 0: upstreams are not asked whether they are there */
     int upstream_preamble, stream_preamble; /* enum preamble_kind, for services that do not say */
     uint32_t udp_sessions_max;
+    uint32_t splice_pipes_max; /* of tunnels, that hold bytes at a time */
+    uint64_t splice_after_bytes; /* one way within a second; 0: never */
     uint32_t maglev_size; /* entries of a table, at least */
     uint64_t handshake_timeout_ms;
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms, send_timeout_ms, pool_idle_ms;

@@ -3,7 +3,10 @@
 
 #include "core/base/check.h"
 
-enum { QUEUE_CHUNKS_MAX = 24 /* each may hold a whole receive block */ };
+enum {
+    QUEUE_CHUNKS_MAX = 24, /* each may hold a whole receive block */
+    SECOND_MS = 1000
+};
 
 static struct tunnel_side *opposite(struct tunnel *tunnel, enum tunnel_end end)
 {
@@ -56,15 +59,41 @@ static bool is_full(const struct tunnel *tunnel, const struct stream *stream)
     return stream->queued_bytes > tunnel->queue_bytes || stream->queued_chunks > QUEUE_CHUNKS_MAX;
 }
 
+static void moved(struct tcp_splice_watch *watch, uint64_t came_bytes)
+{
+    struct tunnel_side *side = CONTAINER_OF(watch, struct tunnel_side, watch);
+    side->passed_bytes += came_bytes;
+    touch(side->tunnel);
+}
+
+/* Little is copied faster than it is spliced; so only who sends much, and while it does. */
+static void consider_splice(struct tunnel *tunnel, enum tunnel_end from, uint32_t came_bytes)
+{
+    struct tunnel_side *side = &tunnel->sides[from], *other = opposite(tunnel, from);
+    uint64_t now_ms = tunnel->shard->now_ms;
+    if (now_ms - side->second_ms >= SECOND_MS) {
+        side->second_ms = now_ms;
+        side->second_bytes = 0;
+    }
+    side->second_bytes += came_bytes;
+    if (side->second_bytes < tunnel->splice_after_bytes || side->watch.splice)
+        return;
+    side->second_bytes = 0;
+    (void)tcp_splice_begin(&side->watch, side->stream, other->stream, tunnel->pipes);
+}
+
 void tunnel_open(struct tunnel *tunnel, struct shard *shard, const struct tunnel_options *options)
 {
-    *tunnel = (struct tunnel){ .sides = { [TUNNEL_CLIENT] = { .stream = options->client },
-                                          [TUNNEL_UPSTREAM] = { .stream = options->upstream } },
+    struct tcp_splice_watch watch = { .moved = moved };
+    *tunnel = (struct tunnel){ .sides = { [TUNNEL_CLIENT] = { options->client, tunnel, watch },
+                                          [TUNNEL_UPSTREAM] = { options->upstream, tunnel, watch } },
                                .shard = shard,
                                .over = options->over,
                                .owner = options->owner,
                                .queue_bytes = options->queue_bytes,
-                               .idle_ms = options->idle_ms };
+                               .idle_ms = options->idle_ms,
+                               .pipes = options->pipes,
+                               .splice_after_bytes = options->pipes ? options->splice_after_bytes : 0 };
     timer_init(&tunnel->timer, idle);
     shard_task_init(&tunnel->task, look);
     touch(tunnel);
@@ -80,12 +109,15 @@ void tunnel_received(struct tunnel *tunnel, enum tunnel_end from, struct chunk c
     touch(tunnel);
     if (chunk.size == 0) {
         side->ended = true;
+        tcp_splice_end(&side->watch);
         stream_finish(other->stream);
         look_later(tunnel);
         return;
     }
     side->passed_bytes += chunk.size;
     stream_send(other->stream, chunk);
+    if (tunnel->splice_after_bytes)
+        consider_splice(tunnel, from, chunk.size);
     if (!side->paused && is_full(tunnel, other->stream)) {
         side->paused = true;
         stream_pause(side->stream);
@@ -121,6 +153,8 @@ void tunnel_close(struct tunnel *tunnel)
     if (!tunnel_is_open(tunnel))
         return;
     tunnel->over = NULL;
+    for (unsigned i = 0; i < TUNNEL_ENDS; i++)
+        tcp_splice_end(&tunnel->sides[i].watch);
     list_remove(&tunnel->task.node);
     timer_disarm(&tunnel->shard->timers, &tunnel->timer);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two streams joined: what arrives on one is sent on the other, and an end is passed on as one, until both
- * have ended. Who sends faster than the other takes is paused, so that what is under way stays bounded.
+ * have ended. Who sends faster than the other takes is paused, so that what is under way stays bounded. A
+ * direction in which much flows is spliced, if both are TCP in the clear.
  * Embedded in the owner of both streams, who passes their events on here and closes them when it is over.
  * Raw TCP and what HTTP was upgraded to. One shard. */
 #pragma once
 
 #include "core/io/shard.h"
 #include "core/io/stream.h"
+#include "net/transport/tcp_splice.h"
 
 enum tunnel_end { TUNNEL_CLIENT, TUNNEL_UPSTREAM, TUNNEL_ENDS };
 
@@ -22,10 +24,15 @@ struct tunnel_options {
     void *owner;
     uint64_t queue_bytes; /* toward one end before the other is paused */
     uint64_t idle_ms; /* without a byte either way; 0: for ever */
+    struct pipe_pool *pipes; /* NULL: nothing is spliced */
+    uint64_t splice_after_bytes; /* one way within a second; 0: never */
 };
 
 struct tunnel_side {
     struct stream *stream;
+    struct tunnel *tunnel;
+    struct tcp_splice_watch watch; /* of what comes from it */
+    uint64_t second_ms, second_bytes; /* when one began, and what has come and was copied since */
     uint64_t passed_bytes; /* that came from it */
     bool ended; /* it sends no more */
     bool paused;
@@ -40,6 +47,8 @@ struct tunnel {
     tunnel_over_fn *over; /* NULL: not open */
     void *owner;
     uint64_t queue_bytes, idle_ms;
+    struct pipe_pool *pipes;
+    uint64_t splice_after_bytes;
 };
 
 void tunnel_open(struct tunnel *tunnel, struct shard *shard, const struct tunnel_options *options);

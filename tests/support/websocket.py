@@ -118,7 +118,12 @@ class Echo:
 
     def __call__(self, connection):
         head = connection.read_request()
+        if head is None:
+            return
         self.heads.append(head)
+        if head.get("sec-websocket-key") is None:
+            connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
         offered = self.deflate and "permessage-deflate" in head.get("sec-websocket-extensions", "")
         extensions = [("Sec-WebSocket-Extensions", DEFLATE)] if offered else []
         connection.send(agree(head.get("sec-websocket-key"), extensions))

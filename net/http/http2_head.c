@@ -29,6 +29,7 @@ static void take_pseudo_field(struct http2_head *head, struct slice name, struct
                           : slice_equal(name, SLICE(":scheme"))    ? &head->scheme
                           : slice_equal(name, SLICE(":authority")) ? &head->authority
                           : slice_equal(name, SLICE(":path"))      ? &head->path
+                          : slice_equal(name, SLICE(":protocol"))  ? &head->protocol
                                                                    : NULL;
     if (place == NULL || place->data)
         refuse(head, HTTP1_REFUSED_FIELD);
@@ -86,7 +87,8 @@ void http2_head_add(struct http2_head *head, struct slice name, struct slice val
         refuse(head, HTTP1_REFUSED_TARGET_LONG);
     else if (head->list_bytes > head->limits->head_bytes)
         refuse(head, HTTP1_REFUSED_HEAD_LONG);
-    else if (head->field_count > head->limits->header_fields + 4) /* and the pseudo fields */
+    else if (head->field_count >
+             head->limits->header_fields + 4 + (head->protocol.data != NULL)) /* and the pseudo fields */
         refuse(head, HTTP1_REFUSED_FIELDS_MANY);
     else if (!path && name.size + value.size > head->limits->line_bytes)
         refuse(head, HTTP1_REFUSED_FIELD_LONG);
@@ -121,9 +123,19 @@ static enum http1_refusal judge_path(struct slice method, struct slice path)
     return HTTP1_REFUSED_NONE;
 }
 
+/* RFC 8441 section 4: with the pseudo fields of any request, for what Upgrade could name, which may have a
+ * version behind it. */
+static enum http1_refusal judge_protocol(const struct http2_head *head)
+{
+    struct slice version, name = slice_split(head->protocol, '/', &version);
+    bool good = slice_equal(head->method, SLICE("CONNECT")) && head->authority.data && token_is(name) &&
+                (version.data == NULL || token_is(version));
+    return good ? HTTP1_REFUSED_NONE : HTTP1_REFUSED_FIELD;
+}
+
 static enum http1_refusal judge_pseudo_fields(const struct http2_head *head)
 {
-    enum http1_refusal refusal = judge_method(head->method);
+    enum http1_refusal refusal = head->protocol.data ? judge_protocol(head) : judge_method(head->method);
     if (refusal != HTTP1_REFUSED_NONE)
         return refusal;
     if (!slice_equal_nocase(head->scheme, SLICE("http")) && !slice_equal_nocase(head->scheme, SLICE("https")))
@@ -147,12 +159,25 @@ static enum http1_refusal unite_host(struct http2_head *head)
                                                                                 : HTTP1_REFUSED_MEMORY;
 }
 
+/* As HTTP/1 asks for it (RFC 9110 section 7.8). */
+static enum http1_refusal ask_for_upgrade(struct http2_head *head)
+{
+    struct message *message = head->message;
+    message->method = SLICE("GET");
+    bool added = message_add_id(message, HEADER_CONNECTION, SLICE("connection"), SLICE("upgrade")) &&
+                 message_add_id(message, HEADER_UPGRADE, SLICE("upgrade"), head->protocol);
+    return added ? HTTP1_REFUSED_NONE : HTTP1_REFUSED_MEMORY;
+}
+
 static enum http1_refusal judge(struct http2_head *head, bool ends)
 {
     struct message *message = head->message;
+    bool extended = head->protocol.data != NULL;
     enum http1_refusal refusal = judge_pseudo_fields(head);
     if (refusal == HTTP1_REFUSED_NONE)
         refusal = unite_host(head);
+    if (refusal == HTTP1_REFUSED_NONE && extended)
+        refusal = ask_for_upgrade(head);
     if (refusal != HTTP1_REFUSED_NONE)
         return refusal;
     if (head->cookie.data && !message_add_id(message, HEADER_COOKIE, SLICE("cookie"), head->cookie))
@@ -162,9 +187,9 @@ static enum http1_refusal judge(struct http2_head *head, bool ends)
     message->keep_alive = true; /* not for one request to say */
     if (refusal != HTTP1_REFUSED_NONE)
         return refusal;
-    if (ends && message->framing == BODY_LENGTH && message->body_bytes > 0)
+    if (message->framing == BODY_LENGTH && (extended || (ends && message->body_bytes > 0)))
         return HTTP1_REFUSED_LENGTH;
-    if (!ends && message->framing == BODY_NONE)
+    if (!ends && !extended && message->framing == BODY_NONE)
         message->framing = BODY_CHUNKED; /* of no length known */
     return HTTP1_REFUSED_NONE;
 }

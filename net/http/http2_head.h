@@ -14,6 +14,7 @@ struct http2_head {
     struct message *message; /* initialised */
     const struct http1_limits *limits;
     struct slice method, scheme, authority, path;
+    struct slice protocol; /* of an extended CONNECT (RFC 8441) */
     struct slice cookie; /* crumbs, joined (section 8.2.3) */
     uint64_t list_bytes; /* as SETTINGS_MAX_HEADER_LIST_SIZE counts: 32 more per field */
     uint32_t field_count;
@@ -24,7 +25,8 @@ struct http2_head {
 void http2_head_add(struct http2_head *head, struct slice name, struct slice value);
 
 /* The head is complete; `ends`: so is the message. The message is filled in as far as it was understood, or
- * refused. */
+ * refused. An extended CONNECT becomes what it is in HTTP/1, a GET that asks for an upgrade; it has no body,
+ * what its stream carries is the other protocol's. */
 enum http1_refusal http2_head_finish(struct http2_head *head, bool ends) MUST_CHECK;
 
 enum { HTTP2_FIELDS_MAX = 320 };

@@ -199,10 +199,11 @@ enum step_result step_route(struct exchange *exchange)
     if (!(protocols & PROTOCOL_BIT(PROTOCOL_HTTP)) && (protocols & PROTOCOL_BIT(PROTOCOL_HTTPS)) &&
         !exchange_is_https(exchange))
         return require_https(exchange);
+    int refusal = upgrade_refusal(exchange);
+    if (refusal)
+        return exchange_answer_from_below(exchange, refusal, none);
     if (protocols & (PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS)))
         return check_grpc(exchange);
-    if (action && upgrade_is_refused(exchange))
-        return exchange_answer_from_below(exchange, 403, none);
     return action ? action_begin(exchange) : STEP_RESULT_NEXT;
 }
 

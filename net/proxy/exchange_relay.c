@@ -222,6 +222,8 @@ static enum step_result send_answer(struct exchange *exchange)
         answer_for_grpc(exchange);
     if (!exchange->request_complete)
         exchange->client_closes = true;
+    if (upgrade_misleads(exchange, exchange->answer.status))
+        exchange->answer.status = 502;
     bool whole = exchange->filters == NULL || exchange_filter_answer(exchange);
     exchange->truncated |= !whole || !caller_send_head(exchange->caller, CALLER_ANSWER);
     exchange->status = exchange->answer.status;
@@ -276,6 +278,8 @@ enum step_result step_response_head(struct exchange *exchange)
     exchange_run_late_phase(exchange, PHASE_RESPONSE_HEAD);
     if (exchange->answer.status != 0)
         return send_answer(exchange);
+    if (upgrade_misleads(exchange, exchange->response.status))
+        return exchange_answer_from_below(exchange, 502, (struct slice){ NULL, 0 });
     if (exchange->match.route->action && !action_edit_response(exchange))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     if (!caller_send_head(exchange->caller, CALLER_RESPONSE))

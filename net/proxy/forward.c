@@ -326,8 +326,8 @@ static void write_status(int status, struct slice reason, enum forward_form form
 {
     if (form == FORWARD_HTTP1)
         http1_write_status_line(out, status, reason);
-    else
-        writer_header_u64(out, SLICE(":status"), (uint64_t)status);
+    else /* the other protocol begins behind a 200 (RFC 8441 section 5) */
+        writer_header_u64(out, SLICE(":status"), status == 101 ? 200 : (uint64_t)status);
 }
 
 static void write_edits(const struct exchange *exchange, struct writer *out)

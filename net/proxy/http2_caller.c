@@ -3,6 +3,7 @@
  * frames of it at the end of the turn. */
 #include "net/proxy/forward.h"
 #include "net/proxy/http2_client.h"
+#include "net/proxy/http2_raw.h"
 
 static struct http2_stream *stream_of(struct caller *caller)
 {
@@ -42,9 +43,12 @@ static bool send_text(struct http2_stream *stream, struct chunk text, bool final
 
 static bool send_response(struct http2_stream *stream, struct exchange *exchange)
 {
+    bool upgraded = exchange->response.status == 101;
+    if (upgraded) /* proves what nobody has asked for here (RFC 8441 section 5) */
+        message_remove(&exchange->response, SLICE("Sec-WebSocket-Accept"));
     struct chunk text = forward_response_head(exchange, FORWARD_HTTP2);
     bool empty = exchange->client_framing == BODY_LENGTH && exchange->response.body_bytes == 0;
-    stream->has_body = exchange->client_framing != BODY_NONE && !empty;
+    stream->has_body = upgraded || (exchange->client_framing != BODY_NONE && !empty);
     return send_text(stream, text, true);
 }
 
@@ -79,8 +83,7 @@ static bool send_head(struct caller *caller, enum caller_head kind)
     return false;
 }
 
-/* nghttp2 asks again. */
-static void wake(struct http2_stream *stream)
+void http2_wake(struct http2_stream *stream)
 {
     if (stream->deferred && nghttp2_session_resume_data(stream->connection->session, stream->id) == 0)
         stream->deferred = false;
@@ -98,7 +101,7 @@ static bool send_body(struct caller *caller, struct chunk chunk)
         stream->sent_ms = stream->connection->client->proxy->shard->now_ms;
     if (!chunk_queue_push(&stream->out, chunk))
         return false;
-    wake(stream);
+    http2_wake(stream);
     return true;
 }
 
@@ -113,7 +116,7 @@ static bool send_end(struct caller *caller, const struct header *trailers, uint3
             return false;
     }
     stream->ended = true;
-    wake(stream);
+    http2_wake(stream);
     return true;
 }
 
@@ -146,10 +149,11 @@ static void done(struct caller *caller, enum caller_fate fate)
 {
     struct http2_stream *stream = stream_of(caller);
     caller->exchange = NULL;
+    if (stream->raw && http2_raw_leave(stream, fate))
+        return;
     control_reading(caller, CALLER_RESUME);
     if (fate == CALLER_CUT || !stream->answered || !stream->ended)
-        nghttp2_submit_rst_stream(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id,
-                                  NGHTTP2_INTERNAL_ERROR);
+        http2_reset(stream, NGHTTP2_INTERNAL_ERROR);
     http2_schedule(stream->connection);
 }
 
@@ -159,5 +163,6 @@ const struct caller_ops http2_caller_ops = {
     .send_end = send_end,
     .backlog = backlog,
     .read = control_reading,
+    .open_raw = http2_raw_open,
     .done = done,
 };

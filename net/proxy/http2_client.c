@@ -3,6 +3,7 @@
 
 #include "net/proxy/client_begin.h"
 #include "net/proxy/exchange_events.h"
+#include "net/proxy/http2_raw.h"
 
 #include <stdlib.h>
 
@@ -102,7 +103,9 @@ static void tell_drained(struct http2_client *connection)
         struct http2_stream *stream =
             CONTAINER_OF(connection->drained.next, struct http2_stream, drained_node);
         list_remove(&stream->drained_node);
-        if (stream->caller.exchange)
+        if (http2_raw_is_used(stream))
+            http2_raw_drained(stream);
+        else if (stream->caller.exchange)
             exchange_client_writable(stream->caller.exchange);
     }
 }
@@ -140,7 +143,8 @@ static void flush(struct shard_task *task)
         return;
     }
     tell_drained(connection);
-    if (!nghttp2_session_want_read(connection->session) && !nghttp2_session_want_write(connection->session))
+    if (!nghttp2_session_want_read(connection->session) && !nghttp2_session_want_write(connection->session) &&
+        connection->closed_count == 0)
         end(connection);
 }
 
@@ -185,12 +189,14 @@ static void judge_stream(struct http2_stream *stream, uint64_t now_ms)
     const struct proxy_options *options = stream->caller.client->proxy->options;
     struct exchange *exchange = stream->caller.exchange;
     struct metrics *metrics = &shard_of(stream->connection)->metrics;
-    bool late = now_ms - stream->received_ms >= options->body_timeout_ms || drips(stream, now_ms);
+    bool late =
+        !stream->raw && (now_ms - stream->received_ms >= options->body_timeout_ms || drips(stream, now_ms));
+    if (http2_raw_is_used(stream)) /* a tunnel has its own */
+        return;
     if (stream->out.bytes > 0 && now_ms - stream->sent_ms >= options->send_timeout_ms) {
         metric_add(metrics, METRIC_TIMEOUTS_CLIENT, 1);
-        nghttp2_submit_rst_stream(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
+        http2_reset(stream, NGHTTP2_CANCEL);
         http2_stream_abort(stream);
-        http2_schedule(stream->connection);
     } else if (exchange && !stream->remote_ended && !stream->paused && late) {
         metric_add(metrics, METRIC_TIMEOUTS_CLIENT, 1);
         exchange_refuse(exchange, 408, (struct slice){ NULL, 0 });
@@ -373,6 +379,7 @@ static bool say_settings(struct http2_client *connection)
         { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams },
         { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->stream_window },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, options->limits.head_bytes },
+        { NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },
         { NO_RFC7540_PRIORITIES, 1 },
     };
     nghttp2_session *session = connection->session;

@@ -10,8 +10,10 @@
 #include "net/proxy/http2_frames.h"
 
 struct http2_client;
+struct http2_raw; /* net/proxy/http2_raw.h */
 
-/* A request with its response. Freed when nghttp2 closes the stream: the exchange may be over before. */
+/* A request with its response. Freed when nghttp2 closes the stream: the exchange may be over before. Only a
+ * tunnel may have something to pass on after that. */
 struct http2_stream {
     struct caller caller; /* first: streams are recovered from it */
     struct http2_client *connection;
@@ -22,6 +24,7 @@ struct http2_stream {
     struct http2_head head;
     struct chunk head_text, trailer_text; /* lines; frames that wait are views of them */
     struct chunk_queue out; /* the body, not yet in frames */
+    struct http2_raw *raw; /* of an extended CONNECT; NULL: it is none */
     uint64_t received_ms, sent_ms; /* when the body moved last, either way */
     uint64_t body_begin_ms, body_bytes; /* for the slowest rate, since reading began or was resumed */
     uint32_t withheld; /* bytes of the request for which no window is given back yet */
@@ -31,13 +34,14 @@ struct http2_stream {
     bool ended; /* the response is complete */
     bool deferred; /* nghttp2 has asked, and is told when there is more */
     bool paused; /* the exchange takes no more for now */
+    bool closed; /* nghttp2 knows it no more */
 };
 
 struct http2_client {
     struct client *client;
     nghttp2_session *session;
     struct list_node streams, fresh, drained;
-    uint32_t stream_count;
+    uint32_t stream_count, closed_count; /* with those that are closed; those alone */
     struct shard_task flush; /* once per turn: what all streams have to say leaves in common sends */
     struct chunk received; /* inside nghttp2 */
     struct block *out; /* frames that are not sent yet */
@@ -69,6 +73,8 @@ bool http2_is_broken_preface(const struct client *client);
 extern const struct caller_ops http2_caller_ops;
 void http2_schedule(struct http2_client *connection); /* sends at the end of this turn */
 void http2_give_window(struct http2_stream *stream, uint32_t bytes);
+void http2_wake(struct http2_stream *stream); /* nghttp2 asks for its body again */
+void http2_reset(struct http2_stream *stream, uint32_t reason);
 void http2_close_calmly(struct http2_client *connection); /* GOAWAY: ENHANCE_YOUR_CALM */
 
 /* A frame has begun, connection->frames says which. False: the client had no right to it, and is told so.

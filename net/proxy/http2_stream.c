@@ -3,6 +3,7 @@
  * functions the session is never deleted, and no walk begins: that waits until all that came is parsed. */
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/http2_client.h"
+#include "net/proxy/http2_raw.h"
 
 #include <stdlib.h>
 
@@ -26,6 +27,12 @@ static struct shard *shard_of(const struct http2_client *connection)
 static void reset(nghttp2_session *session, int32_t id, uint32_t reason)
 {
     (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, reason);
+}
+
+void http2_reset(struct http2_stream *stream, uint32_t reason)
+{
+    reset(stream->connection->session, stream->id, reason);
+    http2_schedule(stream->connection);
 }
 
 /* --- the budget ----------------------------------------------------------------------------------------- */
@@ -157,9 +164,12 @@ void http2_stream_free(struct http2_stream *stream)
     list_remove(&stream->fresh_node);
     list_remove(&stream->drained_node);
     connection->stream_count--;
+    connection->closed_count -= stream->closed;
     connection->idle_ms = shard_of(connection)->now_ms;
     metric_add(&shard_of(connection)->metrics, METRIC_HTTP2_STREAMS, -1);
     http2_stream_abort(stream);
+    if (stream->raw)
+        http2_raw_free(stream);
     chunk_release(&stream->head_text);
     chunk_release(&stream->trailer_text);
     chunk_queue_clear(&stream->out);
@@ -170,14 +180,18 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t reason
 {
     struct http2_client *connection = pointer;
     struct http2_stream *stream = stream_at(session, id);
-    (void)reason;
     http2_closed_add(&connection->closed, (uint32_t)id, stream && stream->remote_ended);
     if (stream == NULL)
         return 0;
+    nghttp2_session_set_stream_user_data(session, id, NULL);
+    if (http2_raw_goes_on(stream, reason)) {
+        stream->closed = true;
+        connection->closed_count++;
+        return 0;
+    }
     uint32_t withheld = stream->withheld;
     stream->withheld = 0;
     (void)nghttp2_session_consume_connection(connection->session, withheld);
-    nghttp2_session_set_stream_user_data(session, id, NULL);
     http2_stream_free(stream);
     return 0;
 }
@@ -230,14 +244,19 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
 static void end_request(struct http2_stream *stream)
 {
     stream->remote_ended = true;
-    if (stream->caller.exchange && stream->head.refusal == HTTP1_REFUSED_NONE)
+    if (stream->raw)
+        http2_raw_ended(stream);
+    else if (stream->caller.exchange && stream->head.refusal == HTTP1_REFUSED_NONE)
         exchange_request_end(stream->caller.exchange);
 }
 
 static void take_request(struct http2_client *connection, struct http2_stream *stream, bool ends)
 {
     struct client *client = connection->client;
-    if (http2_head_finish(&stream->head, ends) != HTTP1_REFUSED_NONE)
+    bool good = http2_head_finish(&stream->head, ends) == HTTP1_REFUSED_NONE;
+    if (good && stream->head.protocol.data && !http2_raw_begin(stream))
+        stream->head.refusal = HTTP1_REFUSED_MEMORY;
+    if (!good)
         metric_add(&shard_of(connection)->metrics, METRIC_REQUESTS_REFUSED, 1);
     list_append(&connection->fresh, &stream->fresh_node);
     if (++client->request_count >= client->proxy->options->keepalive_requests)
@@ -285,8 +304,13 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     const char *begin = chunk_slice(&connection->received).data;
     stream->received_ms = shard_of(connection)->now_ms;
     stream->body_bytes += size;
-    exchange_request_body(
-        exchange, chunk_part(&connection->received, (uint32_t)((const char *)data - begin), (uint32_t)size));
+    struct chunk part =
+        chunk_part(&connection->received, (uint32_t)((const char *)data - begin), (uint32_t)size);
+    if (stream->raw) {
+        http2_raw_received(stream, part);
+        return 0;
+    }
+    exchange_request_body(exchange, part);
     if (stream->caller.exchange && stream->paused)
         stream->withheld += (uint32_t)size;
     else
@@ -364,7 +388,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
                 (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
     struct http2_stream *stream = ends ? stream_at(session, frame->hd.stream_id) : NULL;
-    if (stream && !stream->remote_ended) /* section 8.1: the rest of the request is not needed */
+    /* Section 8.1: the rest of the request is not needed. That of a tunnel is. */
+    if (stream && !stream->remote_ended && !http2_raw_is_used(stream))
         reset(session, stream->id, NGHTTP2_NO_ERROR);
     return 0;
 }

@@ -6,7 +6,7 @@ import signal
 import ssl
 import threading
 
-from tests.support import certs, client, http2, net, origin, websocket
+from tests.support import certs, client, net, origin, websocket
 from tests.support.gateway import Folder, Gateway, simple_config
 from tests.support.origin import Peer
 from tests.support.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close, frame, request
@@ -200,18 +200,6 @@ def test_reload_and_many(t):
             parts = []
             c.reader.rest(parts.append)
             assert b"".join(parts) == frame(TEXT, b"%d" % i, masked=False) + frame(CLOSE, b"\x03\xe8", masked=False)
-
-
-def test_extended_connect(t):
-    """RFC 8441 is not offered: who asks all the same is refused, by the stream alone."""
-    listen = (net.own_host(), net.free_port())
-    with Peer(websocket.Echo()) as peer, Gateway(simple_config(peer.url), {"proxy_listen": "%s:%d http2" % listen}):
-        with http2.Connection(listen) as c:
-            c.send(http2.headers(1, http2.request(
-                (":protocol", "websocket"), ("sec-websocket-version", "13"), method="CONNECT"), http2.END_HEADERS))
-            assert c.outcome(1) == ("reset", http2.PROTOCOL_ERROR)
-            assert all(8 not in f.payload[1::6] for f in c.frames if f.kind == http2.SETTINGS), c.frames
-        assert peer.connections == 0
 
 
 def test_over_tls(t):

@@ -159,6 +159,47 @@ Test(http2_head, what_is_refused)
     }
 }
 
+/* RFC 8441: what HTTP/1 would say is a request for an upgrade. */
+Test(http2_head, extended_connect)
+{
+    static const struct {
+        const char *method, *authority, *path, *protocol, *length;
+        enum http1_refusal refusal;
+    } rows[] = {
+        { "CONNECT", "a.test", "/ws?a", "websocket", NULL, HTTP1_REFUSED_NONE },
+        { "CONNECT", "a.test", "/ws?a", "connect-udp", NULL, HTTP1_REFUSED_NONE },
+        { "CONNECT", "a.test", "/ws?a", "spdy/3.1", NULL, HTTP1_REFUSED_NONE },
+        { "CONNECT", "a.test", "/ws?a", "spdy/", NULL, HTTP1_REFUSED_FIELD },
+        { "CONNECT", "a.test", "/ws?a", "a/b/c", NULL, HTTP1_REFUSED_FIELD },
+        { "CONNECT", "a.test", "/ws?a", "web socket", NULL, HTTP1_REFUSED_FIELD },
+        { "CONNECT", "a.test", "/ws?a", "", NULL, HTTP1_REFUSED_FIELD },
+        { "CONNECT", NULL, "/ws?a", "websocket", NULL, HTTP1_REFUSED_FIELD },
+        { "CONNECT", "a.test", NULL, "websocket", NULL, HTTP1_REFUSED_TARGET },
+        { "GET", "a.test", "/ws?a", "websocket", NULL, HTTP1_REFUSED_FIELD },
+        { "CONNECT", "a.test", "/ws?a", "websocket", "0", HTTP1_REFUSED_LENGTH },
+        { "CONNECT", "a.test", "/ws?a", "websocket", "3", HTTP1_REFUSED_LENGTH },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        end();
+        begin();
+        add(":method", rows[i].method);
+        add(":scheme", "https");
+        if (rows[i].authority)
+            add(":authority", rows[i].authority);
+        if (rows[i].path)
+            add(":path", rows[i].path);
+        add(":protocol", rows[i].protocol);
+        if (rows[i].length)
+            add("content-length", rows[i].length);
+        cr_expect_eq(http2_head_finish(&head, false), rows[i].refusal, "row %zu: %d", i, head.refusal);
+        if (rows[i].refusal != HTTP1_REFUSED_NONE)
+            continue;
+        cr_expect(is(message.method, "GET") && is(message.origin_form, "/ws?a"), "row %zu", i);
+        cr_expect(is(message_find(&message, HEADER_UPGRADE), rows[i].protocol), "row %zu", i);
+        cr_expect(message.upgrade && message.http2 && message.framing == BODY_NONE, "row %zu", i);
+    }
+}
+
 Test(http2_head, limits)
 {
     static const struct http1_limits few = {

@@ -5,7 +5,7 @@
 
 enum {
     WINDOW_BYTES = 256 * 1024, /* of records waiting in the lower stream; more data waits as it is */
-    WAITING_MAX = 64 * 1024, /* of records that a handshake has not looked at */
+    WAITING_MAX = 64 * 1024, /* of records that have come, and are not read yet */
     PARTS_MAX = 16, /* chunks in one record */
     FULL_RECORD = BLOCK_LARGE_BYTES - TLS_HALF_OVERHEAD,
     SMALL_RECORD = BLOCK_SMALL_BYTES - TLS_HALF_OVERHEAD,
@@ -243,9 +243,8 @@ static void tls_finish(struct stream *stream)
  * otherwise each pause would leave more behind than the one before. */
 static void pause_lower(struct tls_stream *tls)
 {
-    bool wanted = tls->phase == TLS_PHASE_OPEN
-                      ? tls->paused || tls->incoming.bytes > WAITING_MAX
-                      : tls->phase != TLS_PHASE_DEAD && tls->incoming.bytes > WAITING_MAX;
+    bool wanted = (tls->phase == TLS_PHASE_OPEN && tls->paused) ||
+                  (tls->phase != TLS_PHASE_DEAD && tls->incoming.bytes > WAITING_MAX);
     if (wanted == tls->lower_paused || tls->closing)
         return;
     tls->lower_paused = wanted;

@@ -215,3 +215,40 @@ Test(tunnel, is_silent_once_closed)
     cr_expect_eq(overs, 0);
     cr_expect_eq(peers[UPSTREAM].received_bytes, 0);
 }
+
+/* The peer is gone, but what came from it is passed on, and its end; nothing more is said to it. */
+Test(tunnel, passes_on_what_came_from_one_that_is_lost)
+{
+    for (size_t lost = 0; lost < PEERS; lost++) {
+        size_t other = !lost;
+        stream_pause(&peers[other].far.stream);
+        say(lost, SLICE("last words"));
+        shard_setup_turn_for(&shard, 2);
+        tunnel_lost(&tunnel, (enum tunnel_end)lost);
+        say(other, SLICE("nobody hears"));
+        shard_setup_turn_for(&shard, 2);
+        cr_expect(overs == 0 && peers[other].received_bytes == 0);
+        stream_resume(&peers[other].far.stream);
+        cr_assert(shard_setup_turn_until_count(&shard, &overs, 1));
+        cr_assert(shard_setup_turn_until_count(&shard, &peers[other].ended, 1));
+        cr_expect_eq(how, TUNNEL_DONE);
+        cr_expect_eq(peers[other].sum, sum_of(SLICE("last words"), 1));
+        cr_expect_eq(peers[lost].received_bytes, 0);
+        end();
+        start();
+    }
+}
+
+/* Bytes that are queued toward the one that is lost are not waited for; the end has come before. */
+Test(tunnel, waits_for_nothing_from_one_that_is_lost)
+{
+    stream_pause(&peers[UPSTREAM].far.stream);
+    say(CLIENT, SLICE("queued"));
+    stream_finish(&peers[CLIENT].far.stream);
+    shard_setup_turn_for(&shard, 2);
+    cr_expect_eq(peers[UPSTREAM].near.stream.queued_bytes, 6);
+    tunnel_lost(&tunnel, TUNNEL_UPSTREAM);
+    cr_assert(shard_setup_turn_until_count(&shard, &overs, 1));
+    cr_expect_eq(how, TUNNEL_DONE);
+    cr_assert(shard_setup_turn_until_count(&shard, &peers[CLIENT].ended, 1));
+}

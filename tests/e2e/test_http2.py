@@ -495,6 +495,31 @@ def test_keepalive_requests(t):
         assert c.wait_for(lambda f: False) is None
 
 
+def test_reload(t):
+    """Connections live on, and the next request on them sees the new routes; what has begun keeps its own."""
+    def reply(asked):
+        return origin.answer(body=asked.body)
+    with proxy(reply) as (gateway, upstream), connect(gateway) as c:
+        c.send(headers(1, request(path="/old")))
+        assert c.outcome(1) == 200
+        c.send(headers(3, request(path="/old", method="POST"), END_HEADERS), frame(DATA, 0, 3, b"be"))
+        stream = 5
+        for path, gone in (("/new", "/old"), ("/newer", "/new")):
+            gateway.reload(simple_config(upstream.url, paths=[path]))
+
+            def serves(wanted, status):
+                nonlocal stream
+                stream += 2
+                c.send(headers(stream, request(path=wanted)))
+                return c.outcome(stream) == status
+            net.wait_until(lambda: serves(gone, 404), what="the new routes")
+            assert serves(path, 200)
+        c.send(frame(DATA, END_STREAM, 3, b"gun"))
+        assert c.outcome(3) == 200
+        assert c.body(3) == b"begun"
+        assert not [f for f in c.frames if f.kind == GOAWAY], c.frames
+
+
 def test_time_limits(t):
     quick = {"client_body_timeout": "500ms", "client_header_timeout": "500ms", "keepalive_timeout": "500ms"}
     with proxy(settings=quick) as (gateway, _):

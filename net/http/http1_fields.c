@@ -114,7 +114,7 @@ enum http1_refusal http1_fields_head(struct message *message, struct slice text,
 
 /* Fields that steer framing, routing, authentication or how the message is handled. All names with an id are
  * of these kinds, or make no sense behind a body. */
-static bool is_forbidden(struct slice name)
+bool http1_fields_may_trail(struct slice name)
 {
     static const struct slice names[] = {
         { "age", 3 },
@@ -139,15 +139,15 @@ static bool is_forbidden(struct slice name)
         { "x-forwarded-", 12 }, { "x-kong-", 7 },
     };
     if (message_header_id(name) != HEADER_OTHER)
-        return true;
+        return false;
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (slice_equal_nocase(name, names[i]))
-            return true;
+            return false;
     for (size_t i = 0; i < COUNT_OF(prefixes); i++)
         if (name.size >= prefixes[i].size &&
             slice_equal_nocase((struct slice){ name.data, prefixes[i].size }, prefixes[i]))
-            return true;
-    return false;
+            return false;
+    return true;
 }
 
 enum http1_refusal http1_fields_trailers(struct message *message, struct slice text)
@@ -160,7 +160,7 @@ enum http1_refusal http1_fields_trailers(struct message *message, struct slice t
         struct slice value, name = slice_split(line, ':', &value);
         if (value.data == NULL || !token_is(name))
             return HTTP1_REFUSED_FIELD;
-        if (!is_forbidden(name) && !message_add_id(message, HEADER_OTHER, name, slice_trim(value)))
+        if (http1_fields_may_trail(name) && !message_add_id(message, HEADER_OTHER, name, slice_trim(value)))
             return HTTP1_REFUSED_MEMORY;
         text = rest;
     }

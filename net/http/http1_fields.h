@@ -20,3 +20,4 @@ enum http1_refusal http1_fields_head(struct message *message, struct slice text,
 /* The same for trailers, without those that must not be in trailers (RFC 9110 section 6.5.1) or that the
  * gateway vouches for. */
 enum http1_refusal http1_fields_trailers(struct message *message, struct slice text) MUST_CHECK;
+bool http1_fields_may_trail(struct slice name); /* is it none of these? */

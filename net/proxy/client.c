@@ -316,7 +316,9 @@ static bool parse_some(struct client *client, bool *begun)
     case HTTP1_BODY:
         exchange_request_body(exchange, part);
         return client->caller.exchange == exchange && (!client->paused || has_all_of_body(exchange));
-    case HTTP1_END: exchange_request_end(exchange); return false;
+    case HTTP1_END:
+        exchange_request_end(exchange, client->parser.trailers, client->parser.trailer_count);
+        return false;
     case HTTP1_REFUSED: refuse(client); return false;
     }
     return false;

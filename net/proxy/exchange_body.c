@@ -70,6 +70,7 @@ bool exchange_set_body(struct exchange *exchange, struct slice body)
     struct message *request = &exchange->request;
     CHECK(exchange->request_complete || request->framing == BODY_NONE);
     chunk_queue_clear(&exchange->body);
+    exchange->request_trailer_count = 0; /* what they say, a digest perhaps, is of the other one */
     if (body.size > 0) {
         struct chunk chunk = forward_text(exchange, body);
         if (chunk.block == NULL || !chunk_queue_push(&exchange->body, chunk))

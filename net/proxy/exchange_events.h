@@ -5,9 +5,10 @@
 
 #include "net/proxy/exchange_state.h"
 
-/* From the client: a part of the body (takes the reference), its end, and its vanishing. */
+/* From the client: a part of the body (takes the reference), its end with its trailers (in the exchange's
+ * arena; those that may not pass are taken out), and its vanishing. */
 void exchange_request_body(struct exchange *exchange, struct chunk chunk);
-void exchange_request_end(struct exchange *exchange);
+void exchange_request_end(struct exchange *exchange, struct header *trailers, uint32_t trailer_count);
 void exchange_client_gone(struct exchange *exchange);
 void exchange_client_writable(struct exchange *exchange);
 
@@ -23,3 +24,6 @@ void exchange_response_body(struct exchange *exchange, struct chunk chunk);
 void exchange_response_end(struct exchange *exchange, const struct header *trailers, uint32_t trailer_count);
 void exchange_origin_failed(struct exchange *exchange, enum error error);
 void exchange_origin_writable(struct exchange *exchange);
+
+/* After the shard's last turn: gives up those whose plugins will not tell them any more. */
+void exchange_abandon_waiting(struct proxy *proxy);

@@ -8,6 +8,7 @@
 #include "net/proxy/exchange_steps.h"
 #include "net/proxy/forward.h"
 #include "net/proxy/origin.h"
+#include "net/proxy/sanitise.h"
 #include "net/proxy/upgrade.h"
 
 enum { INTERIM_MAX = 8 /* 1xx responses of one exchange */ };
@@ -104,9 +105,11 @@ void exchange_request_body(struct exchange *exchange, struct chunk chunk)
         caller_pause(exchange->caller);
 }
 
-void exchange_request_end(struct exchange *exchange)
+void exchange_request_end(struct exchange *exchange, struct header *trailers, uint32_t trailer_count)
 {
     exchange->request_complete = true;
+    exchange->request_trailers = trailers;
+    exchange->request_trailer_count = sanitise_trailers(trailers, trailer_count);
     if (exchange->reading_body)
         exchange_body_arrives(exchange);
     else if (!exchange->upstream_sent || exchange->origin == NULL)

@@ -66,6 +66,8 @@ struct exchange {
     uint64_t body_bytes; /* arrived so far */
     uint64_t body_limit_bytes; /* a plugin's limit, when there is a message */
     struct slice body_limit_message; /* absent: no limit */
+    const struct header *request_trailers; /* that may be passed on, once the request is complete */
+    uint32_t request_trailer_count;
     bool request_complete, continue_sent, reading_body;
     uint64_t read_limit_bytes; /* of the whole of it, which a plugin is reading */
     struct chunk read_body; /* what plugins were shown */
@@ -145,6 +147,3 @@ struct exchange *exchange_open(struct proxy *proxy, struct caller *caller);
 
 /* Walks on from the current step until it has to wait or is done; legal from any event. */
 void exchange_run(struct exchange *exchange);
-
-/* After the shard's last turn: gives up those whose plugins will not tell them any more. */
-void exchange_abandon_waiting(struct proxy *proxy);

@@ -22,6 +22,8 @@ struct http2_stream {
     struct list_node drained_node; /* connection->drained: less is queued than before */
     int32_t id;
     struct http2_head head;
+    struct message *trailers; /* of the request, in the exchange's arena; NULL: none */
+    uint32_t trailer_list_bytes; /* as the head's are counted */
     struct chunk head_text, trailer_text; /* lines; frames that wait are views of them */
     struct chunk_queue out; /* the body, not yet in frames */
     struct http2_raw *raw; /* of an extended CONNECT; NULL: it is none */

@@ -19,7 +19,7 @@ struct http2_request {
     struct list_node node; /* link->requests */
     struct list_node drained_node; /* link->drained: less is queued than before */
     int32_t id; /* 0: nothing was submitted */
-    struct chunk head_text; /* lines, which the fields that wait are views of */
+    struct chunk head_text, trailer_text; /* lines, which the fields that wait are views of */
     struct chunk_queue out; /* the body, not yet in frames */
     uint64_t list_bytes; /* of the head or the trailers that arrive */
     uint32_t field_count;

@@ -171,7 +171,7 @@ bool http2_raw_begin(struct http2_stream *stream)
     bool websocket = slice_equal_nocase(stream->head.protocol, SLICE("websocket"));
     if (websocket && !add_key(&exchange->request))
         return false;
-    exchange_request_end(exchange); /* there is no body */
+    exchange_request_end(exchange, NULL, 0); /* there is no body */
     return true;
 }
 

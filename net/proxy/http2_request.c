@@ -60,6 +60,7 @@ void http2_request_free(struct http2_request *request)
     timer_disarm(&request->origin.proxy->shard->timers, &request->origin.timer);
     chunk_queue_clear(&request->out);
     chunk_release(&request->head_text);
+    chunk_release(&request->trailer_text);
     free(request);
     link->count--;
     if (!link->link.closing)
@@ -67,6 +68,14 @@ void http2_request_free(struct http2_request *request)
 }
 
 /* --- for the exchange ----------------------------------------------------------------------------------- */
+
+static bool submit_trailers(struct http2_request *request)
+{
+    nghttp2_nv fields[HTTP2_FIELDS_MAX];
+    const struct chunk *text = &request->trailer_text;
+    size_t count = http2_fields_of(text->block->data + text->offset, text->size, fields, HTTP2_FIELDS_MAX);
+    return count > 0 && nghttp2_submit_trailer(request->link->session, request->id, fields, count) == 0;
+}
 
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t size, uint32_t *flags,
                          nghttp2_data_source *source, void *unused)
@@ -82,9 +91,26 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buffer, 
         return NGHTTP2_ERR_DEFERRED;
     }
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (part == request->out.bytes && request->ended)
+    if (part == request->out.bytes && request->ended) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (request->trailer_text.block && submit_trailers(request))
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    }
     return (ssize_t)part;
+}
+
+/* The request is complete. False: out of memory. */
+static bool end_request(struct http2_request *request)
+{
+    struct exchange *exchange = request->origin.exchange;
+    request->ended = true;
+    if (exchange->request_trailer_count == 0)
+        return true;
+    if (exchange->request_trailer_count > HTTP2_FIELDS_MAX)
+        return false;
+    request->trailer_text =
+        forward_trailers(exchange, exchange->request_trailers, exchange->request_trailer_count);
+    return request->trailer_text.block != NULL;
 }
 
 /* The end of a gRPC request stands on a frame of data, if need be an empty one, and its servers wait for that
@@ -107,8 +133,9 @@ static bool send_head(struct origin *origin)
     size_t count = http2_fields_of(text.block->data + text.offset, text.size, fields, HTTP2_FIELDS_MAX);
     for (size_t i = 0; i < count; i++)
         fields[i].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
-    request->ended = exchange->request_complete && exchange->body.count == 0;
-    bool bare = request->ended && count > 0 && !is_post(&fields[0]);
+    if (exchange->request_complete && exchange->body.count == 0 && !end_request(request))
+        return false;
+    bool bare = request->ended && count > 0 && !is_post(&fields[0]) && exchange->request_trailer_count == 0;
     nghttp2_data_provider body = { .source = { .ptr = request }, .read_callback = read_body };
     message_init(&exchange->response, &exchange->arena);
     int32_t id =
@@ -146,11 +173,11 @@ static bool send_body(struct origin *origin, struct chunk chunk)
 static bool send_end(struct origin *origin)
 {
     struct http2_request *request = of_origin(origin);
-    if (!request->ended) {
-        request->ended = true;
-        resume(request);
-    }
-    return true;
+    if (request->ended)
+        return true;
+    bool good = end_request(request);
+    resume(request);
+    return good;
 }
 
 static enum backlog backlog(const struct origin *origin)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What nghttp2 tells of a connection's frames, and what it asks for of the bodies of responses. Inside these
  * functions the session is never deleted, and no walk begins: that waits until all that came is parsed. */
+#include "net/http/http1_fields.h"
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/http2_client.h"
 #include "net/proxy/http2_raw.h"
@@ -11,6 +12,7 @@ enum {
     COPIED_BYTES = 1024, /* of a body, behind the frame's header; more is sent from where it is */
     LIST_TIMES = 4, /* the limit of a head's size: after so many it is not even read to its end */
     TRAILERS_MAX = 64,
+    FIELD_OVERHEAD = 32, /* RFC 9113 section 6.5.2 */
     FRAME_HEADER_BYTES = 9
 };
 
@@ -216,15 +218,41 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
 }
 
+/* False: they are beyond a limit. */
+static bool take_trailer(struct http2_stream *stream, struct slice name, struct slice value)
+{
+    struct arena *arena = &stream->caller.exchange->arena;
+    stream->trailer_list_bytes += (uint32_t)(name.size + value.size) + FIELD_OVERHEAD;
+    if (stream->trailer_list_bytes > stream->head.limits->trailer_bytes)
+        return false;
+    if (!http1_fields_may_trail(name))
+        return true;
+    if (stream->trailers == NULL) {
+        stream->trailers = arena_alloc_zero(arena, sizeof(*stream->trailers));
+        if (stream->trailers == NULL)
+            return false;
+        message_init(stream->trailers, arena);
+    }
+    name = arena_copy(arena, name);
+    value = arena_copy(arena, slice_trim(value));
+    return name.data && value.data && message_add_id(stream->trailers, HEADER_OTHER, name, value);
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags, void *pointer)
 {
     struct http2_stream *stream = stream_at(session, frame->hd.stream_id);
+    const struct slice field[] = { { (const char *)name, name_size }, { (const char *)value, value_size } };
     (void)flags, (void)pointer;
-    if (!begins_request(frame) || stream == NULL || stream->caller.exchange == NULL)
+    if (stream == NULL || stream->caller.exchange == NULL)
         return 0;
-    http2_head_add(&stream->head, (struct slice){ (const char *)name, name_size },
-                   (struct slice){ (const char *)value, value_size });
+    if (!begins_request(frame)) {
+        if (take_trailer(stream, field[0], field[1]))
+            return 0;
+        reset(session, frame->hd.stream_id, NGHTTP2_ENHANCE_YOUR_CALM);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    http2_head_add(&stream->head, field[0], field[1]);
     if (stream->head.list_bytes <= (uint64_t)stream->head.limits->head_bytes * LIST_TIMES)
         return 0;
     reset(session, frame->hd.stream_id, NGHTTP2_ENHANCE_YOUR_CALM);
@@ -243,11 +271,13 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
 
 static void end_request(struct http2_stream *stream)
 {
+    const struct message *trailers = stream->trailers;
     stream->remote_ended = true;
     if (stream->raw)
         http2_raw_ended(stream);
     else if (stream->caller.exchange && stream->head.refusal == HTTP1_REFUSED_NONE)
-        exchange_request_end(stream->caller.exchange);
+        exchange_request_end(stream->caller.exchange, trailers ? trailers->headers : NULL,
+                             trailers ? trailers->header_count : 0);
 }
 
 static void take_request(struct http2_client *connection, struct http2_stream *stream, bool ends)

@@ -3,6 +3,7 @@
 
 #include "config/settings.h"
 #include "net/proxy/client.h"
+#include "net/proxy/exchange_events.h"
 #include "net/proxy/origin.h"
 #include "net/proxy/stapling.h"
 #include "net/proxy/udp_session.h"

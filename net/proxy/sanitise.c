@@ -69,3 +69,13 @@ void sanitise_request(struct exchange *exchange)
             remove_one(header);
     }
 }
+
+uint32_t sanitise_trailers(struct header *trailers, uint32_t count)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (trailers[i].id == HEADER_OTHER &&
+            !(slice_lower(trailers[i].name.data[0]) == 'x' && vouches(trailers[i].name)))
+            trailers[kept++] = trailers[i];
+    return kept;
+}

@@ -7,3 +7,6 @@
 #include "net/proxy/exchange_state.h"
 
 void sanitise_request(struct exchange *exchange);
+
+/* The same for trailers of a request: those that may pass move to the front. Their number. */
+uint32_t sanitise_trailers(struct header *trailers, uint32_t count);

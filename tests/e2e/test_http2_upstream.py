@@ -5,7 +5,7 @@ import hashlib
 import ssl
 import threading
 
-from tests.support import certs, client, net
+from tests.support import certs, client, http2, net
 from tests.support.gateway import Folder, Gateway
 from tests.support.http2_origin import Http2Origin
 
@@ -84,6 +84,86 @@ def test_answers(t):
             assert front.get("/big").status == 502
         with t.case("and the connection lives on"):
             assert front.get("/head").status == 204 and o.connections == 1
+
+
+GOOD_TRAILERS = [("X-Sum", "5"), ("x-mixed", "Case"), ("x-sum", "again")]
+BAD_TRAILERS = [("Host", "evil"), ("Authorization", "evil"), ("Set-Cookie", "evil"), ("X-Forwarded-For", "evil"),
+                ("X-Consumer-Id", "evil"), ("x_consumer_id", "evil"), ("X_Real-IP", "evil"), ("X-Kong-Any", "evil"),
+                ("Cache-Control", "evil"), ("X-Authenticated-Userid", "evil"), ("TE", "trailers")]
+
+
+def trailers_by_http1(listen, body, trailers, late):
+    with client.Connection(listen) as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        yield late and c.send(b"%x\r\n%s\r\n" % (len(body), body) if body else b"")
+        parts = [b"%x\r\n%s\r\n" % (len(body), body)] if body and not late else []
+        c.send(b"".join(parts + [b"0\r\n"] + [("%s: %s\r\n" % pair).encode() for pair in trailers] + [b"\r\n"]))
+        yield c.read().status
+
+
+def trailers_by_http2(listen, body, trailers, late):
+    with http2.Connection(listen) as c:
+        c.send(http2.headers(1, http2.request(method="POST"), http2.END_HEADERS))
+        first = http2.frame(http2.DATA, 0, 1, body) if body else b""
+        last = http2.headers(1, [(name.lower(), value) for name, value in trailers])
+        yield late and c.send(first)
+        c.send(last if late else first + last)
+        yield c.outcome(1)
+
+
+def test_request_trailers(t):
+    """They arrive alike whatever version of HTTP they came by, and nothing steers or vouches by them."""
+    listen = (net.own_host(), net.free_port())
+    with Http2Origin() as o, Gateway(config(o), {**ONE, "proxy_listen": "%s:%d http2" % listen}):
+        for way in (trailers_by_http1, trailers_by_http2):
+            for body, late in ((b"12345", False), (b"12345", True), (b"", False), (b"", True)):
+                with t.case("%s, %r%s" % (way.__name__, body, ", late" if late else "")):
+                    steps = way(listen, body, GOOD_TRAILERS + BAD_TRAILERS, late)
+                    before = len(o.streams)
+                    next(steps)
+                    if late:
+                        net.wait_until(lambda n=before, b=body: len(o.streams) > n and o.streams[-1].body == b,
+                                       what="what was sent so far")
+                    assert next(steps) == 200
+                    seen = o.streams[-1]
+                    assert seen.trailers == [(k.lower(), v) for k, v in GOOD_TRAILERS], seen.trailers
+                    assert seen.body == body and "content-length" not in seen.headers or not late, seen.headers
+        with t.case("none that may pass"):
+            steps = trailers_by_http2(listen, b"x", BAD_TRAILERS, False)
+            assert (next(steps), next(steps)) == (False, 200) and o.streams[-1].trailers == []
+        with t.case("too many"), http2.Connection(listen) as c:
+            c.send(http2.headers(1, http2.request(method="POST"), http2.END_HEADERS),
+                   http2.headers(1, [("x-%d" % i, "v" * 100) for i in range(100)]))
+            assert c.outcome(1) == ("reset", http2.ENHANCE_YOUR_CALM)
+            c.send(http2.headers(3, http2.request()))
+            assert c.outcome(3) == 200
+
+
+def test_request_trailers_are_tried_again(t):
+    def refuse_once(link, what, stream):
+        if stream.number == 1 and what == "end":
+            link.h2.reset_stream(1, REFUSED)
+        elif what == "end":
+            stream.reply(200)
+    with Http2Origin(refuse_once) as o, Gateway(config(o), ONE) as front:
+        steps = trailers_by_http1(front.address, b"12345", GOOD_TRAILERS, False)
+        next(steps)
+        assert next(steps) == 200
+        for seen in o.streams:
+            assert seen.body == b"12345" and len(seen.trailers) == 3, (seen.body, seen.trailers)
+        assert len(o.streams) == 2
+
+
+def test_request_trailers_of_a_replaced_body(t):
+    """A digest of what the client has sent is not one of what the upstream gets."""
+    with Http2Origin() as o:
+        made = config(o)
+        made["plugins"] = [{"name": "request-transformer", "config": {"add": {"body": ["b:2"]}}}]
+        with Gateway(made, ONE) as front, front.connect() as c:
+            c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                   b"Transfer-Encoding: chunked\r\n\r\n8\r\n{\"a\": 1}\r\n0\r\nX-Sum: 1\r\n\r\n")
+            assert c.read().status == 200
+            assert b'"b"' in o.streams[-1].body and o.streams[-1].trailers == [], o.streams[-1].body
 
 
 def test_sharing(t):

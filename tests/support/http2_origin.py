@@ -20,7 +20,7 @@ class Stream:
 
     def __init__(self, link, number, headers):
         self.link, self.number, self.headers = link, number, dict(headers)
-        self.body, self.ended, self.reset = b"", False, None
+        self.body, self.ended, self.reset, self.trailers = b"", False, None, []
 
     def reply(self, status=200, headers=(), body=b"", trailers=None, end=True):
         h = self.link.h2
@@ -63,6 +63,8 @@ class Link:
         if isinstance(event, e.DataReceived):
             stream.body += event.data
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, e.TrailersReceived):
+            stream.trailers = event.headers
         elif isinstance(event, e.StreamEnded):
             stream.ended = True
             return "end", stream

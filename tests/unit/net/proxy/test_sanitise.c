@@ -119,3 +119,21 @@ Test(sanitise, what_connection_names_goes)
     cr_expect(!is_there(SLICE("X-Secret")) && !is_there(SLICE("Authorization")));
     cr_expect(is_there(SLICE("Host")) && is_there(SLICE("X-Other")));
 }
+
+Test(sanitise, trailers)
+{
+    static char text[COUNT_OF(vouching) * 16][ROOM];
+    struct header trailers[COUNT_OF(vouching) * 16 + 3];
+    uint32_t count = 0;
+    trailers[count++] = (struct header){ SLICE("x-sum"), SLICE("1"), HEADER_OTHER };
+    for (size_t i = 0; i < COUNT_OF(vouching); i++)
+        for (unsigned how = 0; how < 16; how++, count++) {
+            struct slice name = spell(vouching[i], how, text[i * 16 + how]);
+            trailers[count] = (struct header){ name, SLICE("evil"), message_header_id(name) };
+        }
+    trailers[count++] = (struct header){ SLICE("x_real-ip"), SLICE("evil"), HEADER_OTHER };
+    trailers[count++] = (struct header){ SLICE("sum"), SLICE("2"), HEADER_OTHER };
+    cr_assert_eq(sanitise_trailers(trailers, count), 2);
+    cr_expect(slice_equal(trailers[0].name, SLICE("x-sum")) && slice_equal(trailers[1].name, SLICE("sum")));
+    cr_expect_eq(sanitise_trailers(NULL, 0), 0);
+}

@@ -20,7 +20,8 @@ from subjects import DEFAULT_BINARY, peer_subjects, sluice_subject  # noqa: E402
 OUTPUT = 'callgrind.%p'
 REQUESTS_MIN = 4000     # so many that what the connections themselves cost does not show
 LONGEST_S = 10
-EDGE_S = 1.0            # until all connections are warm; `callgrind_control` itself takes a moment
+EDGES_S = (1.0, 4.0, 16.0)  # until all connections are warm; `callgrind_control` itself takes a moment, and long when
+                            # the machine is busy: counted is only between two moments under load
 PER_REQUEST = 'exchange_open'
 
 
@@ -79,28 +80,39 @@ def calls_of(path, function):
     return calls
 
 
+def count_between(run, seconds):
+    """Between two moments in which the load ran, and its result."""
+    for edge in EDGES_S:
+        load = run.start_load(warmup=0, duration=seconds + 2 * edge)
+        time.sleep(edge / 2)
+        control(run.proxy.pid, '-z')
+        time.sleep(seconds)
+        control(run.proxy.pid, '-d')
+        under_load = load.poll() is None
+        result = run.end_load(load)
+        if under_load:
+            return result
+    raise BenchError('callgrind did not answer while the load ran')
+
+
+def count_whole(run, seconds):
+    """From before the load until after it, and its result."""
+    control(run.proxy.pid, '-z')
+    result = run.load(warmup=0, duration=seconds)
+    control(run.proxy.pid, '-d')
+    return result
+
+
 def measure(run):
     """Only the steady state is counted: warm connections, none of which begins or ends meanwhile. The gateway's
     requests are those that it began; peers are divided by the generator's count."""
-    pid = run.proxy.pid
     own = run.subject.says_ready
     warm = run.load(duration=run.size.seconds / 2)
     seconds = min(max(run.size.seconds, REQUESTS_MIN / max(warm['rps'], 1)), LONGEST_S)
-    if own:
-        load = run.start_load(warmup=0, duration=seconds + 2 * EDGE_S)
-        time.sleep(EDGE_S)
-        control(pid, '-z')
-        time.sleep(seconds)
-    else:
-        control(pid, '-z')
-        load = run.start_load(warmup=0, duration=seconds)
-        result = run.end_load(load)
-    control(pid, '-d')
-    if own:
-        result = run.end_load(load)
+    result = (count_between if own else count_whole)(run, seconds)
     if result['errors']['total'] or not result['requests']:
         raise BenchError(f'errors under callgrind: {result["errors"]}')
-    dump = max(Path(run.plan.directory).glob(f'callgrind.{pid}*'), key=lambda path: path.stat().st_mtime)
+    dump = max(Path(run.plan.directory).glob(f'callgrind.{run.proxy.pid}*'), key=lambda path: path.stat().st_mtime)
     requests = calls_of(dump, PER_REQUEST) if own else result['requests']
     if not requests:
         raise BenchError(f'no calls of {PER_REQUEST} in {dump}')

@@ -37,13 +37,28 @@ static void take_pseudo_field(struct http2_head *head, struct slice name, struct
         *place = keep(head, value);
 }
 
+/* Room for as much again each time: crumbs are many, and each join would copy all before it. */
 static void join_cookie(struct http2_head *head, struct slice crumb)
 {
-    head->cookie = head->cookie.data ? arena_format(head->message->arena, "%.*s; %.*s",
-                                                    SLICE_FORMAT(head->cookie), SLICE_FORMAT(crumb))
-                                     : arena_copy(head->message->arena, crumb);
-    if (head->cookie.data == NULL)
-        refuse(head, HTTP1_REFUSED_MEMORY);
+    static const char between[] = "; ";
+    size_t used = head->cookie.data ? head->cookie.size + sizeof(between) - 1 : 0, size = used + crumb.size;
+    if (head->cookie.data == NULL || size > head->cookie_room) {
+        size_t room = head->cookie.data ? size * 2 : size;
+        char *text = arena_alloc(head->message->arena, room ? room : 1);
+        if (text == NULL) {
+            refuse(head, HTTP1_REFUSED_MEMORY);
+            return;
+        }
+        if (head->cookie.data)
+            memcpy(text, head->cookie.data, head->cookie.size);
+        head->cookie_text = text;
+        head->cookie_room = room;
+    }
+    if (used > 0)
+        memcpy(head->cookie_text + head->cookie.size, between, sizeof(between) - 1);
+    if (crumb.size > 0)
+        memcpy(head->cookie_text + used, crumb.data, crumb.size);
+    head->cookie = (struct slice){ head->cookie_text, size };
 }
 
 static bool has_control(struct slice text)

@@ -15,7 +15,9 @@ struct http2_head {
     const struct http1_limits *limits;
     struct slice method, scheme, authority, path;
     struct slice protocol; /* of an extended CONNECT (RFC 8441) */
-    struct slice cookie; /* crumbs, joined (section 8.2.3) */
+    struct slice cookie; /* crumbs, joined (section 8.2.3): a view of cookie_text */
+    char *cookie_text;
+    size_t cookie_room;
     uint64_t list_bytes; /* as SETTINGS_MAX_HEADER_LIST_SIZE counts: 32 more per field */
     uint32_t field_count;
     uint8_t refusal; /* enum http1_refusal; the first one */

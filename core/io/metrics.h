@@ -43,6 +43,7 @@
     M(HTTP2_CONNECTIONS, "http2_connections", "client connections of HTTP/2 open now")      \
     M(HTTP2_STREAMS, "http2_streams", "streams on them open now")                           \
     M(HTTP2_FLOODS, "http2_floods", "of them, those ended at a limit against floods")       \
+    M(HTTP2_DEFERRED, "http2_deferred", "times frames of a connection waited for a turn")   \
     M(TLS_HANDSHAKES, "tls_handshakes", "handshakes with clients that succeeded")           \
     M(TLS_RESUMED, "tls_resumed", "of them, those that resumed a session")                  \
     M(TLS_FAILED, "tls_failed", "handshakes with clients that failed")                      \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a client may make a connection of HTTP/2 do for nothing: frames that carry no request and no data, and
  * streams that end before their time, ours included (a client can provoke them). Counted over a few seconds;
- * work that is worth something earns more. One shard. */
+ * work that is worth something earns more. And what it may make it do at a time, be it worth something or
+ * not: others wait meanwhile. One shard. */
 #pragma once
 
 #include "core/base/check.h"
@@ -12,7 +13,12 @@
 enum {
     HTTP2_BUDGET_MS = 10000, /* for which the two limits are meant */
     HTTP2_EARNED_BY_DATA = 4, /* frames, by each that carries data in either direction: acknowledgements */
+    HTTP2_SMALL_BYTES = 1024, /* in a frame although there are more: cut off by the client's window */
     HTTP2_EARNED_BY_HEAD = 8, /* by each request */
+    HTTP2_TURN_COST = 512, /* after which the rest waits for the next turn; a plain frame counts 1 */
+    HTTP2_HEAD_COST = 4, /* a request to be walked */
+    HTTP2_HEAD_BYTES_PER_COST = 16, /* of HPACK */
+    HTTP2_STREAMS_PER_COST = 4, /* SETTINGS have to be applied to each */
 };
 
 struct http2_limits {

@@ -99,7 +99,8 @@ static bool send_body(struct caller *caller, struct chunk chunk)
     }
     if (stream->out.count == 0)
         stream->sent_ms = stream->connection->client->proxy->shard->now_ms;
-    if (!chunk_queue_push(&stream->out, chunk))
+    struct client *client = caller->client;
+    if (!chunk_queue_append(&stream->out, chunk, client->proxy->shard->blocks, 0))
         return false;
     http2_wake(stream);
     return true;
@@ -120,10 +121,14 @@ static bool send_end(struct caller *caller, const struct header *trailers, uint3
     return true;
 }
 
+/* Many streams share what one connection may hold: a client that reads none of its answers holds little. */
 static enum backlog backlog(const struct caller *caller)
 {
+    enum { STREAMS_IN_FULL = 16 };
     const struct http2_stream *stream = (const struct http2_stream *)caller;
-    return backlog_of(stream->out.bytes, stream->out.count, caller->client->proxy->options->stream_bytes);
+    uint64_t limit_bytes = caller->client->proxy->options->stream_bytes;
+    limit_bytes /= 1 + stream->connection->stream_count / STREAMS_IN_FULL;
+    return backlog_of(stream->out.bytes, stream->out.count, limit_bytes);
 }
 
 static void control_reading(struct caller *caller, enum caller_reading reading)

@@ -15,6 +15,10 @@ enum {
     OUTBOUND_ACKS = 1000, /* answers to SETTINGS and PING that wait */
     CONTINUATIONS = 8, /* frames of one head */
     SETTINGS_MAX = 32, /* in one frame */
+    OUTBOUND_FRAMES = 10000, /* that wait, of all kinds: a client that takes no answers makes them pile up */
+    INPUT_CHUNKS = 4, /* received and not yet looked at, before no more are asked for */
+    HEAD_PART_BYTES = 8192, /* of a head, at a time: HPACK is what costs most for the fewest bytes */
+    LATE_BYTES = 65536, /* read after the last word, so that a reset does not eat it */
     NO_RFC7540_PRIORITIES = 9 /* RFC 9218 */
 };
 
@@ -83,6 +87,8 @@ static void close_now(struct http2_client *connection)
 {
     if (connection->client->state == CLIENT_CLOSING)
         return;
+    list_remove(&connection->input_task.node);
+    timer_disarm(&shard_of(connection)->timers, &connection->again);
     client_close(connection->client);
     abort_streams(connection);
 }
@@ -148,6 +154,8 @@ static void flush(struct shard_task *task)
         end(connection);
 }
 
+static void set_timer(struct http2_client *connection);
+
 void http2_close_calmly(struct http2_client *connection)
 {
     if (connection->failed)
@@ -156,6 +164,8 @@ void http2_close_calmly(struct http2_client *connection)
     metric_add(&shard_of(connection)->metrics, METRIC_HTTP2_FLOODS, 1);
     (void)nghttp2_session_terminate_session(connection->session, NGHTTP2_ENHANCE_YOUR_CALM);
     http2_schedule(connection);
+    connection->ticking = false;
+    set_timer(connection);
 }
 
 /* --- time ----------------------------------------------------------------------------------------------- */
@@ -167,7 +177,7 @@ static void set_timer(struct http2_client *connection)
     if (connection->ending || connection->client->state == CLIENT_CLOSING)
         return;
     bool busy = connection->stream_count > 0 || connection->head_ms || connection->draining ||
-                bytes_of(connection)->queued_bytes > 0;
+                connection->failed || bytes_of(connection)->queued_bytes > 0;
     if (busy && connection->ticking)
         return;
     connection->ticking = busy;
@@ -216,10 +226,13 @@ static void on_timer(struct timer *timer)
     const struct proxy_options *options = client->proxy->options;
     uint64_t now_ms = shard_of(connection)->now_ms;
     connection->ticking = false;
-    if (connection->ending) {
+    bool overdue = connection->failed_ms > 0 && now_ms - connection->failed_ms >= ENDING_MS;
+    if (connection->ending || overdue) { /* whether or not the last word was taken */
         close_now(connection);
         return;
     }
+    if (connection->failed && connection->failed_ms == 0)
+        connection->failed_ms = now_ms;
     if (bytes_of(connection)->queued_bytes > 0 &&
         now_ms - connection->progress_ms >= options->send_timeout_ms) {
         metric_add(&shard_of(connection)->metrics, METRIC_TIMEOUTS_CLIENT, 1);
@@ -266,45 +279,127 @@ static void begin_walks(struct http2_client *connection)
 static bool feed(struct http2_client *connection, const char *data, size_t size)
 {
     ssize_t taken = size > 0 ? nghttp2_session_mem_recv(connection->session, (const uint8_t *)data, size) : 0;
-    if (taken == NGHTTP2_ERR_FLOODED)
+    if (taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
         http2_close_calmly(connection);
     else if (taken < 0)
         finish_calmly(connection, NGHTTP2_PROTOCOL_ERROR), connection->failed = true;
     return taken >= 0;
 }
 
-/* Judges the frames, and has nghttp2 take them; those before a fault too. */
-static void take_frames(struct http2_client *connection, struct slice bytes)
+/* Judges the frames, and has nghttp2 take them; those before a fault too. Returns how many bytes that were:
+ * it stops when the connection has cost enough. */
+static size_t take_frames(struct http2_client *connection, struct slice bytes)
 {
     size_t at = 0, fed = 0, part = 0;
     struct http2_frames *frames = &connection->frames;
-    while (http2_frames_next(frames, bytes.data + at, bytes.size - at, &part)) {
+    bool enough = false;
+    while (!enough && http2_frames_next(frames, bytes.data + at, bytes.size - at, &part)) {
         at += part;
         size_t begin = at > HTTP2_FRAME_HEAD_BYTES ? at - HTTP2_FRAME_HEAD_BYTES : 0;
         if (http2_frame_needs_stream(frames) && begin > fed) {
             if (!feed(connection, bytes.data + fed, begin - fed))
-                return;
+                return bytes.size;
             fed = begin;
         }
         if (!http2_judge_frame(connection))
-            return;
+            return bytes.size;
+        enough = connection->turn_cost >= HTTP2_TURN_COST;
     }
-    (void)feed(connection, bytes.data + fed, bytes.size - fed);
+    size_t end = enough ? at : bytes.size;
+    (void)feed(connection, bytes.data + fed, end - fed);
+    return end;
 }
 
-static void receive(struct http2_client *connection, struct chunk chunk)
+static void take_chunk(struct http2_client *connection)
 {
-    connection->received = chunk;
-    if (!connection->failed)
-        take_frames(connection, chunk_slice(&chunk));
+    struct chunk_queue *input = &connection->client->input;
+    struct chunk *first = chunk_queue_at(input, 0);
+    uint32_t size = first->size;
+    if (connection->frames.in_head) {
+        size = size < HEAD_PART_BYTES ? size : HEAD_PART_BYTES;
+        connection->turn_cost += size / HTTP2_HEAD_BYTES_PER_COST;
+    }
+    connection->received = chunk_part(first, 0, size);
+    size_t taken = take_frames(connection, chunk_slice(&connection->received));
     chunk_release(&connection->received);
+    if (input->count > 0) /* the connection has not been closed meanwhile */
+        chunk_queue_consume(input, taken);
+}
+
+static bool takes_input(const struct http2_client *connection)
+{
+    return !connection->failed && !connection->ending && connection->client->state != CLIENT_CLOSING;
+}
+
+/* What is left waits for the next turn, in which the others have theirs before. */
+static void look_after_input(struct http2_client *connection)
+{
+    struct shard *shard = shard_of(connection);
+    struct chunk_queue *input = &connection->client->input;
+    if (!takes_input(connection))
+        chunk_queue_clear(input);
+    if (input->count > 0) {
+        metric_add(&shard->metrics, METRIC_HTTP2_DEFERRED, 1);
+        timer_arm(&shard->timers, &connection->again, shard->now_ms);
+    }
+    if (input->count > INPUT_CHUNKS && !connection->stopped) {
+        connection->stopped = true;
+        stream_pause(bytes_of(connection));
+    } else if (input->count == 0 && connection->stopped && takes_input(connection)) {
+        connection->stopped = false;
+        stream_resume(bytes_of(connection));
+    }
+}
+
+static void take_input(struct http2_client *connection)
+{
+    struct chunk_queue *input = &connection->client->input;
+    while (takes_input(connection) && input->count > 0 && connection->turn_cost < HTTP2_TURN_COST)
+        take_chunk(connection);
+    if (connection->client->state == CLIENT_CLOSING)
+        return;
+    if (nghttp2_session_get_outbound_queue_size(connection->session) > OUTBOUND_FRAMES)
+        http2_close_calmly(connection);
     if (!connection->frames.in_head)
         connection->head_ms = 0;
     else if (connection->head_ms == 0)
         connection->head_ms = shard_of(connection)->now_ms;
     begin_walks(connection);
+    if (connection->client->state == CLIENT_CLOSING)
+        return;
     http2_schedule(connection);
     set_timer(connection);
+    look_after_input(connection);
+}
+
+static void on_next_turn(struct timer *timer)
+{
+    struct http2_client *connection = CONTAINER_OF(timer, struct http2_client, again);
+    shard_defer(shard_of(connection), &connection->input_task);
+}
+
+static void run_input(struct shard_task *task)
+{
+    struct http2_client *connection = CONTAINER_OF(task, struct http2_client, input_task);
+    connection->turn_cost = 0;
+    take_input(connection);
+}
+
+static bool waits_for_turn(const struct http2_client *connection)
+{
+    return timer_is_armed(&connection->again) || !list_is_empty(&connection->input_task.node);
+}
+
+/* Whoever floods goes on for a while: that is read no further than it has to be. */
+static void drop_late(struct http2_client *connection, struct chunk chunk)
+{
+    connection->late_bytes += chunk.size;
+    chunk_release(&chunk);
+    if (connection->late_bytes <= LATE_BYTES || connection->stopped ||
+        connection->client->state == CLIENT_CLOSING)
+        return;
+    connection->stopped = true;
+    stream_pause(bytes_of(connection));
 }
 
 static void on_received(struct stream *stream, struct chunk chunk)
@@ -313,10 +408,17 @@ static void on_received(struct stream *stream, struct chunk chunk)
     if (chunk.size == 0) {
         chunk_release(&chunk);
         close_now(connection);
-    } else if (connection->ending || connection->failed || connection->client->state == CLIENT_CLOSING) {
-        chunk_release(&chunk);
-    } else {
-        receive(connection, chunk);
+    } else if (!takes_input(connection)) {
+        drop_late(connection, chunk);
+    } else if (!chunk_queue_push(&connection->client->input, chunk)) {
+        metric_add(&shard_of(connection)->metrics, METRIC_MEMORY_FAILURES, 1);
+        close_now(connection);
+    } else if (!waits_for_turn(connection)) {
+        uint64_t now_ns = shard_of(connection)->now_ns;
+        if (connection->turn_ns != now_ns)
+            connection->turn_cost = 0;
+        connection->turn_ns = now_ns;
+        take_input(connection);
     }
 }
 
@@ -341,6 +443,8 @@ static void on_closed(struct stream *stream)
     struct http2_client *connection = of_stream(stream);
     struct client *client = connection->client;
     list_remove(&connection->flush.node);
+    list_remove(&connection->input_task.node);
+    timer_disarm(&shard_of(connection)->timers, &connection->again);
     while (!list_is_empty(&connection->streams))
         http2_stream_free(CONTAINER_OF(connection->streams.next, struct http2_stream, node));
     nghttp2_session_del(connection->session);
@@ -399,6 +503,8 @@ static struct http2_client *open_connection(struct client *client)
     list_init(&connection->fresh);
     list_init(&connection->drained);
     shard_task_init(&connection->flush, flush);
+    shard_task_init(&connection->input_task, run_input);
+    timer_init(&connection->again, on_next_turn);
     http2_frames_init(&connection->frames);
     if (open_session(connection) && say_settings(connection))
         return connection;
@@ -426,8 +532,7 @@ void http2_client_begin(struct client *client)
         http2_client_drain(client);
     http2_schedule(connection);
     set_timer(connection);
-    while (client->input.count > 0 && client->state != CLIENT_CLOSING)
-        receive(connection, chunk_queue_pop(&client->input));
+    take_input(connection);
 }
 
 /* Two GOAWAYs, so that no request that is on its way is lost (RFC 9113 section 6.8). */

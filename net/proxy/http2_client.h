@@ -45,16 +45,23 @@ struct http2_client {
     struct list_node streams, fresh, drained;
     uint32_t stream_count, closed_count; /* with those that are closed; those alone */
     struct shard_task flush; /* once per turn: what all streams have to say leaves in common sends */
+    struct timer again; /* the next turn, for the rest of the input: client->input */
+    struct shard_task input_task;
     struct chunk received; /* inside nghttp2 */
     struct block *out; /* frames that are not sent yet */
     struct http2_frames frames;
     struct http2_closed closed;
     struct http2_budget budget;
+    uint64_t turn_ns; /* a turn of the shard, by its clock */
+    uint32_t turn_cost; /* of the frames taken in it */
+    uint64_t list_bytes; /* of the head that arrives, whatever it belongs to */
+    uint32_t late_bytes; /* received after the last word */
     uint64_t head_ms; /* since when a head has been arriving; 0: none is */
-    uint64_t idle_ms, progress_ms, drain_ms;
+    uint64_t idle_ms, progress_ms, drain_ms, failed_ms;
     bool draining, last_said; /* GOAWAY of the first and of the second kind */
     bool ending; /* the last word is sent, the client's end is awaited */
     bool failed;
+    bool stopped; /* receives nothing for now, or any more */
     bool ticking; /* the timer fires soon, for the sake of streams */
 };
 

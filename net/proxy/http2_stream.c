@@ -10,7 +10,7 @@
 
 enum {
     COPIED_BYTES = 1024, /* of a body, behind the frame's header; more is sent from where it is */
-    LIST_TIMES = 4, /* the limit of a head's size: after so many it is not even read to its end */
+    LIST_TIMES = 4, /* the limit of a head's size: after so many the connection is given up */
     TRAILERS_MAX = 64,
     FIELD_OVERHEAD = 32, /* RFC 9113 section 6.5.2 */
     FRAME_HEADER_BYTES = 9
@@ -59,10 +59,23 @@ static bool is_overhead(const struct http2_frames *frame)
     return frame->type != NGHTTP2_HEADERS && frame->type != NGHTTP2_RST_STREAM;
 }
 
+/* Of what a turn may cost. Heads of many bytes are not taken in it, but in parts from the next one on. */
+static uint32_t cost_of(const struct http2_client *connection)
+{
+    const struct http2_frames *frame = &connection->frames;
+    switch (frame->type) {
+    case NGHTTP2_HEADERS: return HTTP2_HEAD_COST + frame->length / HTTP2_HEAD_BYTES_PER_COST;
+    case NGHTTP2_CONTINUATION: return 1 + frame->length / HTTP2_HEAD_BYTES_PER_COST;
+    case NGHTTP2_SETTINGS: return 1 + connection->stream_count / HTTP2_STREAMS_PER_COST;
+    default: return 1;
+    }
+}
+
 static void spend(struct http2_client *connection)
 {
     const struct http2_frames *frame = &connection->frames;
     struct http2_budget *budget = budget_of(connection);
+    connection->turn_cost += cost_of(connection);
     budget->overhead += is_overhead(frame);
     budget->resets += frame->type == NGHTTP2_RST_STREAM;
     budget->earned += frame->type == NGHTTP2_HEADERS ? HTTP2_EARNED_BY_HEAD : 0;
@@ -208,6 +221,7 @@ static bool begins_request(const nghttp2_frame *frame)
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *pointer)
 {
     struct http2_client *connection = pointer;
+    connection->list_bytes = 0;
     if (!begins_request(frame))
         return 0;
     struct http2_stream *stream = open_stream(connection, frame->hd.stream_id);
@@ -238,25 +252,35 @@ static bool take_trailer(struct http2_stream *stream, struct slice name, struct 
     return name.data && value.data && message_add_id(stream->trailers, HEADER_OTHER, name, value);
 }
 
+/* A few bytes of HPACK can stand for many, whatever they belong to. A reset would have the rest decoded, for
+ * nothing. */
+static bool is_bomb(struct http2_client *connection, size_t field_bytes)
+{
+    const struct http1_limits *limits = &connection->client->proxy->options->limits;
+    connection->list_bytes += field_bytes + FIELD_OVERHEAD;
+    return connection->list_bytes > (uint64_t)limits->head_bytes * LIST_TIMES;
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags, void *pointer)
 {
+    struct http2_client *connection = pointer;
     struct http2_stream *stream = stream_at(session, frame->hd.stream_id);
     const struct slice field[] = { { (const char *)name, name_size }, { (const char *)value, value_size } };
-    (void)flags, (void)pointer;
+    (void)flags;
+    if (is_bomb(connection, name_size + value_size)) {
+        http2_close_calmly(connection);
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     if (stream == NULL || stream->caller.exchange == NULL)
         return 0;
-    if (!begins_request(frame)) {
-        if (take_trailer(stream, field[0], field[1]))
-            return 0;
+    if (begins_request(frame)) {
+        http2_head_add(&stream->head, field[0], field[1]);
+    } else if (!take_trailer(stream, field[0], field[1])) {
         reset(session, frame->hd.stream_id, NGHTTP2_ENHANCE_YOUR_CALM);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    http2_head_add(&stream->head, field[0], field[1]);
-    if (stream->head.list_bytes <= (uint64_t)stream->head.limits->head_bytes * LIST_TIMES)
-        return 0;
-    reset(session, frame->hd.stream_id, NGHTTP2_ENHANCE_YOUR_CALM);
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return 0;
 }
 
 /* A field that nghttp2 would leave out: section 8.1.1 has the whole message refused. */
@@ -383,6 +407,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
 {
     struct http2_client *connection = pointer;
     struct http2_stream *stream = source->ptr;
+    size_t whole = size;
     (void)session, (void)frame;
     if (!http2_put(connection, header, FRAME_HEADER_BYTES))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -398,6 +423,8 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
         chunk_queue_consume(&stream->out, part);
         size -= part;
     }
+    if (whole >= HTTP2_SMALL_BYTES || stream->out.bytes == 0) /* else the client has asked for crumbs */
+        budget_of(connection)->earned += HTTP2_EARNED_BY_DATA;
     stream->sent_ms = shard_of(connection)->now_ms;
     if (stream->caller.exchange && list_is_empty(&stream->drained_node))
         list_append(&connection->drained, &stream->drained_node);
@@ -407,8 +434,6 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *pointer)
 {
     struct http2_client *connection = pointer;
-    if (frame->hd.type == NGHTTP2_DATA)
-        budget_of(connection)->earned += HTTP2_EARNED_BY_DATA;
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
         budget_of(connection)->resets++;
         check_budget(connection);

@@ -16,6 +16,7 @@ NICE = -15
 PR_SET_PDEATHSIG = 1
 TOOLS = {
     'origin': ['origin.c', 'wire.c'],
+    'flood': ['flood.c', 'wire.c'],
     'load': ['load.c', 'load_engine.c', 'load_tls.c', 'histogram.c', 'process_sample.c', 'wire.c'],
     'tap': ['tap.c', 'histogram.c'],
 }
@@ -63,12 +64,12 @@ class Processes:
         self.running = []
         self.libc = ctypes.CDLL(None, use_errno=True)
 
-    def start(self, argv, core, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=None):
+    def start(self, argv, core, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=None, nice=NICE):
         def prepare():
             self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             os.sched_setaffinity(0, {core})
             if os.geteuid() == 0:
-                os.setpriority(os.PRIO_PROCESS, 0, NICE)
+                os.setpriority(os.PRIO_PROCESS, 0, nice)
 
         process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=stdout,
                                    stderr=stderr, cwd=cwd, preexec_fn=prepare, start_new_session=True)
@@ -146,9 +147,9 @@ def tree_members(root):
     return sorted(tree(root))
 
 
-def tree_resident_bytes(root):
-    """VmRSS of a process and all its descendants."""
-    return sum(status_number(text, 'VmRSS:') * 1024 for text in tree(root).values())
+def tree_resident_bytes(root, name='VmRSS:'):
+    """Of a process and all its descendants. VmHWM: the most it ever was."""
+    return sum(status_number(text, name) * 1024 for text in tree(root).values())
 
 
 @dataclass

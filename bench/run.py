@@ -14,6 +14,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 import added  # noqa: E402
+import floods  # noqa: E402
 import report  # noqa: E402
 from processes import ROOT, BenchError, Processes, build_tools, choose_cores, raise_file_limit, tell  # noqa: E402
 from scenarios import SCENARIOS, Run, Size, find_scenarios  # noqa: E402
@@ -27,7 +28,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
     parser.add_argument('scenario', nargs='*',
                         help='names from --list; all if none is given. `plugins [NAME...]`: what each of the common '
-                             'plugins adds to a plain request')
+                             'plugins adds to a plain request. `floods [KIND...]`: what floods do to others')
     parser.add_argument('--list', action='store_true', help='list the scenarios and stop')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--seconds', type=float, default=3.0, help='measured time of one run')
@@ -159,6 +160,8 @@ def main():
     try:
         if arguments.scenario[:1] == ['plugins']:
             return added.run(arguments, arguments.scenario[1:])
+        if arguments.scenario[:1] == ['floods']:
+            return floods.run(arguments, arguments.scenario[1:])
         failures = Bench(arguments).run(find_scenarios(arguments.scenario))
     except BenchError as error:
         tell(f'bench: {error}')

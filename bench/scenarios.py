@@ -63,9 +63,10 @@ class Run:
         self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
                          scenario.rate_limit, keys=scenario.keys, cache=scenario.cache, plugins=scenario.plugins,
                          tls=scenario.tls, http2=scenario.http2, stream=scenario.stream,
-                         idle=self.size.idle if scenario.name == 'idle10000' else 0,
+                         second=scenario.second, second_port=0 if scenario.second is None else free_port(),
+                         idle=self.size.idle if scenario.name == 'idle10000' or scenario.second is not None else 0,
                          settings=self.settings if self.subject.says_ready else {})
-        if scenario.tls:
+        if scenario.tls or scenario.second is not None:
             make_certificate(self.plan)
         if scenario.rate_limit == 'redis':
             self.start_redis(directory)
@@ -288,6 +289,7 @@ class Scenario:
     tls: bool = False
     http2: bool = False
     stream: bool = False
+    second: str | None = None           # options of another listener
     keys: int = 0
     plugins: tuple = ()
     headers: tuple = ()                 # of every request

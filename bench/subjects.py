@@ -38,6 +38,8 @@ class Plan:
     keys: int = 0           # consumers with a key and a group each
     plugins: tuple = ()     # by name, from PLUGINS
     stream: bool = False    # raw TCP, whatever is spoken over it
+    second_port: int = 0    # another listener, for floods
+    second: str | None = None     # its options
     idle: int = 0
     revision: int = 0       # changes the text, for reloads
     settings: dict = field(default_factory=dict)
@@ -212,6 +214,9 @@ def sluice_argv(program, plan, core):
         settings |= {'proxy_listen': f'127.0.0.1:{plan.listen_port} ssl' + ' http2' * plan.http2,
                      'ssl_cert': plan.directory / 'tls.crt',
                      'ssl_cert_key': plan.directory / 'tls.key'}
+    if plan.second is not None:
+        settings['proxy_listen'] += f', 127.0.0.1:{plan.second_port} {plan.second} backlog=16384'
+        settings |= {'ssl_cert': plan.directory / 'tls.crt', 'ssl_cert_key': plan.directory / 'tls.key'}
     if plan.stream:
         settings |= {'proxy_listen': 'off', 'stream_listen': f'127.0.0.1:{plan.listen_port}',
                      'proxy_stream_access_log': 'off'}
@@ -342,7 +347,9 @@ def nginx_config(plan, unbuffered=False):
         http += '    proxy_cache_path kept keys_zone=kept:10m use_temp_path=off;\n'
         http += '    open_file_cache max=1000;\n'
         server += '        proxy_cache kept;\n        proxy_cache_valid 200 1h;\n'
-    if plan.tls:
+    if plan.second is not None:
+        server += f'        listen 127.0.0.1:{plan.second_port} {plan.second} reuseport backlog=16384;\n'
+    if plan.tls or plan.second is not None:
         server += NGINX_TLS
     if plan.routes == 0:
         server += '        location / { proxy_pass http://origin; }\n'

@@ -226,6 +226,18 @@ def test_malformed(t):
             assert c.status(c.ask(protocol="WebSocket")) == 200
 
 
+def test_upstreams_of_http2(t):
+    """Nothing can be upgraded there, neither on a route for gRPC nor on another that leads to its service."""
+    with Peer(websocket.Echo()) as peer:
+        made = simple_config(peer.url.replace("http", "grpc"))
+        made["services"][0]["routes"].append({"name": "r2", "paths": ["/grpc"], "protocols": ["grpc", "grpcs"]})
+        with gateway(made) as site, Tunnel(site.listen) as c:
+            for path in ("/ws", "/grpc"):
+                with t.case(path):
+                    assert c.status(c.ask(path, headers=[("content-type", "application/grpc")])) == 501
+        assert peer.connections == 0
+
+
 def test_plugins(t):
     """They see a GET, and refuse it as ever; an answer of theirs never looks like a beginning."""
     with Peer(websocket.Echo()) as peer:

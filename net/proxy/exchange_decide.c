@@ -199,7 +199,7 @@ enum step_result step_route(struct exchange *exchange)
     if (!(protocols & PROTOCOL_BIT(PROTOCOL_HTTP)) && (protocols & PROTOCOL_BIT(PROTOCOL_HTTPS)) &&
         !exchange_is_https(exchange))
         return require_https(exchange);
-    int refusal = upgrade_refusal(exchange);
+    int refusal = exchange->request.upgrade ? upgrade_refusal(exchange) : 0;
     if (refusal)
         return exchange_answer_from_below(exchange, refusal, none);
     if (protocols & (PROTOCOL_BIT(PROTOCOL_GRPC) | PROTOCOL_BIT(PROTOCOL_GRPCS)))

@@ -41,30 +41,17 @@ bool upgrade_is_ambiguous(const struct exchange *exchange)
            slice_equal_nocase(slice_trim(message_find(request, HEADER_UPGRADE)), WEBSOCKET);
 }
 
-/* Only an extended CONNECT brings the fields of an upgrade over HTTP/2. */
-static bool is_extended(const struct exchange *exchange)
-{
-    return exchange->request.upgrade && exchange->request.http2;
-}
-
 /* Envoy takes h2c for no upgrade at all. */
 int upgrade_refusal(const struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
-    if (!request->upgrade)
-        return 0;
     struct slice protocol = slice_trim(message_find(request, HEADER_UPGRADE));
     if (exchange->style == ANSWER_STYLE_ENVOY && !slice_equal_nocase(protocol, SLICE("h2c")) &&
         !is_allowed(exchange, protocol))
         return 403;
     bool possible = upgrade_named(exchange).data &&
                     !(exchange->service && origin_speaks_http2(exchange->service->service));
-    return is_extended(exchange) && !possible ? 501 : 0;
-}
-
-bool upgrade_misleads(const struct exchange *exchange, int status)
-{
-    return status >= 200 && status < 300 && is_extended(exchange);
+    return upgrade_is_extended(exchange) && !possible ? 501 : 0;
 }
 
 /* RFC 6455 section 4.2.2: what proves that the upstream knows WebSocket. */

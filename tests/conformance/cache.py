@@ -9,7 +9,7 @@ import tempfile
 from tests.support import gateway, net
 
 PACKAGE = "http-cache-tests@0.4.5"
-INSTALL = ["npm", "install", "--no-save", "--no-audit", "--ignore-scripts", "--prefix", "."]
+INSTALL = [["npm", "install", "--no-save", "--no-audit", "--ignore-scripts", "--prefix", ".", "{}"]]
 AGE = "RFC 9111 5.1: an invalid Age is ignored, and the first of several counts; the suite is older"
 OWN_ERROR = "the 502 is the gateway's own; without the origin's fields the suite takes it for a stored response"
 KNOWN = {

@@ -9,7 +9,7 @@ import xml.etree.ElementTree
 from tests.support import gateway, net, origin
 
 PACKAGE = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
-INSTALL = ["go", "install"]
+INSTALL = [["go", "install", "{}"]]
 KNOWN = {}
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Suites of tests that others wrote, against the gateway; they need more than Debian: npm or Go, and a network to
-install them, once, below build/conformance.
+"""Suites of tests that others wrote, against the gateway; they need more than Debian: npm, Go or Maven, and a
+network to install them, once, below build/conformance.
 
 run.py [--binary PATH] [--only TEST] [SUITE...]
 
@@ -9,6 +9,7 @@ suite's own file here names, with its reason.
 """
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,25 +18,30 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, ROOT)
 sys.dont_write_bytecode = True
 
-from tests.conformance import cache, h2spec  # noqa: E402
+from tests.conformance import cache, h2spec, otlp, zipkin  # noqa: E402
 from tests.support import gateway  # noqa: E402
 
-SUITES = {"cache": cache, "h2spec": h2spec}
+SUITES = {"cache": cache, "h2spec": h2spec, "otlp": otlp, "zipkin": zipkin}
 PLACE = os.path.join(ROOT, "build", "conformance")
 
 
 def install(suite):
-    """The folder where the suite's package is; installed with its own tool when it is not there."""
-    place = os.path.join(PLACE, suite.PACKAGE.replace("/", "_"))
+    """The folder where the suite's package is; installed by the suite's commands when it is not there. In those {}
+    stands for the package, and FILES are there before."""
+    place = os.path.join(PLACE, re.sub("[/:]", "_", suite.PACKAGE))
     if os.path.exists(os.path.join(place, "done")):
         return place
-    tool = suite.INSTALL[0]
+    tool = suite.INSTALL[0][0]
     if not shutil.which(tool):
         raise SystemExit("%s is needed to install %s" % (tool, suite.PACKAGE))
     os.makedirs(place, exist_ok=True)
+    for name, text in getattr(suite, "FILES", {}).items():
+        with open(os.path.join(place, name), "w", encoding="utf-8") as f:
+            f.write(text)
     environment = {**os.environ, "GOBIN": place}
-    subprocess.run([*suite.INSTALL, suite.PACKAGE], cwd=place, env=environment, check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for command in suite.INSTALL:
+        subprocess.run([word.replace("{}", suite.PACKAGE) for word in command], cwd=place, env=environment, check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with open(os.path.join(place, "done"), "w", encoding="utf-8"):
         return place
 

@@ -54,8 +54,14 @@ bool catalog_finish(struct catalog *catalog)
         struct catalog_row *row = &catalog->rows[i];
         if (row->key.data == NULL)
             continue;
-        struct slice name = arena_format(catalog->arena, "%s:%.*s", row->kind, SLICE_FORMAT(row->key));
-        if (name.data == NULL || !map_add(&catalog->keys, name, row, NULL))
+        size_t front = strlen(row->kind);
+        char *name = arena_alloc(catalog->arena, front + 1 + row->key.size);
+        if (name == NULL)
+            return false;
+        memcpy(name, row->kind, front);
+        name[front] = ':';
+        memcpy(name + front + 1, row->key.data, row->key.size);
+        if (!map_add(&catalog->keys, (struct slice){ name, front + 1 + row->key.size }, row, NULL))
             return false;
     }
     return true;
@@ -90,6 +96,17 @@ static const struct catalog_row *find_id(const struct catalog *catalog, const ch
     uint32_t at = lower_bound(catalog, kind, id);
     const struct catalog_row *row = at < catalog->count ? &catalog->rows[at] : NULL;
     return row && strcmp(row->kind, kind) == 0 && strcmp(row->id, id) == 0 ? row : NULL;
+}
+
+const struct catalog_row *catalog_source_find(struct catalog_source *source, const char *kind, const char *id)
+{
+    const struct catalog *from = source->catalog;
+    const struct catalog_row *row = from && source->next < from->count ? &from->rows[source->next] : NULL;
+    if (from && (row == NULL || strcmp(row->id, id) != 0 || strcmp(row->kind, kind) != 0))
+        row = find_id(from, kind, id); /* some were left out */
+    if (row)
+        source->next = (uint32_t)(row - from->rows) + 1;
+    return row;
 }
 
 const struct catalog_row *catalog_find(const struct catalog *catalog, const char *kind, struct slice name)

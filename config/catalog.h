@@ -13,14 +13,27 @@ struct catalog_row {
     struct slice text; /* a JSON object, compact */
 };
 
+/* What the documents that are read first were written from, one entity after the other in its order: those of
+ * them that say the same are taken over as they are. */
+struct catalog_source {
+    const struct catalog *catalog; /* NULL: nothing is known */
+    uint32_t document_count;
+    uint32_t next; /* row */
+};
+
 struct catalog {
     struct arena *arena;
+    struct catalog_source source; /* while it is built */
     struct catalog_row *rows; /* after catalog_finish by kind and id */
     uint32_t count, capacity;
     struct map keys; /* "kind:key" -> row */
 };
 
 void catalog_init(struct catalog *catalog, struct arena *arena);
+
+/* The row of the source with that kind and id; NULL: there is none. */
+const struct catalog_row *catalog_source_find(struct catalog_source *source, const char *kind,
+                                              const char *id);
 
 /* Copies id, key and text; false when memory is exhausted. */
 bool catalog_add(struct catalog *catalog, const struct catalog_row *row) MUST_CHECK;

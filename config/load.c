@@ -24,6 +24,7 @@ struct loading {
     struct documents kong, kubernetes;
     struct aws_sources aws;
     struct slice digests; /* of the Kong files, one behind the other */
+    uint32_t unchanged_count; /* of the Kong documents, those that come first in their place */
     bool instead; /* reading what takes the place of the files' Kong documents */
 };
 
@@ -219,8 +220,10 @@ static bool read_all(struct loading *loading)
         good = read_text(loading, settings->declarative_config_string, "declarative_config_string");
     settings_finish(settings, loading->report);
     loading->instead = true;
-    for (uint32_t i = 0; good && sources->kong && i < sources->kong->count; i++)
+    for (uint32_t i = 0; good && sources->kong && i < sources->kong->count; i++) {
         good = read_text(loading, sources->kong->items[i].text, sources->kong->items[i].name);
+        loading->unchanged_count = i == 0 ? loading->kong.count : loading->unchanged_count;
+    }
     loading->instead = false;
     return good;
 }
@@ -234,9 +237,12 @@ static bool want_catalog(struct loading *loading)
     if (!loading->sources->catalogued || (settings->admin_listeners.count == 0 && !stored))
         return true;
     model->catalog = arena_alloc(&model->arena, sizeof(*model->catalog));
-    if (model->catalog)
-        catalog_init(model->catalog, &model->arena);
-    return model->catalog != NULL;
+    if (model->catalog == NULL)
+        return false;
+    catalog_init(model->catalog, &model->arena);
+    model->catalog->source =
+        (struct catalog_source){ loading->sources->unchanged, loading->unchanged_count, 0 };
+    return true;
 }
 
 static bool build_kong(struct loading *loading)

@@ -38,6 +38,8 @@ struct config_sources {
     enum config_dialect dialect;
     struct config_texts *texts; /* NULL: texts are freed as soon as they were read */
     const struct config_kong_texts *kong; /* NULL: the files' own count */
+    const struct catalog
+        *unchanged; /* what the first of those was written from, see config/catalog.h; or NULL */
     bool catalogued; /* the model gets a catalog if the settings name an admin listener or a store */
 };
 

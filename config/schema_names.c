@@ -3,12 +3,17 @@
 
 #include <stdio.h>
 
+/* Most names differ at once. */
+static inline bool is_named(struct slice name, const char *text)
+{
+    return name.size > 0 && name.data[0] == text[0] && slice_equal(name, slice_of(text));
+}
+
 const struct field *schema_find(const struct schema *schema, struct slice name)
 {
     for (size_t i = 0; i < schema->field_count; i++) {
         const struct field *field = &schema->fields[i];
-        if (slice_equal(name, slice_of(field->name)) ||
-            (field->alias && slice_equal(name, slice_of(field->alias))))
+        if (is_named(name, field->name) || (field->alias && is_named(name, field->alias)))
             return field;
     }
     return NULL;

@@ -11,6 +11,7 @@
 struct cataloguing {
     struct kong_reader *reader;
     struct catalog *catalog;
+    struct catalog_source source; /* of the document */
     bool transform, old_format; /* of the document */
     bool good;
 };
@@ -237,6 +238,15 @@ static void add_document(struct cataloguing *out, const struct placed *placed, c
     json_decref(object);
 }
 
+/* False: it is to be described anew. */
+static bool take_over(struct cataloguing *out, const struct placed *placed, const struct entity *entity)
+{
+    const struct catalog_row *row = catalog_source_find(&out->source, placed->kind->name, entity->id);
+    if (row)
+        out->good = out->good && catalog_add(out->catalog, row);
+    return row != NULL;
+}
+
 static void walk_list(struct cataloguing *out, const struct node *list, const struct placed *like)
 {
     for (uint32_t i = 0; list->kind == NODE_SEQUENCE && i < list->count && out->good; i++) {
@@ -249,7 +259,7 @@ static void walk_list(struct cataloguing *out, const struct node *list, const st
 static void walk_entity(struct cataloguing *out, const struct placed *placed)
 {
     const struct entity *entity = entity_of(out, placed->node);
-    if (entity == NULL)
+    if (entity == NULL || take_over(out, placed, entity))
         return;
     add_document(out, placed, entity);
     for (uint32_t i = 0; i < placed->node->count && out->good; i++) {
@@ -271,6 +281,8 @@ bool kong_catalogue(struct kong_reader *reader, const struct documents *document
     for (uint32_t i = 0; i < documents->count; i++) {
         const struct node *document = documents->items[i];
         const struct node *version = node_find(document, "_format_version");
+        struct catalog_source *source = &out.catalog->source;
+        out.source = i < source->document_count ? *source : (struct catalog_source){ 0 };
         const struct node *transform = node_find(document, "_transform");
         out.old_format = begins_with(version, "1.") || begins_with(version, "2.");
         out.transform = transform == NULL || transform->kind != NODE_BOOLEAN || transform->boolean;
@@ -280,5 +292,6 @@ bool kong_catalogue(struct kong_reader *reader, const struct documents *document
                 walk_list(&out, document->entries[k].value, &(struct placed){ .kind = kind });
         }
     }
+    out.catalog->source = (struct catalog_source){ 0 };
     return out.good && catalog_finish(out.catalog);
 }

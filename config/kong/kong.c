@@ -47,18 +47,43 @@ void *kong_take(struct kong_reader *reader, struct arena *arena, size_t size)
     return memory;
 }
 
-static const char *scratch_path(struct kong_reader *reader, struct slice path)
+/* The path and a part of it, with room for more behind its end; NULL: memory is exhausted. There are several
+ * for every entity, which is why nothing is formatted here. */
+static char *path_with(struct kong_reader *reader, struct config_place *place, struct slice part, size_t more)
 {
-    if (path.data == NULL)
+    size_t size = strlen(place->path);
+    char *path = arena_alloc(&reader->scratch, size + part.size + more + 1);
+    if (path == NULL) {
         kong_fail_memory(reader);
-    return path.data ? path.data : "";
+        place->path = "";
+        return NULL;
+    }
+    memcpy(path, place->path, size);
+    memcpy(path + size, part.data, part.size);
+    path[size + part.size] = '\0';
+    place->path = path;
+    return path + size + part.size;
 }
 
 struct config_place kong_place(struct kong_reader *reader, const struct config_place *place, const char *name)
 {
     struct config_place deeper = *place;
-    deeper.path = scratch_path(
-        reader, arena_format(&reader->scratch, "%s%s%s", place->path, place->path[0] ? "." : "", name));
+    if (place->path[0])
+        (void)path_with(reader, &deeper, SLICE("."), 0);
+    (void)path_with(reader, &deeper, slice_of(name), 0);
+    return deeper;
+}
+
+struct config_place kong_element(struct kong_reader *reader, const struct config_place *place,
+                                 const char *name, uint32_t index)
+{
+    struct config_place deeper = *place;
+    char *end = path_with(reader, &deeper, slice_of(name), SLICE_U64_SIZE + sizeof("[]"));
+    if (end) {
+        *end = '[';
+        end = slice_write_u64(end + 1, index);
+        memcpy(end, "]", sizeof("]"));
+    }
     return deeper;
 }
 
@@ -78,8 +103,7 @@ void kong_read_array(struct kong_reader *reader, const struct node *array, const
         return;
     for (uint32_t i = 0; i < array->count && !reader->out_of_memory; i++) {
         const struct node *node = array->entries[i].value;
-        struct config_place deeper = *place;
-        deeper.path = scratch_path(reader, arena_format(&reader->scratch, "%s[%u]", place->path, i));
+        struct config_place deeper = kong_element(reader, place, "", i);
         if (expect(&deeper, node, NODE_MAPPING, "expected a record"))
             read(reader, node, &deeper, parent);
     }

@@ -128,13 +128,13 @@ void kong_read_array(struct kong_reader *reader, const struct node *array, const
 void kong_refuse_collection(struct kong_reader *reader, const struct node *node,
                             const struct config_place *place);
 
+struct config_place kong_element(struct kong_reader *reader, const struct config_place *place,
+                                 const char *name, uint32_t index);
 struct config_place kong_place(struct kong_reader *reader, const struct config_place *place,
                                const char *name);
 
-/* route.c: rules over routes and their services, when all is known. */
+/* route.c, plugin.c: rules over them and what they are attached to, when all is known. */
 void kong_check_routes(struct kong_reader *reader);
-
-/* plugin.c: rules over plugins and what they are attached to, when all is known. */
 void kong_check_plugins(struct kong_reader *reader);
 
 /* credential.c: false when memory is exhausted. */

@@ -91,8 +91,7 @@ static void read_paths(struct kong_reader *reader, struct route *route, const st
         const struct node *item = list->entries[i].value;
         if (item->kind != NODE_STRING)
             continue; /* was reported */
-        struct config_place deeper = *place;
-        deeper.path = arena_format(&reader->scratch, "%s.paths[%u]", place->path, i).data;
+        struct config_place deeper = kong_element(reader, place, ".paths", i);
         route->paths.items[i] = kong_route_path(reader, item, &deeper);
     }
 }
@@ -112,21 +111,23 @@ static void read_endpoint(struct kong_reader *reader, const struct node *item,
 }
 
 /* sources and destinations: sets of {ip, port}. */
-static void read_endpoints(struct kong_reader *reader, const struct node *node,
-                           const struct config_place *place, struct route_endpoints *endpoints)
+static void read_endpoints(struct kong_reader *reader, const struct node *around,
+                           const struct config_place *place, const char *name,
+                           struct route_endpoints *endpoints)
 {
+    const struct node *node = node_find(around, name);
     *endpoints = (struct route_endpoints){ NULL, 0 };
     if (node == NULL || node->kind == NODE_NULL)
         return;
+    const struct config_place list = kong_place(reader, place, name);
     if (node->kind != NODE_SEQUENCE) {
-        report_add(place->report, REPORT_ERROR, &node->position, place->path, "expected a set");
+        report_add(list.report, REPORT_ERROR, &node->position, list.path, "expected a set");
         return;
     }
     endpoints->items =
         kong_take(reader, &reader->model->arena, (node->count + 1u) * sizeof(*endpoints->items));
     for (uint32_t i = 0; endpoints->items && i < node->count; i++) {
-        struct config_place deeper = *place;
-        deeper.path = arena_format(&reader->scratch, "%s[%u]", place->path, i).data;
+        struct config_place deeper = kong_element(reader, &list, "", i);
         read_endpoint(reader, node->entries[i].value, &deeper, &endpoints->items[endpoints->count++]);
     }
 }
@@ -134,12 +135,10 @@ static void read_endpoints(struct kong_reader *reader, const struct node *node,
 static void finish(struct kong_reader *reader, struct route *route, const struct node *node,
                    const struct config_place *place)
 {
-    struct config_place deeper = kong_place(reader, place, "sources");
     route->protocols = kong_protocol_bits(route->protocols);
     read_paths(reader, route, node, place);
-    read_endpoints(reader, node_find(node, "sources"), &deeper, &route->sources);
-    deeper = kong_place(reader, place, "destinations");
-    read_endpoints(reader, node_find(node, "destinations"), &deeper, &route->destinations);
+    read_endpoints(reader, node, place, "sources", &route->sources);
+    read_endpoints(reader, node, place, "destinations", &route->destinations);
     kong_check_route(reader, route, node, place);
 }
 

@@ -37,10 +37,11 @@ static void write_others(const struct admin_writing *writing, const struct catal
     fputs(kind ? "]}" : "}", out);
 }
 
-char *admin_others(const struct admin_writing *writing, const struct catalog *catalog)
+char *admin_others(struct admin_writing *writing, const struct catalog *catalog)
 {
     char *text = NULL;
     size_t size;
+    writing->generation = writing->call->node->source.in_force->snapshot->generation;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)
         return NULL;
@@ -152,6 +153,7 @@ bool admin_change(struct admin_writing *writing, const char *others)
                                          { slice_of(sent), ENTITY_NAME } };
     const struct config_kong_texts texts = { items, COUNT_OF(items) };
     const struct change change = { .kong = &texts,
+                                   .generation = writing->generation,
                                    .argument = writing,
                                    .refused = answer_refused,
                                    .commit = commit,

@@ -23,6 +23,7 @@ struct admin_writing {
     bool exists;
     bool hashed; /* secrets are those of the store: they are not hashed again */
     struct id_list puts, removals;
+    uint64_t generation; /* of the configuration that all others were taken from */
 };
 
 /* False: memory is exhausted. */
@@ -39,8 +40,9 @@ bool admin_breaks_uniqueness(struct admin_writing *writing, const struct catalog
 bool admin_breaks_removal(struct admin_writing *writing, const struct catalog *catalog,
                           const struct catalog_row *row);
 
-/* admin_change.c: all other entities as a configuration, malloc'ed; NULL: no memory. */
-char *admin_others(const struct admin_writing *writing, const struct catalog *catalog);
+/* admin_change.c: all other entities of the catalog, which is open, as a configuration, malloc'ed; NULL: no
+ * memory. */
+char *admin_others(struct admin_writing *writing, const struct catalog *catalog);
 
 /* Loads, stores and puts in force; true: done, else the answer says why not. */
 bool admin_change(struct admin_writing *writing, const char *others);

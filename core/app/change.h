@@ -23,6 +23,8 @@ struct change_tools {
 
 struct change {
     const struct config_kong_texts *kong; /* NULL: what the files, or the store, hold now */
+    /* Of the configuration whose catalog the first of these texts was written from; 0: of none. */
+    uint64_t generation;
     void *argument; /* of the functions, which are called on the control thread while the asker waits */
     void (*refused)(void *argument, const struct report *report, const struct documents *documents);
     /* It is valid and about to be put in force; NULL: nothing to do. */

@@ -209,6 +209,8 @@ static enum change_result carry_out(struct control *control, const struct change
     }
     if (change->commit && control->handover.child)
         return CHANGE_CLOSED; /* the new process has read the store already */
+    if (change->generation == control->snapshot->generation)
+        sources.unchanged = control->snapshot->model->catalog;
     if (change->kong)
         sources.kong = change->kong;
     else if (control->store && !stored_read(control->store, &stored, &sources))

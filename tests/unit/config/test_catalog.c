@@ -76,6 +76,43 @@ Test(catalog, of_nested_entities)
     cr_assert_eq(count, 0);
 }
 
+/* What is known to be written from another catalog is not described again; the marks tell. */
+Test(catalog, rows_of_a_source_are_taken_over)
+{
+    static const char text[] =
+        "_format_version: '3.0'\n"
+        "services: [{id: " ID "1, name: a, host: h}, {id: " ID "2, name: b, host: h}]\n"
+        "routes: [{id: " ID "1, name: r, paths: [/]}]\n";
+    struct arena arena;
+    struct catalog source;
+    arena_init(&arena, NULL, 0, 1000000);
+    catalog_init(&source, &arena);
+    const struct catalog_row rows[] = {
+        { "services", ID "2", SLICE("b"), SLICE("{\"mark\":2}") },
+        { "services", ID "0", SLICE("z"), SLICE("{\"mark\":0}") },
+        { "routes", ID "1", SLICE("r"), SLICE("{\"mark\":3}") },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        cr_assert(catalog_add(&source, &rows[i]));
+    cr_assert(catalog_finish(&source));
+    catalog.source = (struct catalog_source){ &source, 1, 0 };
+    cr_assert(config_setup_kong(&setup, text));
+    cr_expect_eq(catalog.count, 3);
+    check("services", "a", "host", "\"h\"");
+    check("services", "b", "mark", "2");
+    check("routes", "r", "mark", "3");
+    cr_expect_null(catalog_find(&catalog, "services", SLICE("z")), "it was not in the document");
+    cr_expect_null(catalog.source.catalog, "which may be gone by now");
+    arena_deinit(&arena);
+}
+
+Test(catalog, documents_behind_those_of_a_source)
+{
+    catalog.source = (struct catalog_source){ &catalog, 0, 0 };
+    cr_assert(config_setup_kong(&setup, "_format_version: '3.0'\nservices: [{name: a, host: h}]\n"));
+    check("services", "a", "host", "\"h\"");
+}
+
 Test(catalog, references_by_name_become_ids)
 {
     cr_assert(config_setup_kong(&setup, "{\"_format_version\": \"3.0\", \"routes\": [{\"name\": \"r\", "

@@ -168,16 +168,22 @@ static void room_done(struct op *op, int32_t result, uint32_t cqe_flags)
 
 /* --- from the one that receives ------------------------------------------------------------------------- */
 
+/* 0 is the end, or that urgent data stand in the way; a filter of system calls may forbid it; whatever it is,
+ * receiving copes with it. But an error of the connection is told only once. */
+static bool is_for_receiving(ssize_t size, int errno_value)
+{
+    return size == 0 || errno_value == EAGAIN || errno_value == EINTR || errno_value == EINVAL ||
+           errno_value == ENOMEM || errno_value == EPERM || errno_value == ENOSYS;
+}
+
 static void fail_or_detach(struct tcp_splice *flow, ssize_t size, int errno_value)
 {
     struct tcp_stream *from = flow->from;
-    /* 0 is the end, or that urgent data stand in the way; whatever it is, receiving copes with it. But an
-     * error of the connection is told only once. */
-    if (size < 0 && errno_value != EAGAIN && errno_value != EINTR && errno_value != EINVAL) {
+    if (is_for_receiving(size, errno_value)) {
+        detach(flow);
+    } else {
         from->reading = false;
         tcp_stream_fail(from, error_from_errno(errno_value));
-    } else {
-        detach(flow);
     }
 }
 

@@ -155,7 +155,7 @@ class Bystander:
 
     def ask(self):
         assert self.one.exchange(client.encode("GET", "/")).status == 200
-        self.two.send(headers(self.stream, request()))
+        self.two.send(headers(self.stream, request()), window_update(0, 10))
         assert self.two.outcome(self.stream) == 200
         assert len(self.two.body(self.stream)) == 10
         self.stream += 2

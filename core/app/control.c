@@ -169,12 +169,13 @@ static void await_adoption(struct control *control)
             nanosleep(&pause, NULL);
 }
 
-/* What the monitor was told of a snapshot that will not be in force. */
+/* What the monitor was told of a snapshot that will not be in force: it looks at that one until it has gone
+ * back. */
 static void forget(struct control *control, struct snapshot *snapshot)
 {
-    snapshot_free(snapshot);
     watch_rosters_free(watch_adopt(control->watch, control->snapshot->model), control->snapshot->model);
     watch_publish(control->watch);
+    snapshot_free(snapshot);
 }
 
 static enum change_result put_in_force(struct control *control, const struct change *change,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request on a connection to an upstream of HTTP/2, and what nghttp2 tells of it. */
+#include "net/http/http1_fields.h"
 #include "net/http/http2_head.h"
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/forward.h"
@@ -273,14 +274,18 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
+/* The same may trail as in HTTP/1 (RFC 9110 section 6.5.1): what only a head may say, a client might take for
+ * the head's. */
 static bool add_trailer(struct http2_request *request, struct slice name, struct slice value)
 {
     struct exchange *exchange = request->origin.exchange;
     uint32_t most = exchange->proxy->options->limits.header_fields;
+    if (!http1_fields_may_trail(name))
+        return true;
     if (request->trailers == NULL)
         request->trailers = arena_array(&exchange->arena, most, sizeof(*request->trailers));
-    struct header header = { arena_copy(&exchange->arena, name), arena_copy(&exchange->arena, value),
-                             message_header_id(name) };
+    struct header header = { arena_copy(&exchange->arena, name),
+                             arena_copy(&exchange->arena, slice_trim(value)), HEADER_OTHER };
     if (request->trailers == NULL || header.name.data == NULL || header.value.data == NULL ||
         request->trailer_count >= most)
         return false;

@@ -4,7 +4,8 @@
 run.py [--binary PATH] [--only TEXT]... [-v] [--jobs N]
 
 A test function takes one argument, the recorder of its cases (tests/support/runner.py), and may set
-`test_x.seconds`, its time limit (default 30). TEST_SLOW_FACTOR in the environment stretches all limits.
+`test_x.seconds`, its time limit (default 30). TEST_SLOW_FACTOR in the environment stretches all limits. A file's
+`prepare()` is called before all tests and without a limit: to compile a peer, for one.
 Failures print as `FAIL name: reason`; the last line is `N passed, N failed[, N skipped]`.
 """
 import argparse
@@ -22,7 +23,7 @@ from tests.support.runner import Job, Report, run_jobs  # noqa: E402
 
 
 def discover(texts):
-    jobs = []
+    jobs, preparations = [], {}
     for path in sorted(glob.glob(os.path.join(ROOT, "tests/e2e/test_*.py"))):
         name = os.path.basename(path)[:-3]
         module = importlib.import_module("tests.e2e." + name)
@@ -31,6 +32,9 @@ def discover(texts):
             wanted = not texts or any(t in full for t in texts)
             if key.startswith("test_") and wanted:
                 jobs.append(Job(full, function, getattr(function, "seconds", 30) * net.SLOW_FACTOR))
+                preparations[name] = getattr(module, "prepare", None)
+    for prepare in filter(None, preparations.values()):
+        prepare()
     return sorted(jobs, key=lambda job: -job.seconds)  # the long ones first
 
 

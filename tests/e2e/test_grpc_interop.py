@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """gRPC clients and servers of two languages: through the gateway they see what they see without it."""
+import os
+
 from tests.support import certs, gateway, grpc_peers, net
 from tests.support.gateway import Gateway
 from tests.support.runner import Skip
@@ -38,6 +40,11 @@ def compare(t, program, pair, tls):
     with t.case("%s to %s%s, all of them" % (client, server, " over TLS" if ca else "")):
         assert len(direct) == len(through) == 39, (len(direct), len(through))
         assert direct[-1] == "seen by the server: 3 cancelled", direct[-1]
+
+
+def prepare():
+    """Fills the cache of the compiler, which takes a minute the first time."""
+    grpc_peers.build_go(os.devnull)
 
 
 def run(t, tls):

@@ -105,6 +105,7 @@ class Datagrams:
 
     def begin(self):
         self.sock = socket.socket(self.family, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the reader of the last may be in it still
         self.sock.bind(self.place())
         self.address = self.sock.getsockname()
         threading.Thread(target=self.read, args=(self.sock,), daemon=True).start()

@@ -103,9 +103,11 @@ class Running:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
 
         self.folder, self.ended = folder or Folder(), False
+        # Without a function to call Python does not fork, for which grpcio in Debian 13 waits until its threads idle.
+        before = limit if max_files else None
         with open(self.folder.file("stdout"), "wb") as out, open(self.folder.file("stderr"), "wb") as err:
             self.process = subprocess.Popen([BINARY, *arguments], stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=err, env=environment(env), preexec_fn=limit)
+                                            stderr=err, env=environment(env), preexec_fn=before)
         self.pid = self.process.pid
         try:
             net.wait_until(self.is_ready, START_SECONDS, lambda: "the ready line; stderr:\n" + self.stderr())

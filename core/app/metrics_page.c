@@ -41,6 +41,7 @@ static bool is_gauge(enum metric metric)
     case METRIC_LOG_ENTRIES_WAITING:
     case METRIC_RECEIVE_BLOCKS_HELD:
     case METRIC_REQUESTS_ACTIVE:
+    case METRIC_SPLICE_PIPES:
     case METRIC_STREAMS_ACTIVE:
     case METRIC_TLS_SHAKING:
     case METRIC_TUNNELS_ACTIVE:

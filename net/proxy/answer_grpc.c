@@ -136,7 +136,10 @@ void answer_for_grpc(struct exchange *exchange)
     enum grpc_status status = kong ? kong_status(answer->status) : usual_status(exchange, answer->status);
     if (!say(exchange, status, message_in(exchange, answer->body)))
         return;
-    *answer = (struct answer){ .status = kong ? answer->status : 200, .content_type = SLICE(GRPC_TYPE) };
+    /* Kong keeps the status of HTTP, which some clients look at first. It knows no deadlines: who has set one
+     * is told what the protocol says, as by its own clock at the same moment. */
+    bool keeps = kong && !exchange->deadline_passed;
+    *answer = (struct answer){ .status = keeps ? answer->status : 200, .content_type = SLICE(GRPC_TYPE) };
 }
 
 bool answer_grpc_needs_tls(struct exchange *exchange)

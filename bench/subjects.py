@@ -209,6 +209,7 @@ def sluice_argv(program, plan, core):
     settings = {
         'shards': 1, 'cpu_affinity': core, 'proxy_listen': f'127.0.0.1:{plan.listen_port}',
         'proxy_access_log': 'off', 'admin_listen': 'off', 'status_listen': 'off',
+        'keepalive_requests': 1000000000, # as the peers: h2load begins no new connections
     }
     if plan.tls:
         settings |= {'proxy_listen': f'127.0.0.1:{plan.listen_port} ssl' + ' http2' * plan.http2,

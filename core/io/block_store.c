@@ -72,10 +72,23 @@ static bool grow(struct block_store *store)
     return true;
 }
 
+/* What comes to a connection before it can be told to pause is as much as is lent. So when more than half of
+ * all blocks are held, fewer are, by the square of what is left: however many readers take nothing, there is
+ * something for those who do. */
+static uint32_t lent_wanted(const struct block_store *store)
+{
+    uint64_t half = store->limits.receive_count / 2, left = store->limits.receive_count - store->held_count;
+    if (left >= half)
+        return store->window;
+    uint64_t wanted = store->window * left * left / (half * half);
+    return wanted > 0 ? (uint32_t)wanted : 1;
+}
+
 static void lend_window(struct block_store *store)
 {
     int added = 0, mask = io_uring_buf_ring_mask(store->limits.lent_count);
-    while (store->lent_count < store->window && (store->spare || grow(store))) {
+    uint32_t wanted = lent_wanted(store);
+    while (store->lent_count < wanted && (store->spare || grow(store))) {
         struct block *block = store->spare;
         store->spare = block->next_free;
         POISON(block->data, block->capacity); /* the kernel's until it comes back */
@@ -105,7 +118,8 @@ void block_store_refill(struct block_store *store, uint64_t now_ms)
 void block_store_widen(struct block_store *store)
 {
     bool bulk = store->taken_bytes > (uint64_t)store->taken * store->limits.receive_bytes / 2;
-    if (store->widened || store->lent_count > 0 || bulk || store->window >= store->limits.lent_count)
+    if (store->widened || store->lent_count > 0 || bulk || store->window >= store->limits.lent_count ||
+        lent_wanted(store) < store->window)
         return;
     store->window *= 2;
     store->widened = true;
@@ -182,7 +196,7 @@ struct block_counts block_store_counts(const struct block_store *store)
     return (struct block_counts){ .receive_held = store->held_count,
                                   .receive_total = store->receive_total,
                                   .lent = store->lent_count,
-                                  .lent_wanted = store->window,
+                                  .lent_wanted = lent_wanted(store),
                                   .write_bytes = store->write_bytes };
 }
 

@@ -3,7 +3,8 @@
  * into. The buffer ring is refilled once per turn, with the blocks that came back last, or by growing up
  * to a limit, so that slow readers that hold blocks do not starve the others. Only a window of blocks is
  * lent, which widens when it runs dry and narrows again: the fewer blocks take turns, the more of them are
- * still in the cache when the kernel writes into them. An idle connection holds none. One shard. */
+ * still in the cache when the kernel writes into them. When most of them are held, it is smaller still. An
+ * idle connection holds none. One shard. */
 #pragma once
 
 #include "core/io/block.h"

@@ -99,17 +99,19 @@ Test(block_store, receives_into_its_blocks)
     cr_assert_eq(block_store_counts(store).receive_held, 0);
 }
 
-/* Holding them makes the store grow up to its limit; then the ring runs dry until one comes back. */
+/* Holding them makes the store grow up to its limit, and lend fewer when most are held; then the ring runs
+ * dry until one comes back. */
 Test(block_store, runs_dry_at_the_limit_and_recovers)
 {
+    static const uint32_t lent[BLOCKS_MOST] = { LENT, LENT, LENT, LENT, LENT, 3, 2, 1, 1, 0 };
     struct receive held[BLOCKS_MOST], more;
     send_bytes(BLOCK_BYTES * (BLOCKS_MOST + 2), 'x');
     for (uint32_t i = 0; i < BLOCKS_MOST; i++) {
         receive(&held[i]);
-        uint32_t left = BLOCKS_MOST - i - 1;
         block_store_refill(store, 0);
         cr_assert_eq(held[i].result, BLOCK_BYTES);
-        cr_assert_eq(block_store_counts(store).lent, left < LENT ? left : LENT);
+        cr_assert_eq(block_store_counts(store).lent, lent[i], "%u held: %u", i + 1,
+                     block_store_counts(store).lent);
     }
     cr_assert_eq(block_store_counts(store).receive_total, BLOCKS_MOST);
     receive(&more);
@@ -188,6 +190,32 @@ Test(block_store, the_window_follows_the_demand)
     block_store_refill(store, 2010);
     cr_assert_eq(block_store_counts(store).lent_wanted, NARROW);
     cr_assert_eq(block_store_counts(store).lent, NARROW * 2, "what the kernel has, it keeps");
+}
+
+/* Takes what is lent and holds it, turn by turn, until `most` are held of which `held` are already. */
+static void hold(struct chunk *chunks, uint32_t held, uint32_t most)
+{
+    for (; held < most; block_store_refill(store, 0))
+        for (; held < most && block_store_counts(store).lent > 0; held++)
+            chunks[held] =
+                block_store_received(store, IORING_CQE_F_BUFFER | held << IORING_CQE_BUFFER_SHIFT, 1);
+}
+
+Test(block_store, lends_fewer_when_most_are_held)
+{
+    struct chunk chunks[WIDE_MOST] = { 0 };
+    end();
+    start_with(WIDE, WIDE_MOST);
+    hold(chunks, 0, WIDE_MOST / 2);
+    cr_assert_eq(block_store_counts(store).lent_wanted, NARROW);
+    hold(chunks, WIDE_MOST / 2, WIDE_MOST / 4 * 3);
+    cr_assert_eq(block_store_counts(store).lent_wanted, NARROW / 4);
+    hold(chunks, WIDE_MOST / 4 * 3, WIDE_MOST - 1);
+    cr_assert_eq(block_store_counts(store).lent, 1, "the last");
+    for (uint32_t i = 0; i < WIDE_MOST; i++)
+        if (chunks[i].block)
+            chunk_release(&chunks[i]);
+    cr_assert_eq(block_store_counts(store).lent_wanted, NARROW);
 }
 
 Test(block_store, blocks_to_write_into)

@@ -151,15 +151,19 @@ def test_part_of_a_head_behind_a_pipeline(t):
 
 
 class Gauge:
-    """An origin's handler that takes 20 ms, and how many requests it had at once at most."""
+    """An origin's handler that takes 20 ms, or until five are there, and how many requests it had at once at most."""
 
     def __init__(self):
-        self.lock, self.now, self.peak, self.never = threading.Lock(), 0, 0, threading.Event()
+        self.lock, self.now, self.peak = threading.Lock(), 0, 0
+        self.five, self.never = threading.Event(), threading.Event()
 
     def __call__(self, request):
         with self.lock:
             self.now += 1
             self.peak = max(self.peak, self.now)
+            if self.now == 5:
+                self.five.set()
+        self.five.wait(1)
         self.never.wait(0.02)
         with self.lock:
             self.now -= 1

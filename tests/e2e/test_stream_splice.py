@@ -128,7 +128,8 @@ def test_slow_reader(t):
                 part, sent = part[size:] or memoryview(BLOCK), sent + size
         except socket.timeout:
             pass
-        assert site.status_kib() - before < 4096, site.status_kib() - before
+        # copied until it was much: the first slab of blocks to receive into, 64 of 64 KB
+        assert site.status_kib() - before < 8192, site.status_kib() - before
         with t.case("the pipe is held"):
             assert site.metric("splice_pipes") == 1
         cpu = site.cpu_seconds()

@@ -33,17 +33,11 @@ static int compare_addresses(const struct address *a, const struct address *b)
     return order ? order : (int)address_port(a) - (int)address_port(b);
 }
 
-static int compare_hosts(struct slice a, struct slice b)
-{
-    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 /* By what stands in the labels. */
 static int compare_rows(const void *left, const void *right)
 {
     const struct row *a = left, *b = right;
-    int order = compare_hosts(a->target->host, b->target->host);
+    int order = slice_compare(a->target->host, b->target->host);
     if (order == 0)
         order = (int)a->target->port - (int)b->target->port;
     if (order == 0 && a->entry && b->entry)

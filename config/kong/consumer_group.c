@@ -80,13 +80,6 @@ static const struct schema named_consumer_schema = {
     .struct_size = sizeof(struct membership),
 };
 
-static int compare_names(struct slice a, struct slice b)
-{
-    size_t size = a.size < b.size ? a.size : b.size;
-    int order = size ? memcmp(a.data, b.data, size) : 0;
-    return order ? order : a.size < b.size ? -1 : a.size > b.size;
-}
-
 static void report_twice(struct kong_reader *reader, const struct kong_later *later, const char *field)
 {
     const struct membership *membership = later->entity;
@@ -116,7 +109,7 @@ static void join(struct kong_reader *reader, const struct kong_later *later)
             report_twice(reader, later, "consumer_group");
             return;
         }
-        if (compare_names(before->entity.name, membership->group->entity.name) <= 0)
+        if (slice_compare(before->entity.name, membership->group->entity.name) <= 0)
             break;
     }
     /* Full at 0 and at each power of two: the array doubles. */

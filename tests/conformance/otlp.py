@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 
+from tests.conformance import cases
 from tests.support import gateway, net, origin
 
 PACKAGE = "go.opentelemetry.io/collector/cmd/builder@v0.165.0"
@@ -189,12 +190,4 @@ TESTS = [a_request, a_new_trace, a_failure, awkward_texts, logs, many_requests]
 
 def run(place, only):
     with Collector(place) as collector:
-        for test in TESTS:
-            name = test.__name__.replace("_", " ")
-            if only and only != name:
-                continue
-            try:
-                test(collector)
-                yield name, True, None
-            except (AssertionError, KeyError, OSError) as error:
-                yield name, False, "%s: %s" % (type(error).__name__, error)
+        yield from cases.run(TESTS, collector, only)

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from tests.conformance import cases
 from tests.support import gateway, net, origin
 
 PACKAGE = "io.zipkin:zipkin-server:3.5.1:jar:exec"
@@ -228,12 +229,4 @@ TESTS = [a_shared_span, a_new_trace, short_ids, between_client_and_upstream, oth
 
 def run(place, only):
     with Server(place) as server:
-        for test in TESTS:
-            name = test.__name__.replace("_", " ")
-            if only and only != name:
-                continue
-            try:
-                test(server)
-                yield name, True, None
-            except (AssertionError, KeyError, OSError) as error:
-                yield name, False, "%s: %s" % (type(error).__name__, error)
+        yield from cases.run(TESTS, server, only)

@@ -19,6 +19,7 @@ FLOODERS, CONNECTIONS = 3, 10
 GROWTH_KIB = 20000
 RECEIVE_KIB = 262144        # less than the answers that nobody takes
 SHARD = {"shards": "1"}     # where there is no way around the flood
+UNENDING = {"keepalive_requests": "1000000000"}     # a bystander may ask as often as a fast machine lets it
 
 
 @contextlib.contextmanager
@@ -27,7 +28,7 @@ def proxy(handler=None, **settings):
     host, port, status = net.own_host(), net.free_port(), net.free_port()
     listen = {"proxy_listen": "%s:%d http2" % (host, port), "status_listen": "%s:%d" % (host, status)}
     with origin.Origin(handler) as upstream, \
-            Gateway(simple_config(upstream.url), {**SHARD, **listen, **settings}) as gateway:
+            Gateway(simple_config(upstream.url), {**SHARD, **UNENDING, **listen, **settings}) as gateway:
         def counter(name):
             text = client.get((host, status), "/metrics").body.decode()
             return int(re.search(r"^sluice_%s(?:_total)? (\d+)$" % name, text, re.M)[1])
@@ -157,7 +158,8 @@ class Bystander:
     def ask(self):
         assert self.one.exchange(client.encode("GET", "/")).status == 200
         self.two.send(headers(self.stream, request()), window_update(0, 10))
-        assert self.two.outcome(self.stream) == 200
+        outcome = self.two.outcome(self.stream)
+        assert outcome == 200, outcome
         assert len(self.two.body(self.stream)) == 10
         self.stream += 2
         self.answered += 2

@@ -46,6 +46,15 @@ static unsigned count(const char *part)
     return found;
 }
 
+/* By the byte: the sanitizers' strstr reads to the end of the text at every call. */
+static unsigned count_lines(void)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < text.size; i++)
+        found += text.data[i] == '\n';
+    return found;
+}
+
 static void write(const struct roster *with)
 {
     text_clear(&text);
@@ -64,7 +73,7 @@ Test(prometheus_health, all_states_of_all_addresses)
     add(0, "10.0.0.1", 8080, true); /* an SRV record has its port */
     add(1, "127.0.0.1", 81, true);
     write(roster);
-    cr_expect_eq(count("\n"), 4 * 4);
+    cr_expect_eq(count_lines(), 4 * 4);
     cr_expect_eq(count("} 1\n"), 4);
     cr_expect_eq(count(LINE("b.test:80", "10.0.0.1:8080", "healthchecks_off") "1\n"), 1);
     cr_expect_eq(count(LINE("b.test:80", "10.0.0.2:80", "healthchecks_off") "1\n"), 1);
@@ -102,7 +111,7 @@ Test(prometheus_health, nothing_is_said_twice)
     add(2, "10.0.0.2", 80, true);
     add(7, "10.0.0.3", 80, true); /* of an older definition */
     write(roster);
-    cr_expect_eq(count("\n"), 3 * 4);
+    cr_expect_eq(count_lines(), 3 * 4);
     cr_expect_eq(count("} 1\n"), 3);
 }
 
@@ -132,5 +141,5 @@ Test(prometheus_health, there_is_an_end_to_it)
     text_deinit(&text);
     text_init(&text, PROMETHEUS_HEALTH_BYTES_MAX + 65536);
     write(roster);
-    cr_expect_eq(count("\n") % 4, 0);
+    cr_expect_eq(count_lines() % 4, 0);
 }

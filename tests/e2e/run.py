@@ -21,6 +21,8 @@ sys.dont_write_bytecode = True
 from tests.support import gateway, net  # noqa: E402
 from tests.support.runner import Job, Report, run_jobs  # noqa: E402
 
+JOBS = 2 * (os.cpu_count() or 1)    # half of a test's time is waiting, for timeouts and for peers that start
+
 
 def discover(texts):
     jobs, preparations = [], {}
@@ -44,7 +46,7 @@ def main():
     parser.add_argument("--binary", default=os.path.join(ROOT, "build/sluice"))
     parser.add_argument("--only", action="append", metavar="TEXT", help="tests whose name has this text")
     parser.add_argument("-v", dest="verbose", action="store_true", help="name every test, with its time")
-    parser.add_argument("--jobs", type=int, default=2, help="tests at a time")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="tests at a time (default: %(default)s)")
     options = parser.parse_args()
     gateway.set_binary(options.binary)
     if not os.access(gateway.BINARY, os.X_OK):

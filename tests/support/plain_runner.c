@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs the tests of Criterion without its own isolation of processes, whose shared memory ThreadSanitizer
- * refuses: one fork per test, in turn. Takes the place of main and of what the assertions call; only in the
- * ThreadSanitizer build. Arguments name suites to run; without one, all run. */
+ * refuses: one fork per test, several at a time. Takes the place of main and of what the assertions call;
+ * only in the ThreadSanitizer build. Arguments name suites to run; without one, all run. */
 #include <criterion/criterion.h>
 #include <criterion/event.h>
-#include <criterion/parameterized.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #define TIMEOUT_SECONDS 120
+#define AT_ONCE_MAX 64
 
 /* The linker gives the bounds of the sections into which Criterion's macros put their tests and suites. */
 extern struct criterion_test *__start_cr_tst[], *__stop_cr_tst[];
@@ -21,7 +21,6 @@ extern struct criterion_suite *__start_cr_sts[] __attribute__((weak)), *__stop_c
 
 /* Of the one test that this process runs. */
 static const struct criterion_test *current;
-static void *parameter;
 static bool assertion_failed;
 
 static const struct criterion_test_extra_data *suite_data(const char *name)
@@ -43,10 +42,7 @@ void criterion_internal_test_setup(void)
 
 void criterion_internal_test_main(void (*test)(void))
 {
-    if (current->data->kind_ == CR_TEST_PARAMETERIZED)
-        ((void (*)(void *))test)(parameter);
-    else
-        test();
+    test();
 }
 
 void criterion_internal_test_teardown(void)
@@ -87,18 +83,16 @@ static void run_here(const struct criterion_test *test)
     exit(assertion_failed ? 1 : 0);
 }
 
-static bool run(const struct criterion_test *test)
+/* The children that run, and what became of those before. */
+static struct child {
+    pid_t pid; /* 0: a free place */
+    const struct criterion_test *test;
+} children[AT_ONCE_MAX];
+static int running, passed, failed;
+
+static void judge(const struct criterion_test *test, int status)
 {
     const struct criterion_test_extra_data *suite = suite_data(test->category);
-    int status = 0;
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0)
-        run_here(test);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
-        perror("fork");
-        return false;
-    }
     int expected_signal = test->data->signal;
     if (suite && !expected_signal)
         expected_signal = suite->signal;
@@ -106,20 +100,50 @@ static bool run(const struct criterion_test *test)
                                 : WIFEXITED(status) && WEXITSTATUS(status) == test->data->exit_code;
     if (!good)
         printf("FAIL %s::%s: status %#x\n", test->category, test->name, (unsigned)status);
-    return good;
+    passed += good;
+    failed += !good;
 }
 
-static bool run_parameters(const struct criterion_test *test)
+static struct child *child_of(pid_t pid)
 {
-    struct criterion_test_params params = test->data->param_();
-    bool good = true;
-    for (size_t i = 0; i < params.length; i++) {
-        parameter = (char *)params.params + i * params.size;
-        good &= run(test);
+    for (int i = 0; i < AT_ONCE_MAX; i++)
+        if (children[i].pid == pid)
+            return &children[i];
+    return NULL;
+}
+
+static void await_one(void)
+{
+    int status = 0;
+    pid_t pid = waitpid(-1, &status, 0);
+    struct child *child = pid > 0 ? child_of(pid) : NULL;
+    if (!child) {
+        perror("waitpid");
+        exit(1);
     }
-    if (params.cleanup)
-        params.cleanup(&params);
-    return good;
+    judge(child->test, status);
+    child->pid = 0;
+    running--;
+}
+
+static void start(const struct criterion_test *test)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        run_here(test);
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
+    *child_of(0) = (struct child){ pid, test };
+    running++;
+}
+
+static int at_once(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors < 1 ? 1 : processors > AT_ONCE_MAX ? AT_ONCE_MAX : (int)processors;
 }
 
 static bool wanted(const char *suite, int argc, char **argv)
@@ -132,15 +156,16 @@ static bool wanted(const char *suite, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    int passed = 0, failed = 0;
     for (struct criterion_test **place = __start_cr_tst; place < __stop_cr_tst; place++) {
         const struct criterion_test *test = *place;
         if (test->data->disabled || !wanted(test->category, argc, argv))
             continue;
-        bool good = test->data->kind_ == CR_TEST_PARAMETERIZED ? run_parameters(test) : run(test);
-        passed += good;
-        failed += !good;
+        while (running >= at_once())
+            await_one();
+        start(test);
     }
+    while (running > 0)
+        await_one();
     printf("%d passed, %d failed\n", passed, failed);
     return failed ? 1 : 0;
 }

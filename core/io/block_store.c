@@ -191,6 +191,11 @@ struct chunk block_store_received(struct block_store *store, uint32_t cqe_flags,
     return (struct chunk){ block, 0, size };
 }
 
+bool block_store_is_scarce(const struct block_store *store)
+{
+    return store->held_count > store->limits.receive_count / 4;
+}
+
 struct block_counts block_store_counts(const struct block_store *store)
 {
     return (struct block_counts){ .receive_held = store->held_count,

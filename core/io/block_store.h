@@ -40,4 +40,7 @@ void block_store_refill(struct block_store *store, uint64_t now_ms);
  * for blocks costs less than colder ones (measured: a quarter at 1 MB). */
 void block_store_widen(struct block_store *store);
 
+/* So many blocks are held that nobody should have more at a time than he needs. */
+bool block_store_is_scarce(const struct block_store *store);
+
 struct block_counts block_store_counts(const struct block_store *store);

@@ -72,7 +72,8 @@ static void run_tasks(struct shard *shard)
 static uint64_t wait_ns(struct shard *shard)
 {
     uint64_t next_ms = timer_wheel_next_ms(&shard->timers);
-    if (next_ms <= shard->now_ms)
+    bool some_starve = !list_is_empty(&shard->starved) && block_store_counts(shard->blocks).lent > 0;
+    if (next_ms <= shard->now_ms || some_starve)
         return 0;
     uint64_t wait_ms = next_ms - shard->now_ms;
     return (wait_ms < LONGEST_WAIT_MS ? wait_ms : LONGEST_WAIT_MS) * 1000000u;

@@ -106,16 +106,18 @@ void tcp_stream_fail(struct tcp_stream *tcp, enum error error)
 
 /* --- receiving ------------------------------------------------------------------------------------------ */
 
-static void receive_starved(struct tcp_stream *tcp)
-{
-    metric_add(&tcp->stream.shard->metrics, METRIC_BLOCKS_DRY, 1);
-    block_store_widen(tcp->stream.shard->blocks);
-    list_append(&tcp->stream.shard->starved, &tcp->starved_node);
-}
-
 static bool may_receive(const struct tcp_stream *tcp)
 {
     return tcp->reading && !tcp->paused && tcp->intake != TCP_INTAKE_NOTHING;
+}
+
+static void receive_starved(struct tcp_stream *tcp)
+{
+    if (!may_receive(tcp))
+        return;
+    metric_add(&tcp->stream.shard->metrics, METRIC_BLOCKS_DRY, 1);
+    block_store_widen(tcp->stream.shard->blocks);
+    list_append(&tcp->stream.shard->starved, &tcp->starved_node);
 }
 
 static void receive_done(struct op *op, int32_t result, uint32_t cqe_flags)
@@ -136,10 +138,10 @@ static void receive_done(struct op *op, int32_t result, uint32_t cqe_flags)
     if (!op->armed) {
         if (tcp->intake != TCP_INTAKE_ALL)
             tcp_kernel_received(tcp, result);
-        if (result > 0 || result == -ECANCELED)
-            tcp_stream_receive(tcp);
-        else if (result == -ENOBUFS && may_receive(tcp))
+        if (result == -ENOBUFS && !tcp->taken_by)
             receive_starved(tcp);
+        else if (result > 0 || result == -ECANCELED || result == -ENOBUFS)
+            tcp_stream_receive(tcp);
     }
     if (result > 0) {
         tcp->stream.received_bytes += (uint32_t)result;
@@ -155,11 +157,14 @@ static void receive_done(struct op *op, int32_t result, uint32_t cqe_flags)
     }
 }
 
-static void receive_start(struct tcp_stream *tcp)
+/* A multishot receive takes all that has come, however many blocks that fills; `sparingly`, one. */
+static void receive_start(struct tcp_stream *tcp, bool sparingly)
 {
     struct io_uring_sqe *sqe = ring_prepare(&tcp->stream.shard->ring);
     if (tcp->intake == TCP_INTAKE_EXACTLY)
         io_uring_prep_recv(sqe, tcp->fd, NULL, tcp->kernel->exactly, 0);
+    else if (sparingly)
+        io_uring_prep_recv(sqe, tcp->fd, NULL, 0, 0);
     else
         io_uring_prep_recv_multishot(sqe, tcp->fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -169,21 +174,35 @@ static void receive_start(struct tcp_stream *tcp)
 
 void tcp_stream_receive(struct tcp_stream *tcp)
 {
+    struct shard *shard = tcp->stream.shard;
     if (tcp->taken_by)
         tcp_splice_look(tcp->taken_by);
-    else if (may_receive(tcp) && !tcp->receive_op.armed)
-        receive_start(tcp);
+    else if (!may_receive(tcp) || tcp->receive_op.armed)
+        return;
+    else if (list_is_empty(&shard->starved))
+        receive_start(tcp, block_store_is_scarce(shard->blocks));
+    else if (list_is_empty(&tcp->starved_node)) /* others have waited longer */
+        list_append(&shard->starved, &tcp->starved_node);
 }
 
+static bool is_longer(const struct list_node *list, uint32_t count)
+{
+    const struct list_node *node = list->next;
+    while (node != list && count-- > 0)
+        node = node->next;
+    return node != list;
+}
+
+/* Half of what is lent is for those who wait for the kernel alone. If that is not enough for all who starve,
+ * each has one block when its turn comes. */
 static void feed_starved(struct shard *shard)
 {
-    struct list_node starved;
-    list_init(&starved);
-    list_move_all(&starved, &shard->starved);
-    while (!list_is_empty(&starved)) {
-        struct tcp_stream *tcp = CONTAINER_OF(starved.next, struct tcp_stream, starved_node);
+    uint32_t count = block_store_counts(shard->blocks).lent / 2 + 1;
+    bool sparingly = block_store_is_scarce(shard->blocks) || is_longer(&shard->starved, count);
+    while (count-- > 0 && !list_is_empty(&shard->starved)) {
+        struct tcp_stream *tcp = CONTAINER_OF(shard->starved.next, struct tcp_stream, starved_node);
         list_remove(&tcp->starved_node);
-        tcp_stream_receive(tcp);
+        receive_start(tcp, sparingly);
     }
 }
 
@@ -357,7 +376,7 @@ void tcp_stream_accepted(struct tcp_stream *tcp, struct shard *shard, const stru
     init(tcp, shard, events);
     tcp->fd = fd;
     tcp->reading = true;
-    receive_start(tcp);
+    receive_start(tcp, block_store_is_scarce(shard->blocks));
 }
 
 static void connect_done(struct op *op, int32_t result, uint32_t cqe_flags)

@@ -253,6 +253,35 @@ Test(tcp_stream, all_are_fed_when_blocks_run_out_for_a_moment)
         tcp_peers_close(&shard, &clients[i], &servers[i]);
 }
 
+/* Nobody has all that he can get while others wait for their first block. */
+Test(tcp_stream, they_are_fed_in_turn_when_more_starve_than_blocks_are_lent)
+{
+    enum { COUNT = 4 * SHARD_SETUP_BLOCKS, EACH_BYTES = 16 * SHARD_SETUP_BLOCK_BYTES };
+    static struct tcp_peer clients[COUNT], servers[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        cr_assert(tcp_peers_open(&shard, &clients[i], &servers[i]));
+        stream_pause(&servers[i].tcp.stream);
+        tcp_peers_send_pattern(&clients[i], EACH_BYTES);
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        turn_until(&clients[i].tcp.stream.sent_bytes, EACH_BYTES);
+    for (size_t i = 0; i < COUNT; i++)
+        stream_resume(&servers[i].tcp.stream);
+    uint64_t most = 0;
+    while (most < EACH_BYTES) {
+        shard_turn(&shard);
+        for (size_t i = 0; i < COUNT; i++)
+            most = most < servers[i].received ? servers[i].received : most;
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        cr_expect_geq(servers[i].received, SHARD_SETUP_BLOCK_BYTES, "%zu: %lu", i,
+                      (unsigned long)servers[i].received);
+    for (size_t i = 0; i < COUNT; i++)
+        turn_until(&servers[i].received, EACH_BYTES);
+    for (size_t i = 0; i < COUNT; i++)
+        tcp_peers_close(&shard, &clients[i], &servers[i]);
+}
+
 /* Every receive block is in somebody's hands. */
 static bool is_exhausted(void *unused)
 {

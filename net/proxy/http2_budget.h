@@ -16,7 +16,7 @@ enum {
     HTTP2_SMALL_BYTES = 1024, /* in a frame although there are more: cut off by the client's window */
     HTTP2_EARNED_BY_HEAD = 8, /* by each request */
     HTTP2_TURN_COST = 512, /* after which the rest waits for the next turn; a plain frame counts 1 */
-    HTTP2_HEAD_COST = 4, /* a request to be walked */
+    HTTP2_HEAD_COST = 12, /* a request to be walked */
     HTTP2_HEAD_BYTES_PER_COST = 16, /* of HPACK */
     HTTP2_STREAMS_PER_COST = 4, /* SETTINGS have to be applied to each */
 };

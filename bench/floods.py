@@ -2,8 +2,9 @@
 """What floods do to others: a bystander's latency while somebody floods the same shard, beside nginx' worker.
 
 The proxy has a core for itself. The bystander asks by the clock over connections of its own, before the flood and
-during it; the flood takes what the other core has left, at the lowest priority, so that the bystander's generator and
-the origin do not wait for it. Whoever is closed connects again at once. What is compared is of the same round."""
+during it; the flood takes what the other core has left, at the lowest priority, and so does the origin of the long
+answers that it asks for: the bystander's generator and origin do not wait for them. Whoever is closed connects again
+at once. What is compared is of the same round."""
 import json
 import signal
 import subprocess
@@ -11,13 +12,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from processes import BenchError, Processes, build_tools, choose_cores, raise_file_limit, tell, tree_resident_bytes
-from processes import ROOT
+from processes import LOWEST, ROOT
 from scenarios import Run, Scenario, Size, one_target
 from subjects import peer_subjects, sluice_subject
 
 RATE, CONNECTIONS = 500, 8
 BEGUN_S = 0.5       # of the flood, before it is judged
-LOWEST = 19
 HTTP2, TLS, HTTP1 = 'http2', 'ssl', ''
 
 
@@ -81,7 +81,7 @@ def measure(processes, tools, arguments, subject, flood):
 
 COLUMNS = (('calm', 'calm p99', 9, '.0f'), ('p50', 'p50', 7, '.0f'), ('p99', 'p99', 8, '.0f'), ('max', 'max', 8, '.0f'),
            ('grown_mib', 'MiB', 6, '.1f'), ('connects', 'conn/s', 7, '.0f'), ('mb', 'MB/s', 6, '.0f'),
-           ('longest_kib', 'KiB/conn', 9, '.0f'), ('errors', 'err', 4, '.0f'))
+           ('longest_kib', 'KiB/conn', 9, '.0f'), ('errors', 'err', 4, '.0f'), ('lag', 'lag', 8, '.0f'))
 
 
 def show_head():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NICE = -15
+LOWEST = 19
 PR_SET_PDEATHSIG = 1
 TOOLS = {
     'origin': ['origin.c', 'wire.c'],

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from http2 import measure_h2load
-from processes import BenchError, free_port, is_listening, tree_resident_bytes, wait_until
+from processes import LOWEST, NICE, BenchError, free_port, is_listening, tree_resident_bytes, wait_until
 from subjects import ORIGIN, PLUGINS, Plan, consumer_key, jwt_token, make_certificate
 
 PEERS = ('nginx', 'haproxy')
@@ -56,9 +56,7 @@ class Run:
 
     def begin(self):
         directory = Path(self.directory.name)
-        origin = self.processes.start([self.tools / 'origin'], self.cores.origin, stdout=subprocess.PIPE)
-        self.started.append((origin, signal.SIGTERM))
-        self.origin_port = int(origin.stdout.readline())
+        self.origin_port = self.start_origin()
         scenario = self.scenario
         self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
                          scenario.rate_limit, keys=scenario.keys, cache=scenario.cache, plugins=scenario.plugins,
@@ -68,6 +66,8 @@ class Run:
                          settings=self.settings if self.subject.says_ready else {})
         if scenario.tls or scenario.second is not None:
             make_certificate(self.plan)
+        if scenario.second is not None:
+            self.plan.second_origin_port = self.start_origin(LOWEST)
         if scenario.rate_limit == 'redis':
             self.start_redis(directory)
         self.target_path = directory / 'targets'
@@ -82,6 +82,11 @@ class Run:
             if process.stdout:
                 process.stdout.close()
         self.directory.cleanup()
+
+    def start_origin(self, nice=NICE):
+        origin = self.processes.start([self.tools / 'origin'], self.cores.origin, stdout=subprocess.PIPE, nice=nice)
+        self.started.append((origin, signal.SIGTERM))
+        return int(origin.stdout.readline())
 
     def start_redis(self, directory):
         port = self.plan.redis_port = free_port()

@@ -40,6 +40,7 @@ class Plan:
     stream: bool = False    # raw TCP, whatever is spoken over it
     second_port: int = 0    # another listener, for floods
     second: str | None = None     # its options
+    second_origin_port: int = 0   # for /a, which floods ask for
     idle: int = 0
     revision: int = 0       # changes the text, for reloads
     settings: dict = field(default_factory=dict)
@@ -121,6 +122,9 @@ def sluice_config(plan):
     text = '_format_version: "3.0"\nservices:\n'
     text += f'  - name: origin\n    url: http://127.0.0.1:{plan.origin_port}\n'
     text += '    routes:\n' + sluice_routes(plan) + sluice_plugins(plan)
+    if plan.second_origin_port:
+        text += f'  - name: second\n    url: http://127.0.0.1:{plan.second_origin_port}\n'
+        text += '    routes: [{paths: [/a]}]\n'
     if plan.revision:
         text += f'    tags: [revision-{plan.revision}]\n'
     if plan.consumers or plan.keys:
@@ -350,6 +354,7 @@ def nginx_config(plan, unbuffered=False):
         server += '        proxy_cache kept;\n        proxy_cache_valid 200 1h;\n'
     if plan.second is not None:
         server += f'        listen 127.0.0.1:{plan.second_port} {plan.second} reuseport backlog=16384;\n'
+        server += f'        location /a/ {{ proxy_pass http://127.0.0.1:{plan.second_origin_port}; }}\n'
     if plan.tls or plan.second is not None:
         server += NGINX_TLS
     if plan.routes == 0:

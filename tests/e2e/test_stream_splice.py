@@ -244,7 +244,7 @@ def test_half_close(t):
         answer = read_all(c)
         assert answer[:16 * MEGABYTE] == BLOCK * 16
         assert answer[16 * MEGABYTE:] == b"%d %s" % (20 * MEGABYTE + 7, digest.hexdigest().encode())
-        assert site.metric("spliced_bytes") > 30 * MEGABYTE
+        assert site.metric("spliced_bytes") > 20 * MEGABYTE + 7     # both directions are
 
 
 def test_idle_and_drain(t):

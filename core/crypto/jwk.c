@@ -82,15 +82,23 @@ static EVP_PKEY *rsa_key(struct slice modulus, struct slice exponent)
     return key;
 }
 
+/* RFC 7518 section 6.2.1.2 wants all octets, but providers exist that leave out the zeros at the beginning:
+ * one of 64 of their keys is shorter. It can only mean the same number. */
+static bool put_coordinate(unsigned char *at, size_t bytes, struct slice coordinate)
+{
+    if (coordinate.size == 0 || coordinate.size > bytes)
+        return false;
+    memcpy(at + bytes - coordinate.size, coordinate.data, coordinate.size);
+    return true;
+}
+
 /* A point as libcrypto wants it: 4, x, y (SEC 1 section 2.3.3). It checks that the point is on the curve. */
 static EVP_PKEY *elliptic_key(size_t curve, struct slice x, struct slice y)
 {
     unsigned char point[1 + 2 * COORDINATE_MAX] = { 4 };
     size_t bytes = curves[curve].bytes;
-    if (x.size != bytes || y.size != bytes)
+    if (!put_coordinate(point + 1, bytes, x) || !put_coordinate(point + 1 + bytes, bytes, y))
         return NULL;
-    memcpy(point + 1, x.data, bytes);
-    memcpy(point + 1 + bytes, y.data, bytes);
     OSSL_PARAM_BLD *parts = OSSL_PARAM_BLD_new();
     EVP_PKEY *key = NULL;
     if (parts &&

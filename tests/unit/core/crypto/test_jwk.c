@@ -61,6 +61,21 @@ Test(jwk, takes_each_kind)
     cr_expect_eq(count("unknown", SIGNATURE_RS256), 0);
 }
 
+/* Made by glewlwyd 2.7: the numbers have a zero at the beginning, which was left out. */
+Test(jwk, takes_coordinates_without_their_zeros)
+{
+    const char *text = "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"x\","
+                       "\"x\":\"FYnt1_Mqa1dpQxZfS74uHy8g_yrUztKNq76pMS5yiQ\","
+                       "\"y\":\"9FLFITdcVTL-XixSIUxEac6-i2N-Qzxjz8QQXWnutRQ\"},"
+                       "{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"y\","
+                       "\"x\":\"nMrGkQgoqBOB1jDZdztu_45-6HEwYlZonz0pTz36gXI\","
+                       "\"y\":\"hXycD4ZzNI_hXMbrrcTWQt9tfxBFgmY2hEY74rH9dA\"}]}";
+    cr_assert_eq(jwk_set_read(slice_of(text), &arena, &set), ERROR_OK);
+    cr_assert_eq(set.skipped_count, 0);
+    cr_expect_eq(count("x", SIGNATURE_ES256), 1);
+    cr_expect_eq(count("y", SIGNATURE_ES256), 1);
+}
+
 Test(jwk, leaves_out_what_is_no_good)
 {
     static const char *const keys[] = {
@@ -75,6 +90,8 @@ Test(jwk, leaves_out_what_is_no_good)
         "{" EC ",\"alg\":\"none\"}",
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_Y "\",\"y\":\"" EC_X "\"}",
         "{\"kty\":\"EC\",\"crv\":\"P-384\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}",
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"\",\"y\":\"" EC_Y "\"}",
+        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAA" EC_X "\",\"y\":\"" EC_Y "\"}",
         "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"AAAA\"}",
         "{\"kty\":\"RSA\",\"e\":\"AQAB\"}",
         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",

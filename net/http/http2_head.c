@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/http/http2_head.h"
 
+#include "net/http/http1_fields.h"
 #include "net/http/http1_rules.h"
 #include "net/http/start_line.h"
 #include "net/http/token.h"
@@ -232,6 +233,21 @@ static bool is_for_one_connection(enum header_id id)
 {
     return id == HEADER_CONNECTION || id == HEADER_KEEP_ALIVE || id == HEADER_PROXY_CONNECTION ||
            id == HEADER_TRANSFER_ENCODING || id == HEADER_UPGRADE;
+}
+
+bool http2_trailer_add(struct message **trailers, struct arena *arena, struct slice name, struct slice value)
+{
+    if (!http1_fields_may_trail(name))
+        return true;
+    if (*trailers == NULL) {
+        *trailers = arena_alloc_zero(arena, sizeof(**trailers));
+        if (*trailers == NULL)
+            return false;
+        message_init(*trailers, arena);
+    }
+    name = arena_copy(arena, name);
+    value = arena_copy(arena, slice_trim(value));
+    return name.data && value.data && message_add_id(*trailers, HEADER_OTHER, name, value);
 }
 
 static void lower(char *name, size_t size)

@@ -31,6 +31,12 @@ void http2_head_add(struct http2_head *head, struct slice name, struct slice val
  * what its stream carries is the other protocol's. */
 enum http1_refusal http2_head_finish(struct http2_head *head, bool ends) MUST_CHECK;
 
+/* Takes a field behind a message's body, copied into the arena; *trailers: NULL before the first one. The
+ * same may trail as in HTTP/1 (RFC 9110 section 6.5.1): what only a head may say is left out, the other side
+ * might take it for the head's. False: out of memory. The caller limits how much may come. */
+bool http2_trailer_add(struct message **trailers, struct arena *arena, struct slice name,
+                       struct slice value) MUST_CHECK;
+
 enum { HTTP2_FIELDS_MAX = 320 };
 
 /* The lines of a head, as fields: views of the text, in which names become lower case. Fields that belong to

@@ -24,8 +24,7 @@ struct http2_request {
     uint64_t list_bytes; /* of the head or the trailers that arrive */
     uint32_t field_count;
     uint32_t withheld; /* bytes of the response for which no window is given back yet */
-    struct header *trailers; /* in the exchange's arena */
-    uint32_t trailer_count;
+    struct message *trailers; /* in the exchange's arena; NULL: none */
     bool ended; /* the request is complete */
     bool deferred; /* nghttp2 has asked for more of the body, and is told when there is some */
     bool remote_ended; /* the response is */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request on a connection to an upstream of HTTP/2, and what nghttp2 tells of it. */
-#include "net/http/http1_fields.h"
 #include "net/http/http2_head.h"
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/forward.h"
@@ -274,31 +273,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
-/* The same may trail as in HTTP/1 (RFC 9110 section 6.5.1): what only a head may say, a client might take for
- * the head's. */
-static bool add_trailer(struct http2_request *request, struct slice name, struct slice value)
-{
-    struct exchange *exchange = request->origin.exchange;
-    uint32_t most = exchange->proxy->options->limits.header_fields;
-    if (!http1_fields_may_trail(name))
-        return true;
-    if (request->trailers == NULL)
-        request->trailers = arena_array(&exchange->arena, most, sizeof(*request->trailers));
-    struct header header = { arena_copy(&exchange->arena, name),
-                             arena_copy(&exchange->arena, slice_trim(value)), HEADER_OTHER };
-    if (request->trailers == NULL || header.name.data == NULL || header.value.data == NULL ||
-        request->trailer_count >= most)
-        return false;
-    request->trailers[request->trailer_count++] = header;
-    return true;
-}
-
 static bool add_field(struct http2_request *request, struct slice name, struct slice value)
 {
     struct exchange *exchange = request->origin.exchange;
     struct message *response = &exchange->response;
     if (request->head_done)
-        return add_trailer(request, name, value);
+        return http2_trailer_add(&request->trailers, &exchange->arena, name, value);
     if (slice_equal(name, SLICE(":status"))) { /* nghttp2 has seen that it is three digits */
         response->status = (value.data[0] - '0') * 100 + (value.data[1] - '0') * 10 + (value.data[2] - '0');
         return true;
@@ -369,8 +349,10 @@ static void take_frame(struct http2_request *request, const nghttp2_frame *frame
         if (of_id(link->session, id) != request || request->origin.exchange != exchange)
             return;
     }
+    const struct message *trailers = request->trailers;
     if (ends)
-        exchange_response_end(exchange, request->trailers, request->trailer_count);
+        exchange_response_end(exchange, trailers ? trailers->headers : NULL,
+                              trailers ? trailers->header_count : 0);
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *owner)

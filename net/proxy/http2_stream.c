@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What nghttp2 tells of a connection's frames, and what it asks for of the bodies of responses. Inside these
  * functions the session is never deleted, and no walk begins: that waits until all that came is parsed. */
-#include "net/http/http1_fields.h"
 #include "net/proxy/exchange_events.h"
 #include "net/proxy/http2_client.h"
 #include "net/proxy/http2_raw.h"
@@ -235,21 +234,10 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 /* False: they are beyond a limit. */
 static bool take_trailer(struct http2_stream *stream, struct slice name, struct slice value)
 {
-    struct arena *arena = &stream->caller.exchange->arena;
     stream->trailer_list_bytes += (uint32_t)(name.size + value.size) + FIELD_OVERHEAD;
     if (stream->trailer_list_bytes > stream->head.limits->trailer_bytes)
         return false;
-    if (!http1_fields_may_trail(name))
-        return true;
-    if (stream->trailers == NULL) {
-        stream->trailers = arena_alloc_zero(arena, sizeof(*stream->trailers));
-        if (stream->trailers == NULL)
-            return false;
-        message_init(stream->trailers, arena);
-    }
-    name = arena_copy(arena, name);
-    value = arena_copy(arena, slice_trim(value));
-    return name.data && value.data && message_add_id(stream->trailers, HEADER_OTHER, name, value);
+    return http2_trailer_add(&stream->trailers, &stream->caller.exchange->arena, name, value);
 }
 
 /* A few bytes of HPACK can stand for many, whatever they belong to. A reset would have the rest decoded, for

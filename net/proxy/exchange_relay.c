@@ -172,8 +172,7 @@ enum step_result step_send(struct exchange *exchange)
     }
     if (exchange_body_is_too_long(exchange)) /* it came while a plugin waited */
         return exchange_answer_long_body(exchange);
-    exchange->upstream_chunked = request->framing == BODY_CHUNKED &&
-                                 (!exchange->request_complete || exchange->request_trailer_count > 0);
+    exchange->upstream_chunked = request->framing == BODY_CHUNKED && !exchange->request_complete;
     if (!origin_send_head(exchange->origin))
         return exchange_answer_from_below(exchange, 503, (struct slice){ NULL, 0 });
     exchange->upstream_sent = true;

@@ -214,8 +214,7 @@ static bool send_end(struct origin *origin)
 {
     struct exchange *exchange = origin->exchange;
     return !exchange->upstream_chunked ||
-           send_chunk(of_origin(origin), forward_last_chunk(exchange, exchange->request_trailers,
-                                                            exchange->request_trailer_count));
+           send_chunk(of_origin(origin), forward_last_chunk(exchange, NULL, 0));
 }
 
 static enum backlog backlog(const struct origin *origin)

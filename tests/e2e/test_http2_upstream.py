@@ -5,8 +5,8 @@ import hashlib
 import ssl
 import threading
 
-from tests.support import certs, client, http2, net, origin
-from tests.support.gateway import Folder, Gateway, simple_config
+from tests.support import certs, client, http2, net
+from tests.support.gateway import Folder, Gateway
 from tests.support.http2_origin import Http2Origin
 
 ONE = {"shards": "1"}
@@ -139,22 +139,6 @@ def test_request_trailers(t):
             assert c.outcome(1) == ("reset", http2.ENHANCE_YOUR_CALM)
             c.send(http2.headers(3, http2.request()))
             assert c.outcome(3) == 200
-
-
-def test_request_trailers_to_http1(t):
-    """Behind the last chunk (RFC 9112 section 7.1.2)."""
-    listen = (net.own_host(), net.free_port())
-    with origin.Origin() as o, Gateway(simple_config(o.url), {**ONE, "proxy_listen": "%s:%d http2" % listen}):
-        for way in (trailers_by_http1, trailers_by_http2):
-            for late in (False, True):
-                with t.case("%s%s" % (way.__name__, ", late" if late else "")):
-                    steps = way(listen, b"12345", GOOD_TRAILERS + BAD_TRAILERS, late)
-                    next(steps)
-                    assert next(steps) == 200
-                    seen = o.requests[-1]
-                    assert seen.body == b"12345" and "content-length" not in seen.fields, seen.fields
-                    found = [(name.lower(), value) for name, value in seen.trailers.pairs]
-                    assert found == [(name.lower(), value) for name, value in GOOD_TRAILERS], found
 
 
 def test_request_trailers_are_tried_again(t):

@@ -97,6 +97,8 @@ def fetch_kernel():
     except AssertionError as e:
         raise Skip("the kernel's package cannot be fetched: %s" % e) from e
     output("dpkg", "-x", glob.glob(download + "/*.deb")[0], folder + ".new")
+    if not os.path.exists(folder + ".new/lib"):     # Debian 13 has its modules in /usr
+        os.symlink("usr/lib", folder + ".new/lib")
     os.rename(folder + ".new", folder)
     shutil.rmtree(download)
     return folder

@@ -69,11 +69,16 @@ static void run_tasks(struct shard *shard)
     }
 }
 
+/* Some wait for blocks to receive into, and there are some. */
+static bool can_feed(const struct shard *shard)
+{
+    return !list_is_empty(&shard->starved) && block_store_counts(shard->blocks).lent > 0;
+}
+
 static uint64_t wait_ns(struct shard *shard)
 {
     uint64_t next_ms = timer_wheel_next_ms(&shard->timers);
-    bool some_starve = !list_is_empty(&shard->starved) && block_store_counts(shard->blocks).lent > 0;
-    if (next_ms <= shard->now_ms || some_starve)
+    if (next_ms <= shard->now_ms || can_feed(shard))
         return 0;
     uint64_t wait_ms = next_ms - shard->now_ms;
     return (wait_ms < LONGEST_WAIT_MS ? wait_ms : LONGEST_WAIT_MS) * 1000000u;
@@ -83,7 +88,7 @@ void shard_turn(struct shard *shard)
 {
     run_tasks(shard);
     block_store_refill(shard->blocks, shard->now_ms);
-    if (!list_is_empty(&shard->starved) && block_store_counts(shard->blocks).lent > 0)
+    if (can_feed(shard))
         shard->feed_starved(shard);
     if (shard->wait == RING_WAIT_POLLED)
         ring_poll(&shard->ring, wait_ns(shard));

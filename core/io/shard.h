@@ -32,7 +32,8 @@ struct shard {
     uint64_t now_ms; /* the same in milliseconds */
     uint64_t wall_ms; /* since 1970, UTC */
     struct list_node tasks; /* shard_task */
-    struct list_node starved; /* streams that found no receive block: core/io knows only the nodes */
+    /* Streams that found no receive block, or others before them; core/io knows only the nodes. */
+    struct list_node starved;
     void (*feed_starved)(struct shard *shard);
     struct timer_wheel timers;
     struct metrics metrics;

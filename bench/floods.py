@@ -81,7 +81,7 @@ def measure(processes, tools, arguments, subject, flood):
 
 COLUMNS = (('calm', 'calm p99', 9, '.0f'), ('p50', 'p50', 7, '.0f'), ('p99', 'p99', 8, '.0f'), ('max', 'max', 8, '.0f'),
            ('grown_mib', 'MiB', 6, '.1f'), ('connects', 'conn/s', 7, '.0f'), ('mb', 'MB/s', 6, '.0f'),
-           ('longest_kib', 'KiB/conn', 9, '.0f'), ('errors', 'err', 4, '.0f'), ('lag', 'lag', 8, '.0f'))
+           ('longest_kib', 'KiB/conn', 9, '.0f'), ('errors', 'err', 4, '.0f'))
 
 
 def show_head():

@@ -4,6 +4,7 @@
  * requests start by the clock and latency counts from the intended start, so
  * that a stall shows in every request it delayed. Prints one JSON object. */
 #include "bench/load_engine.h"
+#include "bench/load_ring.h"
 
 #include <arpa/inet.h>
 #include <getopt.h>
@@ -15,20 +16,30 @@
 
 struct arguments {
     struct load_options load;
+    uint16_t origin_port; /* 0: the origin is somebody else */
     const char *host;
     const char *target_path;
     char *headers;
 };
 
 static const struct option long_options[] = {
-    { "address", required_argument, NULL, 'a' }, { "port", required_argument, NULL, 'p' },
-    { "host", required_argument, NULL, 'h' },    { "connections", required_argument, NULL, 'c' },
-    { "rate", required_argument, NULL, 'r' },    { "duration", required_argument, NULL, 'd' },
-    { "warmup", required_argument, NULL, 'w' },  { "timeout", required_argument, NULL, 't' },
-    { "target", required_argument, NULL, 'T' },  { "header", required_argument, NULL, 'H' },
-    { "close", no_argument, NULL, 'C' },         { "idle", required_argument, NULL, 'i' },
-    { "tls", no_argument, NULL, 's' },           { "tls-resume", no_argument, NULL, 'S' },
-    { "pid", required_argument, NULL, 'P' },     { NULL, 0, NULL, 0 },
+    { "address", required_argument, NULL, 'a' },
+    { "port", required_argument, NULL, 'p' },
+    { "host", required_argument, NULL, 'h' },
+    { "connections", required_argument, NULL, 'c' },
+    { "rate", required_argument, NULL, 'r' },
+    { "duration", required_argument, NULL, 'd' },
+    { "warmup", required_argument, NULL, 'w' },
+    { "timeout", required_argument, NULL, 't' },
+    { "target", required_argument, NULL, 'T' },
+    { "header", required_argument, NULL, 'H' },
+    { "close", no_argument, NULL, 'C' },
+    { "idle", required_argument, NULL, 'i' },
+    { "tls", no_argument, NULL, 's' },
+    { "tls-resume", no_argument, NULL, 'S' },
+    { "pid", required_argument, NULL, 'P' },
+    { "origin-port", required_argument, NULL, 'o' },
+    { NULL, 0, NULL, 0 },
 };
 
 static const char usage[] =
@@ -36,6 +47,7 @@ static const char usage[] =
     "            [--rate PER_SECOND] [--duration SECONDS] [--warmup SECONDS] [--timeout SECONDS]\n"
     "            [--target FILE] [--header 'Name: value']... [--close] [--idle N] [--pid PID]...\n"
     "            [--tls | --tls-resume]\n"
+    "       load --origin-port PORT --port PORT ...    is the origin as well; keep-alive, in the clear\n"
     "FILE has one request target per line; a tab and one header line may follow it.\n";
 
 static _Noreturn void die(const char *message)
@@ -91,6 +103,7 @@ static void apply_option(struct arguments *arguments, int option, const char *va
     case 'C': load->close = true; break;
     case 's': load->tls = LOAD_TLS; break;
     case 'S': load->tls = LOAD_TLS_RESUMED; break;
+    case 'o': arguments->origin_port = (uint16_t)count_of(value, 65535); break;
     case 'i': load->idle = count_of(value, 1000000); break;
     case 'P':
         if (load->pid_count == PROCESS_LIMIT)
@@ -251,17 +264,23 @@ int main(int argc, char **argv)
         apply_option(&arguments, option, optarg);
     if (arguments.load.server.sin_port == 0 || arguments.load.connections == 0)
         die("--port is needed, and --connections must not be 0");
+    const struct load_options *load = &arguments.load;
+    bool simple = !load->close && load->idle == 0 && load->tls == LOAD_CLEAR;
+    if (arguments.origin_port != 0 && !simple)
+        die("--origin-port goes with keep-alive connections in the clear");
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
     read_targets(&arguments);
-    if (load_run(&arguments.load, &result) != 0)
+    int status = arguments.origin_port != 0 ? load_ring_run(load, arguments.origin_port, &result)
+                                            : load_run(load, &result);
+    if (status != 0)
         return 3;
-    print_result(&arguments.load, &result);
-    for (size_t i = 0; i < arguments.load.request_count; i++)
-        free(arguments.load.requests[i].text);
+    print_result(load, &result);
+    for (size_t i = 0; i < load->request_count; i++)
+        free(load->requests[i].text);
     free(arguments.load.requests);
     free(arguments.headers);
     return 0;

@@ -69,21 +69,13 @@ struct engine {
     size_t idle_opening;
     size_t next_request;
     unsigned next_source;
-    uint64_t scheduled; /* requests started by the open-loop schedule */
-    uint64_t schedule_start_ns;
-    uint64_t interval_start_ns;
-    uint64_t interval_end_ns;
+    struct schedule schedule; /* not begun while idle connections are opened */
     uint64_t tick_ns;
     bool stopping;      /* closed loop: start nothing more */
     char *scratch;
 };
 
 static void request_begin(struct engine *engine, struct peer *peer, uint64_t intended_ns);
-
-static bool in_interval(const struct engine *engine, uint64_t time_ns)
-{
-    return time_ns >= engine->interval_start_ns && time_ns < engine->interval_end_ns;
-}
 
 static void peer_close(struct peer *peer)
 {
@@ -146,23 +138,16 @@ static void request_failed(struct engine *engine, struct peer *peer, uint64_t *c
 static void request_done(struct engine *engine, struct peer *peer)
 {
     struct load_result *result = engine->result;
-    uint64_t now = wire_now_ns();
-    bool good = peer->status >= 200 && peer->status < 300;
-    if (!good)
-        result->errors_status[peer->status]++;
-    if (!peer->is_idle_kind) {
-        if (in_interval(engine, now))
-            result->responses++;
-        if (good && in_interval(engine, engine->options->rate > 0 ? peer->intended_ns : now))
-            histogram_add(&result->latency, now - peer->intended_ns);
-    }
+    load_result_status(result, peer->status);
+    if (!peer->is_idle_kind)
+        load_result_answer(result, &engine->schedule, peer->status, peer->intended_ns, wire_now_ns());
     peer->state = PEER_READY;
     if (peer->close_after || (engine->options->close && !peer->is_idle_kind)) {
         if (!engine->options->close)
             result->reconnects++;
         peer_close(peer);
     }
-    peer_released(engine, peer, good);
+    peer_released(engine, peer, load_result_is_good(peer->status));
 }
 
 /* Many requests, each on its own connection, would run out of the ports of one
@@ -222,7 +207,7 @@ static void request_begin(struct engine *engine, struct peer *peer, uint64_t int
         engine->next_request = 0;
     peer->intended_ns = intended_ns;
     peer->sent_ns = engine->options->rate > 0 || intended_ns == 0 ? wire_now_ns() : intended_ns;
-    if (engine->options->rate > 0 && !peer->is_idle_kind && in_interval(engine, intended_ns))
+    if (engine->options->rate > 0 && !peer->is_idle_kind && schedule_counts(&engine->schedule, intended_ns))
         histogram_add(&engine->result->lag, peer->sent_ns - intended_ns);
     peer->sent_bytes = 0;
     peer->close_after = false;
@@ -299,7 +284,7 @@ static void take_head(struct engine *engine, struct peer *peer, const char *data
 
 static void take_bytes(struct engine *engine, struct peer *peer, const char *data, size_t size)
 {
-    if (in_interval(engine, engine->tick_ns))
+    if (schedule_counts(&engine->schedule, engine->tick_ns))
         engine->result->bytes += size;
     if (peer->state == PEER_BODY) {
         take_body(engine, peer, data, size);
@@ -359,7 +344,7 @@ static void peer_shake(struct engine *engine, struct peer *peer)
             request_failed(engine, peer, &engine->result->errors_connect);
         return;
     }
-    if (in_interval(engine, engine->tick_ns)) {
+    if (schedule_counts(&engine->schedule, engine->tick_ns)) {
         engine->result->handshakes++;
         engine->result->resumed += load_tls_was_resumed(peer->ssl);
     }
@@ -401,22 +386,11 @@ static void peer_event(struct engine *engine, struct peer *peer, uint32_t events
         continue;
 }
 
-static uint64_t due_ns(const struct engine *engine)
-{
-    double offset = (double)engine->scheduled * 1e9 / engine->options->rate;
-    return engine->schedule_start_ns + (uint64_t)offset;
-}
-
 static void run_schedule(struct engine *engine)
 {
-    uint64_t now = wire_now_ns();
-    while (engine->ready_count > 0) {
-        uint64_t due = due_ns(engine);
-        if (due > now || due >= engine->interval_end_ns)
-            return;
-        engine->scheduled++;
-        request_begin(engine, ready_pop(engine), due);
-    }
+    uint64_t due_ns, now_ns = wire_now_ns();
+    while (engine->ready_count > 0 && schedule_take(&engine->schedule, now_ns, &due_ns))
+        request_begin(engine, ready_pop(engine), due_ns);
 }
 
 /* Timeouts, and the restart of closed-loop peers that failed. */
@@ -439,8 +413,9 @@ static int engine_turn(struct engine *engine, uint64_t until_ns)
     struct epoll_event events[EVENT_BATCH];
     uint64_t now = wire_now_ns();
     uint64_t wake = until_ns < engine->tick_ns + TICK_NS ? until_ns : engine->tick_ns + TICK_NS;
-    if (engine->options->rate > 0 && engine->ready_count > 0 && engine->schedule_start_ns > 0)
-        wake = due_ns(engine) < wake ? due_ns(engine) : wake;
+    if (schedule_is_open(&engine->schedule) && engine->ready_count > 0 &&
+        schedule_due_ns(&engine->schedule) < wake)
+        wake = schedule_due_ns(&engine->schedule);
     uint64_t wait_ns = wake > now ? wake - now : 0;
     struct timespec timeout = { .tv_sec = (time_t)(wait_ns / 1000000000u),
                                 .tv_nsec = (long)(wait_ns % 1000000000u) };
@@ -454,7 +429,7 @@ static int engine_turn(struct engine *engine, uint64_t until_ns)
     now = wire_now_ns();
     if (now >= engine->tick_ns + TICK_NS)
         run_tick(engine, now);
-    if (engine->options->rate > 0 && engine->schedule_start_ns > 0)
+    if (schedule_is_open(&engine->schedule))
         run_schedule(engine);
     return 0;
 }
@@ -508,7 +483,6 @@ static int engine_open(struct engine *engine)
         engine->peers[i].is_idle_kind = i >= options->connections;
     }
     engine->idle_next = options->connections;
-    engine->interval_start_ns = engine->interval_end_ns = UINT64_MAX;
     engine->tick_ns = wire_now_ns();
     /* The default slack of 50 us would show in every latency of the open loop. */
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
@@ -526,17 +500,12 @@ static void engine_close(struct engine *engine)
     close(engine->epoll_fd);
 }
 
-static uint64_t own_cpu_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void start_load(struct engine *engine)
 {
+    const struct load_options *options = engine->options;
     uint64_t now = wire_now_ns();
-    engine->schedule_start_ns = now;
+    /* Known before it is reached: the open loop sorts requests by intended start. */
+    schedule_begin(&engine->schedule, options->rate, now, options->warmup_ns, options->duration_ns);
     engine->tick_ns = now;
     for (size_t i = 0; i < engine->options->connections; i++) {
         if (engine->options->rate > 0)
@@ -549,17 +518,14 @@ static void start_load(struct engine *engine)
 /* What was due inside the interval is still sent and waited for. */
 static int drain(struct engine *engine)
 {
-    uint64_t give_up_ns = engine->interval_end_ns + engine->options->timeout_ns;
+    uint64_t give_up_ns = engine->schedule.interval_end_ns + engine->options->timeout_ns;
     engine->stopping = true;
     if (engine->options->rate <= 0)
         return 0;
-    while (wire_now_ns() < give_up_ns &&
-           (engine->outstanding > 0 || due_ns(engine) < engine->interval_end_ns))
+    while (wire_now_ns() < give_up_ns && (engine->outstanding > 0 || schedule_owes(&engine->schedule)))
         if (engine_turn(engine, give_up_ns) != 0)
             return -1;
-    engine->result->errors_timeout += engine->outstanding;
-    for (; due_ns(engine) < engine->interval_end_ns; engine->scheduled++)
-        engine->result->errors_timeout++;
+    load_result_unanswered(engine->result, &engine->schedule, engine->outstanding);
     return 0;
 }
 
@@ -571,19 +537,12 @@ static int engine_measure(struct engine *engine)
     if (open_idle(engine) != 0)
         return -1;
     start_load(engine);
-    /* Known before it is reached: the open loop sorts requests by intended start. */
-    engine->interval_start_ns = engine->schedule_start_ns + options->warmup_ns;
-    engine->interval_end_ns = engine->interval_start_ns + options->duration_ns;
-    if (run_until(engine, engine->interval_start_ns) != 0)
+    if (run_until(engine, engine->schedule.interval_start_ns) != 0)
         return -1;
-    uint64_t cpu_before = own_cpu_ns();
-    uint64_t started_ns = wire_now_ns();
-    process_sample_read(&result->start, options->pids, options->pid_count);
-    if (run_until(engine, engine->interval_end_ns) != 0)
+    load_result_begin(result, options->pids, options->pid_count);
+    if (run_until(engine, engine->schedule.interval_end_ns) != 0)
         return -1;
-    process_sample_read(&result->end, options->pids, options->pid_count);
-    result->interval_ns = wire_now_ns() - started_ns;
-    result->own_cpu_ns = own_cpu_ns() - cpu_before;
+    load_result_end(result, options->pids, options->pid_count);
     return drain(engine);
 }
 

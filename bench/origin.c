@@ -3,6 +3,7 @@
  * The last path segments `/bytes/N` select the size of the answer's body
  * (up to 1 GiB), anything else gives 128 bytes. Request bodies are read and
  * discarded. Prints the port it listens on as its only line on stdout. */
+#include "bench/answer.h"
 #include "bench/wire.h"
 
 #include <arpa/inet.h>
@@ -22,10 +23,7 @@ enum {
     INPUT_BYTES = 16384,
     PATTERN_BYTES = 1 << 20,
     EVENT_BATCH = 256,
-    DEFAULT_BODY_BYTES = 128,
 };
-
-#define BODY_LIMIT_BYTES ((uint64_t)1 << 30)
 
 enum conn_state {
     CONN_HEAD,
@@ -52,7 +50,7 @@ struct conn {
     uint64_t prepared_bytes;
     uint64_t due_ns;
     struct conn *delayed_next;
-    char head[256];
+    char head[ANSWER_HEAD_MAX];
     char in[INPUT_BYTES];
 };
 
@@ -78,29 +76,7 @@ static void conn_close(struct conn *conn)
     free(conn);
 }
 
-/* Body size asked for by "METHOD target HTTP/1.1"; the default if the target
- * does not end in /bytes/N. */
-static uint64_t answer_size(const struct wire_head *head)
-{
-    const char *line = head->start_line;
-    const char *target = memchr(line, ' ', head->start_line_bytes);
-    if (target == NULL)
-        return DEFAULT_BODY_BYTES;
-    const char *end = target + 1;
-    const char *line_end = line + head->start_line_bytes;
-    while (end < line_end && *end != ' ' && *end != '?')
-        end++;
-    const char *digit = end;
-    while (digit > target && digit[-1] >= '0' && digit[-1] <= '9')
-        digit--;
-    if (digit == end || end - digit > 10 || digit - target < 8 || memcmp(digit - 7, "/bytes/", 7) != 0)
-        return DEFAULT_BODY_BYTES;
-    uint64_t size = strtoull(digit, NULL, 10);
-    return size <= BODY_LIMIT_BYTES ? size : BODY_LIMIT_BYTES;
-}
-
-/* Around 170 bytes, like the head of an ordinary application server. A
- * connection mostly asks for one size: its last head is kept. */
+/* A connection mostly asks for one size: its last head is kept. */
 static void conn_prepare_answer(struct conn *conn)
 {
     conn->head_sent = 0;
@@ -108,17 +84,7 @@ static void conn_prepare_answer(struct conn *conn)
     bool same = conn->prepared_bytes == conn->answer_bytes && conn->prepared_close == conn->close_after;
     if (conn->head_size > 0 && same)
         return;
-    int size =
-        snprintf(conn->head, sizeof conn->head,
-                 "HTTP/1.1 200 OK\r\n"
-                 "Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
-                 "Server: bench-origin\r\n"
-                 "Content-Type: application/octet-stream\r\n"
-                 "Cache-Control: no-store\r\n"
-                 "Content-Length: %llu\r\n"
-                 "%s\r\n",
-                 (unsigned long long)conn->answer_bytes, conn->close_after ? "Connection: close\r\n" : "");
-    conn->head_size = (size_t)size;
+    conn->head_size = answer_head(conn->head, conn->answer_bytes, conn->close_after);
     conn->prepared_bytes = conn->answer_bytes;
     conn->prepared_close = conn->close_after;
 }
@@ -180,7 +146,7 @@ static int conn_read_head(const struct origin *origin, struct conn *conn)
         return result;
     conn->close_after = head.close || origin->close_always;
     conn->is_head_request = memcmp(head.start_line, "HEAD ", 5) == 0;
-    conn->answer_bytes = answer_size(&head);
+    conn->answer_bytes = answer_body_bytes(&head);
     wire_body_begin(&conn->body, head.framing, head.length);
     conn->in_start += head.size_bytes;
     conn->state = CONN_BODY;

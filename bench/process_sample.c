@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Reads a small /proc file as text. Returns its size, 0 if it is gone. */
@@ -132,4 +133,11 @@ void process_sample_read(struct process_sample *sample, const pid_t *roots, size
         add_ticks(sample, pids[i]);
         add_memory(sample, pids[i]);
     }
+}
+
+uint64_t process_own_cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }

@@ -20,3 +20,6 @@ struct process_sample {
 
 /* Missing processes count as nothing. */
 void process_sample_read(struct process_sample *sample, const pid_t *roots, size_t root_count);
+
+/* CPU time of the calling process so far, all threads. */
+uint64_t process_own_cpu_ns(void);

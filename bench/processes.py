@@ -16,12 +16,13 @@ NICE = -15
 LOWEST = 19
 PR_SET_PDEATHSIG = 1
 TOOLS = {
-    'origin': ['origin.c', 'wire.c'],
+    'origin': ['origin.c', 'answer.c', 'wire.c'],
     'flood': ['flood.c', 'wire.c'],
-    'load': ['load.c', 'load_engine.c', 'load_tls.c', 'histogram.c', 'process_sample.c', 'wire.c'],
+    'load': ['load.c', 'load_engine.c', 'load_result.c', 'load_ring.c', 'load_tls.c', 'answer.c', 'histogram.c',
+             'process_sample.c', 'wire.c'],
     'tap': ['tap.c', 'histogram.c'],
 }
-LIBRARIES = {'load': ['-lssl', '-lcrypto']}
+LIBRARIES = {'load': ['-lssl', '-lcrypto', '-luring']}
 
 
 class BenchError(Exception):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from http2 import measure_h2load
+from outside import h2load, measured_by, wrk
 from processes import LOWEST, NICE, BenchError, free_port, is_listening, tree_resident_bytes, wait_until
 from subjects import ORIGIN, PLUGINS, Plan, consumer_key, jwt_token, make_certificate
 
@@ -56,8 +56,8 @@ class Run:
 
     def begin(self):
         directory = Path(self.directory.name)
-        self.origin_port = self.start_origin()
         scenario = self.scenario
+        self.origin_port = free_port() if scenario.one_process else self.start_origin()
         self.plan = Plan(directory, free_port(), self.origin_port, scenario.routes, scenario.consumers,
                          scenario.rate_limit, keys=scenario.keys, cache=scenario.cache, plugins=scenario.plugins,
                          tls=scenario.tls, http2=scenario.http2, stream=scenario.stream,
@@ -107,6 +107,8 @@ class Run:
             argv += ['--pid', self.proxy.pid]
         for header in self.scenario.headers:
             argv += ['--header', header]
+        if self.scenario.one_process:
+            flags = {'origin-port': self.origin_port} | flags
         if self.scenario.tls and not direct:
             flags = {'tls': True} | flags
         for name, value in flags.items():
@@ -294,6 +296,7 @@ class Scenario:
     tls: bool = False
     http2: bool = False
     stream: bool = False
+    one_process: bool = False           # the generator is the origin as well
     second: str | None = None           # options of another listener
     keys: int = 0
     plugins: tuple = ()
@@ -357,6 +360,9 @@ HANDSHAKE_METRICS = ('handshakes_per_second', 'resumed_share')
 
 SCENARIOS = [
     Scenario('plain', '128 B, keep-alive, 64 connections, saturation', one_target(128)),
+    Scenario('one_process', 'the same, origin and clients in one process on one ring', one_target(128),
+             one_process=True),
+    Scenario('wrk', 'the same, asked for by wrk', one_target(128), measured_by(wrk)),
     Scenario('10k', '10 KB, keep-alive, 64 connections, saturation', one_target(10240)),
     Scenario('dialects', '128 B through a Kong route, a Mapping, an HTTPRoute and an AWS route', one_target(128),
              peers=('mapping', 'httproute', 'aws')),
@@ -382,14 +388,16 @@ SCENARIOS = [
     Scenario('tls_resumed', 'TLS 1.3: a resumed handshake and 128 B per connection', one_target(128),
              measure_resumption, tls=True, extra_metrics=HANDSHAKE_METRICS),
     Scenario('h2load', '128 B by HTTP/2 over TLS: 4 connections of 32 streams, saturation', one_target(128),
-             measure_h2load, peers=('nginx',), tls=True, http2=True),
+             measured_by(h2load), peers=('nginx',), tls=True, http2=True),
     Scenario('idle10000', 'idle keep-alive connections, then a constant rate on 64 others', one_target(128),
              measure_idle, extra_metrics=('idle_opened', 'idle_bytes', 'idle_anonymous_bytes'),
              open_loop=True),
     Scenario('half', 'open loop at half of the own saturation, against the origin directly', distinct_targets,
              measure_half, extra_metrics=LATENCY_METRICS, open_loop=True),
+    Scenario('half_one_process', 'the same, origin and clients in one process on one ring', distinct_targets,
+             measure_half, extra_metrics=LATENCY_METRICS, open_loop=True, one_process=True),
     Scenario('steady', '20 000 req/s, open loop, against the origin directly', distinct_targets,
-             measure_steady,              extra_metrics=LATENCY_METRICS[:-1], open_loop=True),
+             measure_steady, extra_metrics=LATENCY_METRICS[:-1], open_loop=True),
     Scenario('reload', 'SIGHUP reloads under a constant rate', one_target(128), measure_reload,
              peers=('nginx',), open_loop=True, single_round=True, has_ratios=False, tolerant_of=('nginx',),
              note='CPU has the reloads in it, of nginx only what workers alive at the end used',

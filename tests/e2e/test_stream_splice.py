@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Big streams are passed from socket to socket by the kernel: every byte, every end, every limit as when they are
 copied."""
+import contextlib
 import hashlib
 import json
 import os
@@ -105,42 +106,68 @@ def test_much_both_ways_at_once(t):
             net.wait_until(lambda: site.metric("streams_active") == 0)
 
 
+def send_until_stuck(sock, digest):
+    """How much that took: nothing has moved for a second."""
+    part, sent = memoryview(BLOCK), 0
+    sock.settimeout(1)
+    try:
+        while True:
+            size = sock.send(part)
+            digest.update(part[:size])
+            part, sent = part[size:] or memoryview(BLOCK), sent + size
+    except socket.timeout:
+        return sent
+
+
+class Sleeper:
+    """The far end of a stream: reads until told to stop, and to the end when told to go on."""
+
+    def __init__(self):
+        self.stop, self.go_on = threading.Event(), threading.Event()
+        self.digest, self.size = hashlib.sha1(), None
+
+    def script(self, c):
+        size = 0
+        while not self.stop.is_set():
+            part = c.sock.recv(1 << 18)
+            self.digest.update(part)
+            size += len(part)
+        self.go_on.wait(60)
+        self.size = size + drink(c.sock, self.digest)
+
+
+def send_until_more(site, metric, sock, digest):
+    """How much that took: how much the kernel's buffers take before is the kernel's choice."""
+    before, sent = site.metric(metric), 0
+    while site.metric(metric) == before:
+        sock.sendall(BLOCK)
+        digest.update(BLOCK)
+        sent += len(BLOCK)
+    return sent
+
+
 def test_slow_reader(t):
     """The sender waits, little is held here, and everything comes in the end."""
-    gate = threading.Event()
-    digest = hashlib.sha1()
-    got = []
-
-    def script(c):
-        c.sock.recv(1)
-        gate.wait(60)
-        got.append(drink(c.sock, digest))
-    with Peer(script) as peer, SpliceSite(peer) as site, site.open() as c:
+    far, want = Sleeper(), hashlib.sha1()
+    with Peer(far.script) as peer, SpliceSite(peer) as site, site.open(timeout=60) as c:
         before = site.status_kib()
-        c.sendall(b"x")
-        want, sent = hashlib.sha1(), 0
-        c.settimeout(1)
-        part = memoryview(BLOCK)
-        try:
-            while True:
-                size = c.send(part)
-                want.update(part[:size])
-                part, sent = part[size:] or memoryview(BLOCK), sent + size
-        except socket.timeout:
-            pass
+        sent = send_until_more(site, "spliced_bytes", c, want)
+        far.stop.set()
+        sent += send_until_stuck(c, want)
         # copied until it was much: the first slab of blocks to receive into, 64 of 64 KB
         assert site.status_kib() - before < 8192, site.status_kib() - before
         with t.case("the pipe is held"):
-            assert site.metric("splice_pipes") == 1
+            net.wait_until(lambda: site.metric("splice_pipes") == 1)
         cpu = site.cpu_seconds()
         time_idle()
         with t.case("waiting costs nothing"):
             assert site.cpu_seconds() - cpu < 0.2
-        gate.set()
+        far.go_on.set()
         c.shutdown(socket.SHUT_WR)
+        c.settimeout(60)
         assert read_all(c) == b""
-        net.wait_until(lambda: got, 30)
-        assert got == [sent] and digest.digest() == want.digest()
+        net.wait_until(lambda: far.size is not None, 30)
+        assert far.size == sent and far.digest.digest() == want.digest()
         with t.case("and then no more"):
             net.wait_until(lambda: site.metric("splice_pipes") == 0)
 
@@ -151,35 +178,29 @@ def time_idle():
 
 
 def test_more_slow_readers_than_pipes(t):
-    gate = threading.Event()
-    digests, sizes = {}, {}
-
-    def script(c):
-        name = c.sock.recv(1)
-        gate.wait(60)
-        digests[name] = hashlib.sha1()
-        sizes[name] = drink(c.sock, digests[name])
-    with Peer(script) as peer, SpliceSite(peer, stream_splice_pipes_max="2") as site:
-        size, sent, open_ones = 24 * MEGABYTE, {}, []
-        for i in range(5):
-            name = b"%d" % i
-            c = site.open(timeout=60)
-            c.sendall(name)
-            sent[name] = hashlib.sha1()
-            sender = threading.Thread(target=pour, args=(c, size, sent[name]))
-            sender.start()
-            open_ones.append((c, sender))
-        net.wait_until(lambda: site.metric("splice_pipes_refused") > 0, 30)
-        assert site.metric("splice_pipes") == 2
-        gate.set()
-        for c, sender in open_ones:
-            sender.join()
+    """Who finds none is copied, and misses nothing."""
+    pipes, far = 2, [Sleeper() for _ in range(5)]
+    scripts = iter(far)
+    with Peer(lambda c: next(scripts).script(c)) as peer, \
+            SpliceSite(peer, stream_splice_pipes_max=str(pipes)) as site, contextlib.ExitStack() as stack:
+        sent = []
+        for i, end in enumerate(far):
+            c = stack.enter_context(site.open(timeout=60))
+            digest = hashlib.sha1()
+            size = send_until_more(site, "spliced_bytes" if i < pipes else "splice_pipes_refused", c, digest)
+            end.stop.set()
+            if i < pipes:
+                size += send_until_stuck(c, digest)
+                net.wait_until(lambda: site.metric("splice_pipes") == i + 1)
+            sent.append((c, size, digest))
+        assert site.metric("splice_pipes") == pipes
+        for end, (c, size, digest) in zip(far, sent):
+            end.go_on.set()
+            c.shutdown(socket.SHUT_WR)
+            c.settimeout(60)
             assert read_all(c) == b""
-            c.close()
-        net.wait_until(lambda: len(sizes) == 5)
-        assert set(sizes.values()) == {size}
-        for name, digest in digests.items():
-            assert digest.digest() == sent[name].digest(), name
+            net.wait_until(lambda: end.size is not None, 30)
+            assert (end.size, end.digest.digest()) == (size, digest.digest())
 
 
 def test_resets_are_passed_on(t):

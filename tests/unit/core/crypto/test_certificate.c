@@ -57,8 +57,9 @@ Test(certificate, broken)
     struct certificate_facts facts;
     struct key_facts key;
     cr_assert_not(certificate_read(SLICE("x"), &facts, reason));
-    cr_assert_not_null(strstr(reason, "x509.new: error:680008E:asn1 encoding routines:"), "%s", reason);
-    cr_assert_not_null(strstr(reason, "not enough data"), "%s", reason);
+    /* Which error of ASN.1 it is depends on OpenSSL's version. */
+    cr_assert_not_null(strstr(reason, "x509.new: error:68000"), "%s", reason);
+    cr_assert_not_null(strstr(reason, ":asn1 encoding routines:"), "%s", reason);
     cr_assert_not(certificate_read(SLICE(""), &facts, reason));
     cr_assert_not(certificate_read(text_of(TEST_KEY_EC, page[0]), &facts, reason));
     struct slice cut = text_of(TEST_CERT_EC, page[0]);

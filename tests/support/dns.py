@@ -41,7 +41,7 @@ class Server:
 
     def __init__(self, records=()):
         self.records, self.silent, self.broken, self.asked = dict(records), False, False, []
-        self.listener = socket.create_server((net.own_host(), 0))
+        self.listener = socket.create_server((net.own_host(), net.free_port()))
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(self.listener.getsockname())
         self.address, self.tcp_count = "%s:%d" % self.socket.getsockname(), 0

@@ -39,7 +39,7 @@ class Peer:
         self.connections, self.received, self.errors, self.open = 0, bytearray(), [], set()
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((host or net.own_host(), port))
+        self.listener.bind((host or net.own_host(), port or net.free_port(host)))
         self.listener.listen(1024)
         self.host, self.port = self.address = self.listener.getsockname()
         self.url = "%s://%s:%d" % ("https" if tls else "http", *self.address)

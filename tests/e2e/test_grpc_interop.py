@@ -28,12 +28,13 @@ def compare(t, program, pair, tls):
     call = lambda address: CLIENTS[client](program, address, ca and ca.own, BIG, **more)  # noqa: E731
     with SERVERS[server](program, files) as peer:
         direct = call((peer.host, peer.port))
-    listen = (net.own_host(), net.free_port())
-    settings = {"shards": "1", "proxy_listen": "%s:%d%s" % (*listen, " ssl http2" if ca else " http2")}
-    if ca:
-        settings.update(ssl_cert=files[0], ssl_cert_key=files[1], upstream_tls_trusted=ca.own)
-    with SERVERS[server](program, files) as peer, Gateway(config(peer, ca), settings):
-        through = call(listen)
+    with SERVERS[server](program, files) as peer:
+        listen = (net.own_host(), net.free_port())
+        settings = {"shards": "1", "proxy_listen": "%s:%d%s" % (*listen, " ssl http2" if ca else " http2")}
+        if ca:
+            settings.update(ssl_cert=files[0], ssl_cert_key=files[1], upstream_tls_trusted=ca.own)
+        with Gateway(config(peer, ca), settings):
+            through = call(listen)
     for a, b in zip(direct, through):
         with t.case("%s to %s%s, %s" % (client, server, " over TLS" if ca else "", a.split(":")[0])):
             assert a == b, "direct: %s, through the gateway: %s" % (a, b)

@@ -66,7 +66,7 @@ class Connection:
         """Sends piece by piece; stops quietly when the other side has closed. True if all went out."""
         try:
             for piece in pieces:
-                self.sock.send(piece)
+                self.sock.sendall(piece)
         except (BrokenPipeError, ConnectionResetError):
             return False
         return True

@@ -52,7 +52,7 @@ def pour(connection, data):
             sent += connection.sock.send(data[sent:sent + 65536])
     except TimeoutError:
         pass
-    connection.sock.settimeout(10)
+    connection.sock.settimeout(10 * net.SLOW_FACTOR)
     return sent
 
 
@@ -91,7 +91,7 @@ def test_tiny_chunks_to_a_peer_that_does_not_read(t):
             release.wait(10)
         if request:
             connection.read_body(request)
-            connection.send(origin.answer(body=b"%d" % request.size))
+            connection.send(origin.answer(body=b"%d" % request.size, headers=[("Connection", "close")]))
 
     data = encode("POST", "/", [("Transfer-Encoding", "chunked")]) + b"1\r\na\r\n" * 100000 + b"0\r\n\r\n"
     with origin.Peer(script) as peer, before(peer) as gateway:
@@ -214,12 +214,12 @@ def test_slow_upload(t):
 def test_read_timeout_counts_anew_after_the_head(t):
     never = threading.Event()
     def handler(request):
-        never.wait(0.6)
+        never.wait(0.8)
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
-        never.wait(0.6)
+        never.wait(0.8)
         yield b"hello"
 
-    with origin.Origin(handler) as upstream, before(upstream, service={"read_timeout": 1000}) as gateway:
+    with origin.Origin(handler) as upstream, before(upstream, service={"read_timeout": 1500}) as gateway:
         assert gateway.get("/").body == b"hello"
 
 
@@ -237,7 +237,7 @@ def test_no_keep_alive(t):
         with gateway.connect() as c:
             answer = c.exchange(encode("GET", "/"))
             assert answer.status == 200 and answer.closing, answer
-            assert c.ended()
+            assert c.ended(10)
 
 
 def test_long_pause_before_the_end(t):
@@ -254,7 +254,7 @@ def test_long_pause_before_the_end(t):
                 head.framing = "length", len(body) - (1 << 20)
                 assert b"".join(start) + late.read_body(head).body == body
                 assert early.read().body == body
-                assert late.ended() and early.ended()
+                assert late.ended(10) and early.ended(10)
 
 
 def test_cut_answer_to_an_old_client(t):
@@ -322,3 +322,6 @@ def test_many_generations_held(t):
         release.set()
         assert [c.read().status for c in held] == [200] * len(held)
         gateway.wait_end()
+
+
+test_many_generations_held.seconds = 60

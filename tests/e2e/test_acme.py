@@ -49,6 +49,9 @@ def place():
     return host, net.free_port(host)
 
 
+FILES = ["a.test.crt", "a.test.key", "account.key", "b.test.crt", "b.test.key"]
+
+
 def test_issuing(t):
     plain = place()
     with origin.Origin() as o, Folder() as folder, Pebble(plain[1], bad_nonces=20) as pebble:
@@ -57,7 +60,8 @@ def test_issuing(t):
         store = os.path.join(folder.path, "store")
         os.mkdir(store)
         files = {"storage": "file", "storage_config": {"file": {"path": store}}}
-        config = configuration(o.url, pebble, ["a.test", "b.test", "gone.test"], **files)
+        # what Pebble refuses six times in a row is tried again
+        config = configuration(o.url, pebble, ["a.test", "b.test", "gone.test"], fail_backoff_minutes=0.1, **files)
         with Gateway(plain, config, pebble) as g:
             with t.case("before, the settings' own is shown, and requests are served"):
                 assert g.shown("nobody.test")
@@ -66,7 +70,7 @@ def test_issuing(t):
                 first = g.wait_for("a.test")
                 g.wait_for("b.test")
                 assert g.shown("b.test") != first
-                assert "acme: a certificate has come domain=a.test" in g.stderr(), g.stderr()
+                net.wait_until(lambda: "acme: a certificate has come domain=a.test" in g.stderr(), what=g.stderr)
             with t.case("clients verify them"):
                 context = ssl.create_default_context(cadata=pebble.roots())
                 with g.connect_tls("a.test", context) as c:
@@ -79,12 +83,9 @@ def test_issuing(t):
                 o.take()
                 assert client.get(plain, "/.well-known/acme-challenge/nonsense").status == 200 and o.one()
             with t.case("files that only the owner reads"):
-                net.wait_until(lambda: os.path.exists(os.path.join(store, "b.test.crt")) and
-                               os.path.exists(os.path.join(store, "account.key")), SECONDS, "the files")
-                for name in os.listdir(store):
+                net.wait_until(lambda: sorted(os.listdir(store)) == FILES, SECONDS, lambda: str(os.listdir(store)))
+                for name in FILES:
                     assert stat.S_IMODE(os.stat(os.path.join(store, name)).st_mode) == 0o600, name
-                assert sorted(os.listdir(store)) == ["a.test.crt", "a.test.key", "account.key", "b.test.crt",
-                                                     "b.test.key"], os.listdir(store)
         orders = pebble.text().count("There are now")
         with t.case("after a restart they are there at once, and none is ordered"):
             with Gateway(plain, configuration(o.url, pebble, ["a.test", "b.test"], **files), pebble) as g:
@@ -106,7 +107,7 @@ def test_kinds_and_accounts(t):
         pebble.knows("a.test", plain[0])
         with t.case("RSA, and an account bound to one elsewhere"):
             config = configuration(o.url, pebble, ["a.test"], cert_type="rsa", rsa_key_size=2048, eab_kid="kid-1",
-                                   eab_hmac_key=MAC)
+                                   eab_hmac_key=MAC, fail_backoff_minutes=0.1)
             with Gateway(plain, config, pebble) as g:
                 pem = g.wait_for("a.test")
                 text = certs.openssl("x509", "-noout", "-text", data=pem.encode()).decode()

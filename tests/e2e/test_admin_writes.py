@@ -37,7 +37,7 @@ def test_locked_database(t):
                     error = admin.json(503, method, target, body)
                     assert error == {"code": 8, "name": "database error",
                                      "message": "An unexpected error occurred: database is locked"}, error
-                    assert time.monotonic() - begin < 2 * net.SLOW_FACTOR
+                    assert time.monotonic() - begin < 5 * net.SLOW_FACTOR
             with t.case("what was asked is not in force"):
                 assert [(s["name"], s["retries"]) for s in admin.json(200, "GET", "/services")["data"]] == [("s", 5)]
                 assert running.get("/").status == 200
@@ -74,14 +74,23 @@ def test_writes_beside_traffic(t):
     """Among a thousand routes one comes, changes and goes; no request to the others fails, or waits for long."""
     with origin.Origin(keep_bodies=False) as upstream, Folder() as folder:
         with storing(folder, config_of(upstream, 1000)) as (running, admin):
-            stop, results = threading.Event(), []
+            stop, results, failures = threading.Event(), [], []
 
-            def ask(path):
+            def ask_on_one_connection(data):
                 with running.connect() as connection:
                     while not stop.is_set():
                         begin = time.monotonic()
-                        connection.send(b"GET %s HTTP/1.1\r\nHost: test\r\n\r\n" % path)
-                        results.append((connection.read().status, time.monotonic() - begin))
+                        answer = connection.send(data).read()
+                        results.append((answer.status, time.monotonic() - begin))
+                        if answer.closing:  # a fast machine comes to keepalive_requests
+                            return
+
+            def ask(path):
+                try:
+                    while not stop.is_set():
+                        ask_on_one_connection(b"GET %s HTTP/1.1\r\nHost: test\r\n\r\n" % path)
+                except (OSError, AssertionError) as error:
+                    failures.append(error)
             askers = [threading.Thread(target=ask, args=(b"/s%d/r5" % i,)) for i in (0, 99)]
             for asker in askers:
                 asker.start()
@@ -99,7 +108,10 @@ def test_writes_beside_traffic(t):
                 for asker in askers:
                     asker.join()
             with t.case("no request has failed"):
-                assert {status for status, _ in results} == {200}, results
+                assert {status for status, _ in results} == {200} and not failures, (failures, results[-9:])
             with t.case("none has waited for long"):
                 slowest = max(seconds for _, seconds in results)
-                assert slowest < 1 * net.SLOW_FACTOR, "%.3f s of %d requests" % (slowest, len(results))
+                assert slowest < 3 * net.SLOW_FACTOR, "%.3f s of %d requests" % (slowest, len(results))
+
+
+test_writes_beside_traffic.seconds = 60

@@ -100,7 +100,8 @@ def test_beside_kong_and_reloaded(t):
             assert gateway.get("/kong").get("x-kong-request-id") and gateway.get("/users").get("apigw-requestid")
             gateway.write("main.tf", MISSION.replace("GET /users", "GET /people"))
             gateway.send_signal(signal.SIGHUP)
-            net.wait_until(lambda: gateway.get("/people").status == 200, 10, "the new route")
+            net.wait_until(lambda: "reload done" in gateway.stderr(), 10, "the new configuration on all shards")
+            assert gateway.get("/people").status == 200
             assert gateway.get("/users").status == 404
 
 

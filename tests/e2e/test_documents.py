@@ -12,6 +12,7 @@ from tests.support.runner import Skip
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BLOCK = re.compile(r"^```(yaml|json|hcl)\n(.*?)^```", re.M | re.S)
 ENDINGS = {"yaml": "yaml", "json": "json", "hcl": "tf"}
+ADDRESS = re.compile(r"\b(?:localhost|127\.0\.0\.1):(8001|8007)\b")
 PROTO = re.compile(r"^```proto\n// /etc/sluice/(\S+)\n(.*?)^```", re.M | re.S)
 KINDS = re.compile(r"_format_version|^sluice:|^apiVersion:|^resource |\"openapi\"|^openapi:", re.M)
 
@@ -43,6 +44,9 @@ def test_examples_load(t):
     assert count > 10, count
 
 
+test_examples_load.seconds = 120
+
+
 def read(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as f:
         return f.read()
@@ -56,20 +60,20 @@ def commands(path):
 
 
 def test_commands(t):
-    """On a gateway whose ports are others than those in the text."""
+    """On a gateway whose addresses are others than those in the text."""
     with origin.Origin() as upstream, Folder() as folder:
         for path, config, more in (("core/app/OPERATIONS.md", simple_config(upstream.url), {}),
                                    ("core/app/ADMIN.md", {"_format_version": "3.0"},
                                     {"store": "sqlite:" + folder.file("store.db")})):
-            places = {"8001": net.free_port("127.0.0.1"), "8007": net.free_port("127.0.0.1")}
-            settings = {"admin_listen": "127.0.0.1:%d" % places["8001"], "pid_file": folder.file("pid"),
-                        "status_listen": "127.0.0.1:%d" % places["8007"], **more}
+            places = {port: "%s:%d" % (net.own_host(), net.free_port()) for port in ("8001", "8007")}
+            settings = {"admin_listen": places["8001"], "pid_file": folder.file("pid"),
+                        "status_listen": places["8007"], **more}
             with Gateway(config, settings):
                 found = commands(path)
                 assert len(found) > 2, found
                 for line in found:
                     with t.case("%s: %s" % (path, line[:60])):
-                        text = re.sub(r"(?<=:)(8001|8007)\b", lambda match: str(places[match[0]]), line)
+                        text = ADDRESS.sub(lambda match: places[match[1]], line)
                         text = re.sub(r"^sluice (\w+)", r"'%s' \1 --pid '%s'" % (gateway.BINARY, settings["pid_file"])
                                       if line.startswith("sluice status") else r"'%s' \1" % gateway.BINARY, text)
                         done = subprocess.run(["bash", "-o", "pipefail", "-c", text], capture_output=True, text=True,
@@ -90,9 +94,8 @@ def test_prometheus_files(t):
                                       capture_output=True, text=True)
                 assert done.returncode == 0, done
         with t.case("what they ask for is there"), origin.Origin() as upstream:
-            port = net.free_port("127.0.0.1")
-            with Gateway(simple_config(upstream.url), {"status_listen": "127.0.0.1:%d" % port}):
-                done = subprocess.run(["curl", "-sS", "http://127.0.0.1:%d/metrics" % port], capture_output=True,
-                                      text=True)
+            status = "%s:%d" % (net.own_host(), net.free_port())
+            with Gateway(simple_config(upstream.url), {"status_listen": status}):
+                done = subprocess.run(["curl", "-sS", "http://%s/metrics" % status], capture_output=True, text=True)
                 for name in set(re.findall(r"sluice_\w+(?=\[)", read("core/app/OPERATIONS.md"))):
                     assert re.search("^%s \\d" % name, done.stdout, re.M), name

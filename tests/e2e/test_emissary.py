@@ -87,7 +87,7 @@ def test_canary(t):
                 for _ in range(2000):
                     assert connection.exchange(client.encode("GET", "/a/x")).status == 200
             share = len(canary.requests)
-            assert 130 <= share <= 270, "%d of 2000 went to the canary" % share
+            assert 110 <= share <= 300, "%d of 2000 went to the canary" % share  # else by chance once in 1e10 times
             assert {r.target for r in stable.requests} == {"/x"}
             assert {r.target for r in canary.requests} == {"/c/x"}
             assert {r.get("x") for r in canary.requests} == {"1"}

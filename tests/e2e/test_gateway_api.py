@@ -69,8 +69,9 @@ def test_backends(t):
                     statuses.append(connection.exchange(client.encode("GET", "/")).status)
             failed = statuses.count(500)
             assert len(one.requests) + len(two.requests) + failed == 1000
-            assert 60 <= failed <= 145, "%d of 1000 failed" % failed
-            assert 60 <= len(two.requests) <= 145, "%d of 1000 went to the second" % len(two.requests)
+            # by chance outside of it: once in 1e10 times
+            assert 45 <= failed <= 170, "%d of 1000 failed" % failed
+            assert 45 <= len(two.requests) <= 170, "%d of 1000 went to the second" % len(two.requests)
             assert gateway.get("/empty", port=port).status == 503
             assert gateway.get("/zero", port=port).status == 500
 
@@ -99,6 +100,6 @@ def test_mirror(t):
             assert gateway.get("/a/last", port=port).status == 200
             net.wait_until(lambda: any(r.target == "/b/last" for r in mirror.requests), what="the last copy")
             share = sum(r.target == "/half" for r in mirror.requests)
-            assert 60 <= share <= 140, "%d of 200 were copied" % share
+            assert 50 <= share <= 150, "%d of 200 were copied" % share
             assert not any(r.target == "/none" for r in mirror.requests)
             assert len(upstream.requests) == 203

@@ -100,8 +100,8 @@ def test_sigusr2_hands_over(t):
         return origin.answer()
 
     with origin.Origin(handler) as upstream, Folder() as folder:
-        pid_path, status_port = folder.file("pid"), net.free_port()
-        settings = {"pid_file": pid_path, "status_listen": "127.0.0.1:%d" % status_port}
+        pid_path, status = folder.file("pid"), (net.own_host(), net.free_port())
+        settings = {"pid_file": pid_path, "status_listen": "%s:%d" % status}
         with Gateway(simple_config(upstream.url), settings) as gateway, gateway.connect() as slow:
             slow.send(client.encode("GET", "/slow"))
             net.wait_until(lambda: any(r.target == "/slow" for r in upstream.requests), what="the request")
@@ -112,11 +112,11 @@ def test_sigusr2_hands_over(t):
                 net.wait_until(lambda: "handover done" in gateway.stderr(), 20, what="the handover")
                 at = clients.total()
                 net.wait_until(lambda: clients.total() > at + 100, what="load on the new process")
-                assert client.get(("127.0.0.1", status_port), "/status").status == 200
+                assert client.get(status, "/status").status == 200
                 release.set()
                 assert slow.read().status == 200
                 gateway.wait_end()
-                assert client.get(("127.0.0.1", status_port), "/status/ready").status == 200
+                assert client.get(status, "/status/ready").status == 200
                 at = clients.total()
                 net.wait_until(lambda: clients.total() > at + 100, what="load on the new process alone")
                 clients.stop()

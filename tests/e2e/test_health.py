@@ -103,10 +103,9 @@ def test_what_a_probe_asks(t):
             assert probe.get("Host") == "inner.test"
         with t.case("headers"):
             assert probe.all("X-Check") == ["one", "two"], probe.fields
-        with t.case("without host_header: the target"), Gateway(configuration([a], active())):
-            a.probes.clear()
-            net.wait_until(lambda: a.probes, 5, "a probe")
-            assert a.probes[0].get("Host") == a.host
+    with t.case("without host_header: the target"), Target("a") as a, Gateway(configuration([a], active())):
+        net.wait_until(lambda: a.probes, 5, "a probe")
+        assert a.probes[0].get("Host") == a.host
 
 
 def test_weight_zero(t):

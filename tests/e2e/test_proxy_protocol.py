@@ -93,7 +93,7 @@ def test_refused(t):
         for name, data in rows:
             with t.case(name), client.Connection(gateway.plain) as c:
                 c.send(data)
-                assert c.ended()
+                assert c.ended(10)
                 assert not upstream.take()
 
 

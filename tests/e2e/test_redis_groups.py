@@ -11,12 +11,12 @@ from tests.support.redis_groups import Cluster, Sentinels
 
 def cluster_record(cluster, **more):
     nodes = [{"ip": node.host, "port": node.port} for node in cluster.members[:2]]
-    return {"cluster_nodes": nodes, "timeout": 1000, **more}
+    return {"cluster_nodes": nodes, "timeout": 5000, **more}
 
 
 def sentinel_record(group, **more):
     nodes = [{"host": sentinel.host, "port": sentinel.port} for sentinel in group.sentinels]
-    return {"sentinel_nodes": nodes, "sentinel_master": "mine", "sentinel_role": "master", "timeout": 1000,
+    return {"sentinel_nodes": nodes, "sentinel_master": "mine", "sentinel_role": "master", "timeout": 5000,
             "password": group.PASSWORD, "sentinel_password": group.SENTINEL_PASSWORD, **more}
 
 
@@ -55,11 +55,11 @@ def test_cluster_slot_moves(t):
         source = cluster.begin_move(slot, target)
         net.wait_until(lambda: int(source.command("GET", key)) > 20, 10, "requests before the keys move")
         cluster.move_keys(slot, source, target)
-        assert 200 in {gateway.get("/").status for gateway in gateways}
+        got.extend([gateway.get("/").status for gateway in gateways])
         cluster.end_move(slot, target)
         clients.join()
         with t.case("exact"):
-            assert set(got) == {200, 429} and got.count(200) == 400 - 3, (set(got), got.count(200))
+            assert set(got) == {200, 429} and got.count(200) == 400 - 1, (set(got), got.count(200))
         with t.case("there"):
             assert target.command("GET", key) == "603", target.command("GET", key)
 
@@ -77,7 +77,7 @@ def test_cluster_node_goes(t):
                     answer = gateway.get("/")
                     assert tolerated(answer) if tolerant else answer.status == 500, answer
                 node.start()
-                net.wait_until(lambda: all(counted(gateway.get("/")) for _ in range(4)), 15, "counting again")
+                net.wait_until(lambda: all(counted(gateway.get("/")) for _ in range(4)), 30, "counting again")
 
 
 def test_cluster_down_from_the_start(t):
@@ -89,7 +89,7 @@ def test_cluster_down_from_the_start(t):
             assert tolerated(gateway.get("/"))
             for node in cluster.members:
                 node.start()
-            net.wait_until(lambda: all(counted(gateway.get("/")) for _ in range(4)), 15, "counting")
+            net.wait_until(lambda: all(counted(gateway.get("/")) for _ in range(4)), 30, "counting")
 
 
 def follows(server):
@@ -108,12 +108,12 @@ def test_sentinel_failover(t):
                 group.master.stop()
                 answer = gateway.get("/")
                 assert tolerated(answer) if tolerant else answer.status == 500, answer
-                net.wait_until(lambda: all(counted(gateway.get("/")) for _ in range(4)), 20, "the new master")
-                assert group.master_port() == group.replica.port
+                net.wait_until(lambda: all(counted(gateway.get("/")) for _ in range(4)), 30, "the new master")
+                net.wait_until(lambda: group.master_port() == group.replica.port, what="all sentinels to know it")
                 assert len(group.replica.keys()) == 1
                 with t.case("the old one is a replica now"):
                     group.master.start()
-                    net.wait_until(lambda: follows(group.master), 20, "the old master to follow")
+                    net.wait_until(lambda: follows(group.master), 30, "the old master to follow")
                     assert all(counted(gateway.get("/")) for _ in range(8))
 
 
@@ -138,4 +138,4 @@ def test_sentinel_wrong_password(t):
 
 for test in (test_cluster_counts, test_cluster_slot_moves, test_cluster_node_goes, test_cluster_down_from_the_start,
              test_sentinel_failover, test_sentinels_go, test_sentinel_wrong_password):
-    test.seconds = 90
+    test.seconds = 150

@@ -31,7 +31,7 @@ def proxy(config, policy, settings=None):
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(Redis()) if policy == "redis" else None
         if redis:
-            config = {"redis": {"host": redis.host, "port": redis.port, "timeout": 1000}, **config}
+            config = {"redis": {"host": redis.host, "port": redis.port, "timeout": 5000}, **config}
         upstream = stack.enter_context(origin.Origin(upstream_answer))
         gateway = stack.enter_context(Gateway(limited(upstream.url, {"policy": policy, **config}), settings))
         yield gateway, upstream, redis

@@ -117,7 +117,11 @@ class Script(origin.Peer):
             if request.target == "/control":
                 connection.send(origin.answer())
                 continue
-            connection.send(self.reply)
+            try:
+                connection.send(self.reply)
+            except OSError:  # the gateway closed before it had taken all: buffers may be small
+                self.ended.add(connection.number)
+                return
             if self.ending == "reset":
                 connection.abort()
             if self.ending != "wait":
@@ -161,11 +165,11 @@ def test_bad_gateway(t):
             with t.case(name):
                 b.set(reply)
                 began = time.monotonic()
-                with b.gateway.connect(timeout=3 * net.SLOW_FACTOR) as c:
+                with b.gateway.connect(timeout=6 * net.SLOW_FACTOR) as c:
                     answer = c.exchange(client.encode("GET", "/x"))
                 took = time.monotonic() - began
                 assert answer.status == 502, "answer %r" % answer
-                assert took < 2 * net.SLOW_FACTOR, "the answer took %.2f s" % took
+                assert took < 5 * net.SLOW_FACTOR, "the answer took %.2f s" % took
                 assert b"An invalid response was received" in answer.body, answer.body
                 assert len(answer.interim) <= 8, "%d interim answers" % len(answer.interim)
                 b.check_closed()

@@ -68,8 +68,10 @@ class Site(Gateway):
         return client.unverified().wrap_socket(sock, server_hostname=name or None)
 
     def log_lines(self, count):
-        net.wait_until(lambda: len(self.stdout().splitlines()) >= count, what="the log")
-        return self.stdout().splitlines()
+        def found():
+            lines = self.stdout().split("\n")[:-1]     # behind the last end stands a line that is being written
+            return lines if len(lines) >= count else None
+        return net.wait_until(found, what=lambda: "%d lines of the log:\n%s" % (count, self.stdout()))
 
 
 def read_all(sock):
@@ -179,7 +181,7 @@ def test_routes(t):
             for name, sni, want in rows:
                 with t.case(name), site.open(name=sni) as c:
                     assert c.recv(100) == want
-            lines = [line for line in site.log_lines(2) if " 404 " in line]
+            lines = [line for line in site.log_lines(len(rows)) if " 404 " in line]
             assert len(lines) == 2, site.stdout()
 
 
@@ -286,7 +288,7 @@ def test_nobody_there(t):
 
 def test_idle(t):
     with Peer(echo) as peer, Site(lambda g: config(service(peer.address, [stream_route(g.tcp[1])],
-                                                            read_timeout=300))) as site:
+                                                            read_timeout=1000 * net.SLOW_FACTOR))) as site:
         with site.open() as c:
             c.sendall(b"x")
             assert c.recv(1) == b"x"
@@ -380,8 +382,8 @@ def test_proxy_protocol_in(t):
                     assert c.recv(100) == want
                 with t.case("before TLS, from " + trusted), site.open(site.tls) as c:
                     c.sendall(V1)
-                    c = client.unverified().wrap_socket(c, server_hostname="a.test")
-                    assert c.recv(100) == want
+                    with client.unverified().wrap_socket(c, server_hostname="a.test") as inside:
+                        assert inside.recv(100) == want
 
 
 def test_proxy_protocol_out(t):
@@ -412,7 +414,7 @@ def test_reload_and_stop(t):
     """Streams outlive reloads; they have until drain_timeout when all is to end."""
     with Peer(echo) as peer:
         make = lambda g: config(service(peer.address, [stream_route(g.tcp[1])]))
-        with Site(make, drain_timeout="5") as site, site.open() as c:
+        with Site(make, drain_timeout="10") as site, site.open() as c:
             c.sendall(b"a")
             assert c.recv(1) == b"a"
             site.reload(config())

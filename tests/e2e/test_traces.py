@@ -78,6 +78,11 @@ def spans_of(body):
     return attributes(decode(resource[1][0])[1]), spans
 
 
+def whole(collector):
+    """The requests that have come with all of their bodies."""
+    return [request for request in list(collector.requests) if request.complete]
+
+
 @contextlib.contextmanager
 def collecting(options, **settings):
     """(gateway, upstream, a function that waits for spans with that name)."""
@@ -87,7 +92,7 @@ def collecting(options, **settings):
         with Gateway(config_of(upstream, ("opentelemetry", options)), settings) as gateway:
             def wait(name, count=1):
                 def found():
-                    spans = [s for r in collector.requests for s in spans_of(r.body)[1] if s["name"] == name]
+                    spans = [s for r in whole(collector) for s in spans_of(r.body)[1] if s["name"] == name]
                     return spans if len(spans) >= count else None
                 return net.wait_until(found, what="%d spans %s" % (count, name))
             gateway.collector = collector
@@ -162,8 +167,8 @@ def test_otlp_logs(t):
         options = {"logs_endpoint": collector.url + "/v1/logs", "queue": {"max_batch_size": 1}}
         with t.case("a record"), Gateway(config_of(upstream, ("opentelemetry", options))) as gateway:
             gateway.get("/x")
-            net.wait_until(lambda: collector.requests, what="a record")
-            resource_logs = decode(decode(collector.requests[0].body)[1][0])
+            request = net.wait_until(lambda: whole(collector), what="a record")[0]
+            resource_logs = decode(decode(request.body)[1][0])
             record = decode(decode(resource_logs[2][0])[2][0])
             entry = json.loads(decode(record[5][0])[1][0])
             assert entry["request"]["uri"] == "/x" and record[3] == [b"INFO"] and record[2] == [9]
@@ -205,7 +210,7 @@ def test_published_messages(t):
         config = config_of(upstream, ("opentelemetry", options), ("rate-limiting", {"minute": 1000}))
         with Gateway(config, {"shards": "1", "tracing_instrumentations": "all"}) as gateway:
             def sent(path, name):
-                return [parse(kinds[name], one.body) for one in collector.requests if one.target == path]
+                return [parse(kinds[name], one.body) for one in whole(collector) if one.target == path]
 
             def spans():
                 return [span for one in sent("/v1/traces", "ExportTraceServiceRequest")
@@ -220,9 +225,10 @@ def test_published_messages(t):
             net.wait_until(lambda: sum(span.name == "kong" for span in spans()) == 20, what="20 roots")
             net.wait_until(lambda: len(records()) == 20, what="20 records")
             with t.case("spans"):
-                ids = {span.span_id for span in spans()}
-                assert len(ids) == len(spans()) and all(len(one) == 8 for one in ids)
-                for span in spans():
+                found = spans()
+                ids = {span.span_id for span in found}
+                assert len(ids) == len(found) and all(len(one) == 8 for one in ids)
+                for span in found:
                     assert span.trace_id.hex() == TRACE, span
                     assert span.parent_span_id in ids or span.parent_span_id.hex() == SPAN, span
                     assert abs(span.start_time_unix_nano / 1e9 - time.time()) < 60, span
@@ -290,8 +296,7 @@ def test_zipkin(t):
             with t.case("a shared span"):
                 gateway.get("/x", [("x-b3-traceid", TRACE), ("x-b3-spanid", SPAN), ("x-b3-sampled", "1"),
                                    ("Zipkin-Tags", "c=d; e=f;g")])
-                net.wait_until(lambda: server.requests, what="spans")
-                request = server.requests[0]
+                request = net.wait_until(lambda: whole(server), what="spans")[0]
                 assert request.target == "/api/v2/spans" and request.get("Content-Type") == "application/json"
                 spans = json.loads(request.body)
                 assert [s["name"] for s in spans] == ["GET", "GET (proxy)", "GET (balancer try 1)"], spans
@@ -317,8 +322,7 @@ def test_zipkin(t):
             del server.requests[:]
             with Gateway(config_of(upstream, ("zipkin", options)), {"shards": "1"}) as gateway:
                 gateway.get("/y")
-                net.wait_until(lambda: server.requests, what="spans")
-                spans = json.loads(server.requests[0].body)
+                spans = json.loads(net.wait_until(lambda: whole(server), what="spans")[0].body)
                 assert spans[0]["name"] == "GET /y" and len(spans[0]["traceId"]) == 16
                 assert "kong.rewrite.duration_ms" in spans[0]["tags"] and "annotations" not in spans[0]
                 assert upstream.requests[-1].get("b3").startswith(spans[0]["traceId"] + "-")

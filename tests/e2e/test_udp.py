@@ -13,7 +13,7 @@ class Server:
 
     def __init__(self, host=None):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((host or net.own_host(), 0))
+        self.sock.bind((host or net.own_host(), net.free_port(host)))
         self.address, self.peers = self.sock.getsockname(), []
         threading.Thread(target=self.run, daemon=True).start()
 
@@ -80,8 +80,16 @@ def test_replies_come_from_where_was_sent_to(t):
                 assert c.recv(100).endswith(b":x")
 
 
+def is_bound(sock, address):
+    try:
+        sock.bind(address)
+        return True
+    except OSError:
+        return False
+
+
 def test_idle_sessions_end(t):
-    with Server() as server, Site(server.address, {"read_timeout": 200}) as site:
+    with Server() as server, Site(server.address, {"read_timeout": 1000}) as site:
         c = site.client()
         c.send(b"hello")
         assert c.recv(100) == b"0:hello"
@@ -89,8 +97,10 @@ def test_idle_sessions_end(t):
         want = {"protocol": "UDP", "status": 200, "received_bytes": 5, "sent_bytes": 7, "route": "r",
                 "upstream": "%s:%d" % server.address}
         assert {name: record.get(name) for name in want} == want, record
-        c.send(b"again")
-        assert c.recv(100) == b"1:again"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            net.wait_until(lambda: is_bound(other, server.peers[0]), what="the port of the first session")
+            c.send(b"again")
+            assert c.recv(100) == b"1:again"
 
 
 def test_limit(t):
@@ -113,11 +123,7 @@ def test_limit(t):
 
 def test_nobody_there(t):
     """The host's refusal ends the session, and the next datagram begins another one."""
-    port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    port.bind((net.own_host(), 0))
-    address = port.getsockname()
-    port.close()
-    with Site(address) as site:
+    with Site((net.own_host(), net.free_port())) as site:
         c = site.client()
         for count in (1, 2):
             c.send(b"x")

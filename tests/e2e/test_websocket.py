@@ -117,7 +117,7 @@ PACKED_BATTERY = [
 
 def play(address, frames, bytewise=False, tls_name=None, headers=()):
     """All that comes back, up to the end."""
-    with client.Connection(address, tls_name=tls_name) as c:
+    with client.Connection(address, 20 * net.SLOW_FACTOR, tls_name=tls_name) as c:
         key, head = request("/ws", key="dGhlIHNhbXBsZSBub25jZQ==", headers=headers)
         answer = c.send(head).read_head()
         assert answer.status == 101, answer
@@ -236,12 +236,13 @@ def test_glued(t):
         head = c.read_request()
         c.sock.settimeout(0.3)
         try:
-            early.append(c.sock.recv(100))
+            c.reader.fill()
         except TimeoutError:
             pass
+        early.extend(c.reader.buffer)
         c.sock.settimeout(None)
         c.send(websocket.agree(head.get("sec-websocket-key")) + frame(TEXT, b"welcome", masked=False))
-        c.send(c.sock.recv(100))
+        c.send(websocket.take(c.reader, len(b"right behind")))
     with Peer(script) as peer, Gateway(simple_config(peer.url)) as site, site.connect() as c:
         _, head = request()
         c.send(head + b"right behind")
@@ -326,7 +327,7 @@ def test_plugins_in_front(t):
 def test_idle_and_log(t):
     with Peer(websocket.Echo()) as peer:
         made = simple_config(peer.url)
-        made["services"][0]["read_timeout"] = 300
+        made["services"][0]["read_timeout"] = 1000
         settings = {"proxy_access_log": "/dev/stdout", "proxy_access_log_format": "json"}
         with Gateway(made, settings) as site, site.connect() as c:
             c.send(request()[1])
@@ -334,7 +335,7 @@ def test_idle_and_log(t):
             c.send(frame(TEXT, b"x"))
             assert websocket.take(c.reader, 3) == frame(TEXT, b"x", masked=False)
             assert c.ended(10)
-            net.wait_until(lambda: site.stdout().splitlines(), what="the log")
+            net.wait_until(lambda: site.stdout().endswith("\n"), what="the log")
             record = json.loads(site.stdout().splitlines()[0])
             assert record["status"] == 101 and record["received_bytes"] == 7, record
             assert record["sent_bytes"] == 3, record
@@ -342,7 +343,7 @@ def test_idle_and_log(t):
 
 def test_stop(t):
     """It has until drain_timeout, and goes on that long."""
-    with Peer(websocket.Echo()) as peer, Gateway(simple_config(peer.url), {"drain_timeout": "1"}) as site:
+    with Peer(websocket.Echo()) as peer, Gateway(simple_config(peer.url), {"drain_timeout": "2"}) as site:
         with site.connect() as c:
             c.send(request()[1])
             assert c.read_head().status == 101
@@ -370,3 +371,7 @@ def test_emissary_allows_by_name(t):
         for name, more, status in rows:
             with t.case(name), Gateway(MAPPING % (*peer.address, more)) as site, site.connect() as c:
                 assert c.send(request()[1]).read_head().status == status
+
+
+test_battery.seconds = test_to_tls.seconds = 120
+test_identical_to_direct.seconds = test_reload_and_many.seconds = test_a_failed_upgrade_is_plain_http.seconds = 60

@@ -85,10 +85,12 @@ class Directory:
         urls = "ldap://%s:%d/" % (self.host, self.port)
         if self.pair:
             urls += " ldaps://%s:%d/" % (self.host, self.tls_port)
+        before = self.accepted()
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen([PROGRAM, "-f", self.conf, "-h", urls, "-d", "256"],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         net.wait_until(self.listens, 10, "slapd")
+        net.wait_until(lambda: self.accepted() > before, 10, "the line about that connection")  # it is counted, too
 
     def stop(self):
         if self.process:
@@ -104,7 +106,10 @@ class Directory:
             return False
 
     def log(self):
-        with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as f:
+        path = os.path.join(self.folder, "log")
+        if not os.path.exists(path):
+            return ""
+        with open(path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
     def binds(self):

@@ -9,7 +9,8 @@ from tests.support import client, dns, net, origin
 from tests.support.gateway import Folder, Gateway
 from tests.support.redis import Redis
 
-FAST = {"dns_not_found_ttl": "0.2", "dns_error_ttl": "0.2", "dns_timeout": "1", "dns_hostsfile": "off"}
+FAST = {"dns_not_found_ttl": "0.2", "dns_error_ttl": "0.2", "dns_hostsfile": "off"}
+UNBOUNDED = {"keepalive_requests": "1000000", "upstream_keepalive_max_requests": "0"}  # for connections under load
 
 
 def other_host(number=1):
@@ -109,18 +110,19 @@ def test_a_record_moves(t):
     with a, b, origin.Origin(named("c"), keep_bodies=False) as c, dns.Server() as server:
         server.set("a.test", "A", [a.host])
         config = upstream(("a.test:%d" % a.port, 100), ("%s:%d" % c.address, 100))
-        with start(config, server) as gateway, Load(gateway) as load:
+        with start(config, server, UNBOUNDED) as gateway, Load(gateway) as load:
             net.wait_until(lambda: {"a", "c"} <= set(load.seen), 8, "both targets")
             requests = len(c.requests)
             server.set("a.test", "A", [b.host])
             with t.case("traffic goes to the new address"):
                 net.wait_until(lambda: "b" in load.seen, 8, "the new address")
                 mark = len(load.seen) + 50
-                net.wait_until(lambda: len(load.seen) > mark, 8, "more requests")
-                assert "a" not in load.seen[-40:]
+                net.wait_until(lambda: len(load.seen) > mark and "a" not in load.seen[-40:], 8,
+                               "more requests, on all shards")
             with t.case("no connection to the other target is closed"):
                 net.wait_until(lambda: len(c.requests) > requests + 20, 8, "requests to the other target")
-                assert len(c.open) == c.connections, (c.connections, len(c.open))
+                with c.lock:
+                    assert len(c.open) == c.connections, (c.connections, len(c.open))
             with t.case("no new snapshot"):
                 assert "generation" not in gateway.stderr()
 
@@ -128,7 +130,7 @@ def test_a_record_moves(t):
 def test_two_addresses_share(t):
     a, b = pair()
     with a, b, dns.Server() as server:
-        server.set("a.test", "A", [a.host, b.host])
+        server.set("a.test", "A", [a.host, b.host], ttl=60)
         for name, config in (("service", service("a.test", a.port)),
                              ("target", upstream(("a.test:%d" % a.port, 10)))):
             with t.case(name), start(config, server, {"shards": "1"}) as gateway:
@@ -177,28 +179,34 @@ def test_a_name_appears(t):
             with t.case("then"):
                 wait_for(gateway, "a")
             with t.case("the journal"):
-                assert "name does not resolve name=late.test" in gateway.stderr()
-                assert "name resolves again name=late.test" in gateway.stderr()
+                for line in "name does not resolve name=late.test", "name resolves again name=late.test":
+                    net.wait_until(lambda text=line: text in gateway.stderr(), what=line)
 
 
 def test_nobody_answers(t):
     with origin.Origin(named("a")) as a, dns.Server() as server:
         server.set("a.test", "A", [a.host])
-        with start(service("a.test", a.port), server, {"dns_stale_ttl": "2"}) as gateway:
-            assert who(gateway) == "a"
+        with start(service("a.test", a.port), server, {"dns_stale_ttl": "3", "dns_timeout": "1"}) as gateway:
+            def wait_line(text, count):
+                net.wait_until(lambda: gateway.stderr().count(text) > count, 8, text)
+
+            def lines():
+                return [gateway.stderr().count(text) for text in ("does not resolve", "resolves again")]
+
+            wait_for(gateway, "a")
             for name in "silent", "broken":
                 with t.case(name):
-                    asked = len(server.asked)
+                    asked, (failures, answers) = len(server.asked), lines()
                     setattr(server, name, True)
-                    net.wait_until(lambda: "name=a.test reason" in gateway.stderr() and
-                                   len(server.asked) > asked + 1, 8, "a question without an answer")
+                    wait_line("does not resolve", failures)
+                    net.wait_until(lambda: len(server.asked) > asked + 1, 8, "questions without an answer")
                     assert who(gateway) == "a"
                     setattr(server, name, False)
-                    net.wait_until(lambda: gateway.stderr().count("resolves again") > ("sb".index(name[0])), 8,
-                                   "an answer")
+                    wait_line("resolves again", answers)
             with t.case("the name is gone"):
+                failures, _ = lines()
                 server.remove("a.test")
-                net.wait_until(lambda: gateway.stderr().count("does not resolve") == 3, 8, "the third failure")
+                wait_line("does not resolve", failures)
                 assert who(gateway) == "a", "kept for dns_stale_ttl"
                 wait_for(gateway, 503)
 
@@ -339,5 +347,5 @@ def test_reload_does_not_wait_for_names_that_are_gone(t):
                 return time.monotonic() - begin_s
 
             assert reload(1, "mute.test") > 3, "waits for its name, in vain"
-            assert reload(2, a.host) < 1 * net.SLOW_FACTOR, "nobody wants to know any more"
+            assert reload(2, a.host) < 3, "nobody wants to know any more"
             assert gateway.get().status == 200

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 
-from tests.support import client, origin
+from tests.support import client, dns, origin
 from tests.support.gateway import Gateway, simple_config
 
 ID = "[0-9a-f]{32}"
@@ -177,14 +177,14 @@ def test_error_answers(t):
         if request.target == "/slow":
             release.wait(20)
 
-    with origin.Origin(handler) as upstream:
+    with origin.Origin(handler) as upstream, dns.Server() as names:
         config = simple_config(upstream.url)
-        config["services"][0]["read_timeout"] = 300
-        for name, url in (("dead", "http://127.0.0.1:1"), ("nodns", "http://does-not-exist.invalid")):
-            config["services"].append({"name": name, "url": url, "retries": 0,
+        for name, url, more in (("slow", upstream.url + "/slow", {"read_timeout": 300}),
+                                ("dead", "http://127.0.0.1:1", {}), ("nodns", "http://does-not-exist.invalid", {})):
+            config["services"].append({"name": name, "url": url, "retries": 0, **more,
                                        "routes": [{"name": name, "paths": ["/" + name]}]})
         config["routes"] = [{"name": "nothing", "paths": ["/noservice"]}]
-        with Gateway(config) as gateway:
+        with Gateway(config, {"dns_resolver": names.address}) as gateway:
             for target, status, message in (
                     ("/dead", 502, "An invalid response was received from the upstream server"),
                     ("/hang", 502, "An invalid response was received from the upstream server"),

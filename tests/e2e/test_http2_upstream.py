@@ -237,7 +237,7 @@ def test_what_is_tried_again(t):
     with Http2Origin(lambda *_: None) as o, Gateway(config(o, read_timeout=200, retries=0), ONE) as front:
         with t.case("an upstream that never answers"):
             assert front.get("/").status == 504
-            net.wait_until(lambda: o.streams[0].reset == CANCEL, what="the cancel")
+            net.wait_until(lambda: o.streams and o.streams[0].reset == CANCEL, what="the cancel")
 
 
 def test_endings(t):

@@ -223,7 +223,7 @@ def counted(answer):
 def test_redis_down(t):
     """fault_tolerant: requests pass without headers. Otherwise: 500. Both end when Redis is back."""
     for tolerant in (True, False):
-        config = {"year": 1000, "fault_tolerant": tolerant, "redis": {"timeout": 500}}
+        config = {"year": 1000, "fault_tolerant": tolerant}
         with with_redis(config) as (gateway, redis, _):
             def failing(answer):
                 return tolerated(answer) if tolerant else answer.status == 500
@@ -253,7 +253,7 @@ def test_redis_down_from_the_start(t):
 def test_redis_stalled(t):
     """A Redis that does not answer delays a request by its timeout at most, and no other route at all."""
     with with_redis({"year": 1000, "redis": {"timeout": 300}}) as (gateway, redis, _):
-        assert counted(gateway.get("/"))
+        net.wait_until(lambda: counted(gateway.get("/")), 8, "counting")  # in 300 ms, which need not do at once
         redis.process.send_signal(signal.SIGSTOP)
         try:
             for _ in range(3):

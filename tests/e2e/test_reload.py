@@ -3,6 +3,7 @@
 
 TEST_RELOADS sets how many reloads there are under load (default 200).
 """
+import contextlib
 import copy
 import glob
 import json
@@ -99,6 +100,11 @@ def test_burst_of_signals(t):
             load.stop()
 
 
+def reported(text):
+    """The place, and the line after all of the report: what comes then is of the next one."""
+    return PLACE.search(text) and "reload failed" in text
+
+
 def test_broken_files_change_nothing(t):
     """Each file of tests/e2e/broken: reported with its place on stderr, while the old one goes on."""
     with origin.Origin(keep_bodies=False) as upstream:
@@ -109,7 +115,7 @@ def test_broken_files_change_nothing(t):
                 with t.case(os.path.basename(path)):
                     size = len(gateway.stderr())
                     gateway.reload(text_of(path))
-                    net.wait_until(lambda: PLACE.search(gateway.stderr()[size:]), 5, "the report on stderr")
+                    net.wait_until(lambda: reported(gateway.stderr()[size:]), 5, "the report on stderr")
                     assert gateway.alive() and gateway.get("/stable").status == 200
             load.stop()
             gateway.reload(versioned(config, 1))
@@ -140,7 +146,8 @@ def test_request_over_a_reload(t):
             net.wait_until(lambda: upstream.requests, what="the request at the origin")
             config["services"][0]["routes"][0]["paths"] = ["/version/1"]
             gateway.reload(config)
-            net.wait_until(lambda: in_force(gateway, 1), 5, "the new version")
+            net.wait_until(lambda: "reload done" in gateway.stderr(), 5, "the new version, on all shards")
+            assert in_force(gateway, 1)
             release.set()
             assert c.read().status == 200
             assert gateway.get("/old").status == 404
@@ -238,15 +245,26 @@ def test_sigint_is_fast(t):
         release.set()
 
 
+def open_files(gateway):
+    """Paths of what the process has open."""
+    folder, paths = "/proc/%d/fd" % gateway.pid, set()
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            paths.add(os.readlink(os.path.join(folder, name)))
+    return paths
+
+
 def test_logs_are_reopened(t):
     with origin.Origin() as upstream, Folder() as folder:
-        log = folder.file("access.log")
+        log = os.path.realpath(folder.file("access.log"))
         with Gateway(simple_config(upstream.url), {"proxy_access_log": log}) as gateway:
             gateway.get("/before")
             net.wait_until(lambda: "/before" in text_of(log), 5, "the line before")
             os.rename(log, log + ".1")
+            assert log + ".1" in open_files(gateway)
             gateway.send_signal(signal.SIGUSR1)
-            net.wait_until(lambda: os.path.exists(log), 5, "the new log file")
+            net.wait_until(lambda: os.path.exists(log) and log + ".1" not in open_files(gateway), 5,
+                           "the new log file, on all shards")
             gateway.get("/after")
             net.wait_until(lambda: "/after" in text_of(log), 5, "the line after")
             assert "/after" not in text_of(log + ".1")

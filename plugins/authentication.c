@@ -73,7 +73,10 @@ enum verdict authentication_refuse(struct exchange *exchange, const struct authe
         return authentication_pass_anonymous(exchange, refusal->anonymous);
     if (!exchange_set_response_header(exchange, SLICE("WWW-Authenticate"), refusal->challenge))
         return exchange_respond_failure(exchange);
-    return exchange_respond_error(exchange, 401, refusal->message);
+    enum verdict verdict = exchange_respond_error(exchange, 401, refusal->message);
+    if (refusal->reason.data)
+        exchange_explain(exchange, refusal->reason);
+    return verdict;
 }
 
 struct slice authentication_after_scheme(struct slice value, struct slice scheme)

@@ -29,6 +29,7 @@ enum verdict authentication_pass_anonymous(struct exchange *exchange, struct sli
 /* Nobody was recognised: the request goes on as the anonymous consumer's, or is answered with 401. */
 struct authentication_refusal {
     struct slice anonymous, challenge, message;
+    struct slice reason; /* for the access log; absent: the message */
 };
 enum verdict authentication_refuse(struct exchange *exchange, const struct authentication_refusal *refusal);
 

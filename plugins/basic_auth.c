@@ -115,7 +115,6 @@ static void check_config(void *value, const struct node *node, const struct conf
 
 /* --- requests ------------------------------------------------------------------------------------------- */
 
-/* What a header says; the username is absent when it says nothing that can be read. */
 /* What follows "Basic" or "basic" and space, Kong's pattern; absent for any other scheme. */
 static struct slice encoded_login(struct slice value)
 {
@@ -147,10 +146,11 @@ static enum result verify(const struct basic_credential *credential, struct slic
 }
 
 /* The first header that names a known user decides, as in Kong: a wrong password is not made good by the
- * other one. */
+ * other one. `flaw`: what to say of RESULT_REFUSED. */
 static enum result judge(const struct basic_auth_config *config, struct exchange *exchange,
-                         const struct basic_credential **credential)
+                         const struct basic_credential **credential, struct slice *flaw)
 {
+    *flaw = SLICE("no credentials");
     static const char *const names[] = { "Proxy-Authorization", "Authorization" };
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         struct slice name = slice_of(names[i]);
@@ -161,9 +161,13 @@ static enum result judge(const struct basic_auth_config *config, struct exchange
             return RESULT_FAILED;
         if (config->hide_credentials)
             exchange_remove_upstream_header(exchange, name);
+        if (login.username.data)
+            *flaw = SLICE("no such user");
         *credential = find_credential(exchange, &login);
-        if (*credential != NULL)
+        if (*credential != NULL) {
+            *flaw = SLICE("wrong password");
             return verify(*credential, login.password);
+        }
     }
     return RESULT_REFUSED;
 }
@@ -175,11 +179,12 @@ static enum verdict basic_auth_access(const struct plugin_call *call)
     const struct basic_credential *credential = NULL;
     if (authentication_is_done(exchange, config->anonymous))
         return VERDICT_CONTINUE;
-    switch (judge(config, exchange, &credential)) {
+    struct slice flaw;
+    switch (judge(config, exchange, &credential, &flaw)) {
     case RESULT_VERIFIED: return authentication_pass(exchange, &credential->credential, credential->username);
     case RESULT_REFUSED: {
-        struct authentication_refusal refusal = { config->anonymous, config->challenge,
-                                                  SLICE("Unauthorized") };
+        struct authentication_refusal refusal = { config->anonymous, config->challenge, SLICE("Unauthorized"),
+                                                  flaw };
         return authentication_refuse(exchange, &refusal);
     }
     case RESULT_FAILED: break;

@@ -251,9 +251,13 @@ static bool hide(struct search *search)
     return left.data != NULL;
 }
 
-static enum verdict refuse(const struct search *search, struct slice message)
+static const struct slice absent = { NULL, 0 };
+
+/* reason: absent where the message says it. */
+static enum verdict refuse(const struct search *search, struct slice message, struct slice reason)
 {
-    struct authentication_refusal refusal = { search->config->anonymous, search->config->challenge, message };
+    struct authentication_refusal refusal = { search->config->anonymous, search->config->challenge, message,
+                                              reason };
     return authentication_refuse(search->exchange, &refusal);
 }
 
@@ -270,13 +274,13 @@ static enum verdict judge(struct search *search)
     if (presence == KEY_OUT_OF_MEMORY || (presence == KEY_ONE && hides && !hide(search)))
         return exchange_respond_failure(search->exchange);
     if (presence == KEY_SEVERAL)
-        return refuse(search, SLICE("Duplicate API key found"));
+        return refuse(search, SLICE("Duplicate API key found"), absent);
     if (presence != KEY_ONE || search->key.size == 0)
-        return refuse(search, SLICE("No API key found in request"));
+        return refuse(search, SLICE("No API key found in request"), absent);
     const struct credential *credential =
         model_credential(exchange_model(search->exchange), &key_kind, search->key);
     if (credential == NULL)
-        return refuse(search, SLICE("Unauthorized"));
+        return refuse(search, SLICE("Unauthorized"), SLICE("no such key"));
     return authentication_pass(search->exchange, credential, slice_of(credential->entity.id));
 }
 

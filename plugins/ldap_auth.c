@@ -217,13 +217,16 @@ struct ldap_exchange {
     struct ldap_shard *state;
     unsigned next_header;
     struct login login;
+    bool refused; /* by the directory, with one of the headers */
     unsigned char key[HMAC_MAX];
 };
 
-static enum verdict refuse(const struct ldap_auth_config *config, struct exchange *exchange)
+static enum verdict refuse(const struct ldap_exchange *asked)
 {
-    struct authentication_refusal refusal = { config->anonymous, config->challenge, SLICE("Unauthorized") };
-    return authentication_refuse(exchange, &refusal);
+    struct slice reason = asked->refused ? SLICE("refused by the directory") : SLICE("no credentials");
+    struct authentication_refusal refusal = { asked->config->anonymous, asked->config->challenge,
+                                              SLICE("Unauthorized"), reason };
+    return authentication_refuse(asked->exchange, &refusal);
 }
 
 /* What stands for the login as long as the exchange lives; NULL when memory is exhausted. */
@@ -311,8 +314,9 @@ static enum verdict judge(struct ldap_exchange *asked)
             return ask_directory(asked);
         if (known->accepted)
             return pass(asked);
+        asked->refused = true;
     }
-    return refuse(asked->config, asked->exchange);
+    return refuse(asked);
 }
 
 static void answered(struct ldap_bind *bind, enum ldap_outcome outcome)
@@ -323,7 +327,9 @@ static void answered(struct ldap_bind *bind, enum ldap_outcome outcome)
     enum verdict verdict = VERDICT_RESPOND;
     if (outcome == LDAP_FAILED) {
         verdict = exchange_respond_failure(exchange);
+        exchange_explain(exchange, SLICE("no answer of the directory"));
     } else {
+        asked->refused |= outcome == LDAP_REFUSED;
         remember(asked->state, asked->key, outcome == LDAP_ACCEPTED, asked->state->shard->now_ms + ttl_ms);
         verdict = outcome == LDAP_ACCEPTED ? pass(asked) : judge(asked);
     }

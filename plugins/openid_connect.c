@@ -52,13 +52,13 @@ enum verdict oidc_unavailable(struct oidc *oidc)
     return exchange_respond_error(oidc->exchange, 503, SLICE("identity provider unavailable"));
 }
 
-enum verdict oidc_refuse(struct oidc *oidc, enum oidc_refusal why)
+enum verdict oidc_refuse(struct oidc *oidc, enum oidc_refusal why, struct slice reason)
 {
     const struct oidc_config *config = oidc->config;
     struct authentication_refusal refusal = { config->anonymous,
                                               why == OIDC_BAD_TOKEN ? config->token_challenge
                                                                     : config->challenge,
-                                              config->unauthorized_message };
+                                              config->unauthorized_message, reason };
     return authentication_refuse(oidc->exchange, &refusal);
 }
 
@@ -115,7 +115,7 @@ static enum verdict check_bearer(struct oidc *oidc)
     switch (oidc_check_token(oidc, oidc->tokens.access, &demands, &payload)) {
     case OIDC_WAIT: return VERDICT_WAIT;
     case OIDC_DOWN: return oidc_unavailable(oidc);
-    case OIDC_BAD: return oidc_refuse(oidc, OIDC_BAD_TOKEN);
+    case OIDC_BAD: return oidc_refuse(oidc, OIDC_BAD_TOKEN, oidc->flaw);
     case OIDC_GOOD: break;
     }
     return oidc_accept(oidc, payload);
@@ -130,16 +130,16 @@ enum verdict oidc_without_session(struct oidc *oidc)
             return check_bearer(oidc);
         if (methods & OIDC_INTROSPECTION)
             return oidc_introspect(oidc);
-        return oidc_refuse(oidc, OIDC_BAD_TOKEN);
+        return oidc_refuse(oidc, OIDC_BAD_TOKEN, SLICE("the bearer token is no JWT"));
     }
     if ((methods & (OIDC_PASSWORD | OIDC_CLIENT_CREDENTIALS)) && find_basic(oidc))
         return oidc_grant_for_basic(oidc);
     if (!(methods & OIDC_AUTHORIZATION_CODE))
-        return oidc_refuse(oidc, OIDC_NOBODY);
+        return oidc_refuse(oidc, OIDC_NOBODY, SLICE("no credentials"));
     if (oidc_is_callback(oidc))
         return oidc_callback(oidc);
     if (oidc->config->anonymous.data)
-        return oidc_refuse(oidc, OIDC_NOBODY);
+        return oidc_refuse(oidc, OIDC_NOBODY, SLICE("no session"));
     return oidc_login(oidc);
 }
 

@@ -47,6 +47,7 @@ struct oidc {
     struct slice user, password; /* of Basic */
     struct slice cache_name; /* of the answer that is asked for; absent: it is not kept */
     struct slice nonce, verifier, origin; /* of a login; where it began, as path and query */
+    struct slice flaw; /* of the token that was judged last, for the access log */
 };
 
 /* --- openid_connect.c ----------------------------------------------------------------------------------- */
@@ -54,9 +55,9 @@ struct oidc {
 enum jwks_answer oidc_ask_keys(struct oidc *oidc, oidc_step *next, const struct jwk_set **set,
                                const struct jwks_description **description);
 enum verdict oidc_unavailable(struct oidc *oidc);
-/* 401, or the anonymous consumer. */
+/* 401, or the anonymous consumer. reason: for the access log. */
 enum oidc_refusal { OIDC_NOBODY, OIDC_BAD_TOKEN };
-enum verdict oidc_refuse(struct oidc *oidc, enum oidc_refusal why);
+enum verdict oidc_refuse(struct oidc *oidc, enum oidc_refusal why, struct slice reason);
 int64_t oidc_now_s(const struct oidc *oidc);
 /* The ways that are left to somebody without a session. */
 enum verdict oidc_without_session(struct oidc *oidc);

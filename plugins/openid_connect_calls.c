@@ -163,7 +163,7 @@ static enum verdict granted(struct oidc *oidc)
 {
     if (is_refused(oidc)) {
         if (oidc->grant == OIDC_GRANT_CLIENT || !(oidc->config->auth_methods & OIDC_CLIENT_CREDENTIALS))
-            return oidc_refuse(oidc, OIDC_BAD_TOKEN);
+            return oidc_refuse(oidc, OIDC_BAD_TOKEN, SLICE("the provider refuses these credentials"));
         oidc->grant = OIDC_GRANT_CLIENT;
         return grant(oidc);
     }
@@ -264,7 +264,7 @@ static enum verdict introspected(struct oidc *oidc)
     if (oidc->error != ERROR_OK || oidc->fetch.status != 200)
         return oidc_unavailable(oidc);
     if (!is_active(oidc, oidc->fetch.body, &until))
-        return oidc_refuse(oidc, OIDC_BAD_TOKEN);
+        return oidc_refuse(oidc, OIDC_BAD_TOKEN, SLICE("the provider calls the token inactive"));
     if (oidc->cache_name.data)
         oidc_cache_keep(oidc->shard, oidc->cache_name, oidc->fetch.body, until, oidc->config->cache_entries);
     struct slice claims = arena_copy(exchange_arena(oidc->exchange), oidc->fetch.body);

@@ -10,13 +10,34 @@ static const struct slice absent = { NULL, 0 };
 
 /* --- tokens --------------------------------------------------------------------------------------------- */
 
+static enum oidc_check flawed(struct oidc *oidc, struct slice flaw)
+{
+    oidc->flaw = flaw;
+    return OIDC_BAD;
+}
+
+static struct slice flaw_text(enum jwt_claim_flaw flaw)
+{
+    switch (flaw) {
+    case JWT_CLAIMS_GOOD: break;
+    case JWT_CLAIM_OBJECT: return SLICE("the token's payload is no object");
+    case JWT_CLAIM_ISSUER: return SLICE("the token is of another issuer");
+    case JWT_CLAIM_AUDIENCE: return SLICE("the token is for another audience");
+    case JWT_CLAIM_EXPIRED: return SLICE("the token has expired");
+    case JWT_CLAIM_NOT_BEFORE: return SLICE("the token is not valid yet");
+    case JWT_CLAIM_ISSUED_AT: return SLICE("the token was issued in the future");
+    case JWT_CLAIM_SCOPE: return SLICE("the token lacks a scope");
+    }
+    return absent;
+}
+
 static enum oidc_check prove(struct oidc *oidc, struct jwt_token *token,
                              const struct jwks_description **description)
 {
     const struct jwk_set *set;
     enum signature_algorithm signature;
     if (!jwt_proof_accepts(oidc->config->algorithms, token->algorithm, &signature))
-        return OIDC_BAD;
+        return flawed(oidc, SLICE("the token's algorithm is not accepted"));
     struct slice kid = jwt_claims_kid(token);
     enum jwks_answer keys = oidc_ask_keys(oidc, oidc->next, &set, description);
     if (keys != JWKS_READY)
@@ -29,7 +50,10 @@ static enum oidc_check prove(struct oidc *oidc, struct jwt_token *token,
         if (jwks && jwks_ask_again(jwks, &oidc->waiter) == JWKS_WAIT)
             return OIDC_WAIT;
     }
-    return proof == JWT_PROVEN ? OIDC_GOOD : OIDC_BAD;
+    if (proof == JWT_PROVEN)
+        return OIDC_GOOD;
+    return flawed(oidc, proof == JWT_KEY_UNKNOWN ? SLICE("the provider has no such key")
+                                                 : SLICE("the token's signature is wrong"));
 }
 
 /* iss is the provider, or one of the others allowed. */
@@ -51,7 +75,7 @@ enum oidc_check oidc_check_token(struct oidc *oidc, struct slice text, const str
 {
     struct jwt_token token; /* not cleared: jwt_token_read fills what is used */
     if (jwt_token_read(text, absent, &token) != JWT_GOOD)
-        return OIDC_BAD;
+        return flawed(oidc, SLICE("the token is no JWT"));
     const struct jwks_description *description;
     enum oidc_check check = prove(oidc, &token, &description);
     if (check != OIDC_GOOD)
@@ -60,7 +84,7 @@ enum oidc_check oidc_check_token(struct oidc *oidc, struct slice text, const str
     of_provider.issuer = description->issuer;
     enum jwt_claim_flaw flaw = jwt_claims_check(&token, &of_provider, oidc_now_s(oidc));
     if (flaw != JWT_CLAIMS_GOOD && (flaw != JWT_CLAIM_ISSUER || !issuer_is_good(oidc, &token, demands)))
-        return OIDC_BAD;
+        return flawed(oidc, flaw_text(flaw));
     *payload = arena_copy(exchange_arena(oidc->exchange), token.payload);
     return payload->data ? OIDC_GOOD : OIDC_DOWN;
 }
@@ -138,14 +162,16 @@ static bool is_met(struct oidc *oidc, struct slice payload, const struct oidc_de
 
 /* --- letting in ----------------------------------------------------------------------------------------- */
 
-static enum verdict forbid(struct oidc *oidc)
+static enum verdict forbid(struct oidc *oidc, struct slice reason)
 {
     const struct oidc_config *config = oidc->config;
     if (config->anonymous.data)
         return authentication_pass_anonymous(oidc->exchange, config->anonymous);
     if (!exchange_set_response_header(oidc->exchange, SLICE("WWW-Authenticate"), config->forbidden_challenge))
         return exchange_respond_failure(oidc->exchange);
-    return exchange_respond_error(oidc->exchange, 403, config->forbidden_message);
+    enum verdict verdict = exchange_respond_error(oidc->exchange, 403, config->forbidden_message);
+    exchange_explain(oidc->exchange, reason);
+    return verdict;
 }
 
 static const struct consumer *find_consumer(struct oidc *oidc, struct slice name)
@@ -270,15 +296,20 @@ static struct credential *credential_for(struct oidc *oidc, const struct consume
 enum verdict oidc_accept(struct oidc *oidc, struct slice payload)
 {
     const struct oidc_config *config = oidc->config;
-    if (!is_met(oidc, payload, &config->scopes_demand) || !is_met(oidc, payload, &config->audience_demand) ||
-        !is_met(oidc, payload, &config->groups_demand) || !is_met(oidc, payload, &config->roles_demand))
-        return forbid(oidc);
+    if (!is_met(oidc, payload, &config->scopes_demand))
+        return forbid(oidc, SLICE("a required scope is missing"));
+    if (!is_met(oidc, payload, &config->audience_demand))
+        return forbid(oidc, SLICE("a required audience is missing"));
+    if (!is_met(oidc, payload, &config->groups_demand))
+        return forbid(oidc, SLICE("a required group is missing"));
+    if (!is_met(oidc, payload, &config->roles_demand))
+        return forbid(oidc, SLICE("a required role is missing"));
     const struct consumer *consumer = NULL;
     if (config->consumer_claim.count > 0) {
         struct json_value value = find_claim(payload, &config->consumer_claim);
         consumer = find_consumer(oidc, text_of(oidc, &value));
         if (consumer == NULL && !config->consumer_optional)
-            return forbid(oidc);
+            return forbid(oidc, SLICE("no such consumer"));
     }
     struct json_value subject = find_claim(payload, &config->credential_claim);
     struct slice identifier = text_of(oidc, &subject);

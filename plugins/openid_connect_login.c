@@ -247,17 +247,19 @@ static enum verdict check_id_token(struct oidc *oidc)
     struct slice payload;
     oidc->next = check_id_token;
     if (oidc->tokens.id.data == NULL)
-        return oidc_refuse(oidc, OIDC_BAD_TOKEN);
+        return oidc_refuse(oidc, OIDC_BAD_TOKEN, SLICE("the provider gave no ID token"));
     switch (oidc_check_token(oidc, oidc->tokens.id, &demands, &payload)) {
     case OIDC_WAIT: return VERDICT_WAIT;
     case OIDC_DOWN: return oidc_unavailable(oidc);
-    case OIDC_BAD: return oidc_refuse(oidc, OIDC_BAD_TOKEN);
+    case OIDC_BAD: return oidc_refuse(oidc, OIDC_BAD_TOKEN, oidc->flaw);
     case OIDC_GOOD: break;
     }
     struct slice nonce = oidc_claim(oidc, payload, SLICE("nonce"));
     struct slice party = oidc_claim(oidc, payload, SLICE("azp"));
-    if (!slice_equal(nonce, oidc->nonce) || (party.data && !slice_equal(party, config->client_id.items[0])))
-        return oidc_refuse(oidc, OIDC_BAD_TOKEN);
+    if (!slice_equal(nonce, oidc->nonce))
+        return oidc_refuse(oidc, OIDC_BAD_TOKEN, SLICE("the ID token is of another login"));
+    if (party.data && !slice_equal(party, config->client_id.items[0]))
+        return oidc_refuse(oidc, OIDC_BAD_TOKEN, SLICE("the ID token was issued to another client"));
     if ((config->auth_methods & OIDC_SESSION) && !oidc_save_session(oidc))
         return exchange_respond_failure(oidc->exchange);
     return go_on(oidc);
@@ -266,7 +268,7 @@ static enum verdict check_id_token(struct oidc *oidc)
 static enum verdict exchanged(struct oidc *oidc)
 {
     if (oidc->error == ERROR_OK && oidc->fetch.status >= 400 && oidc->fetch.status < 500)
-        return oidc_refuse(oidc, OIDC_BAD_TOKEN);
+        return oidc_refuse(oidc, OIDC_BAD_TOKEN, SLICE("the provider refuses the code"));
     return oidc_take_tokens(oidc) ? check_id_token(oidc) : oidc_unavailable(oidc);
 }
 
@@ -307,8 +309,10 @@ enum verdict oidc_callback(struct oidc *oidc)
         return exchange_respond_failure(oidc->exchange);
     oidc->session = (struct cookie_session){ .payload = absent }; /* a new one, whatever there was before */
     if (!is_from_provider(oidc))
-        return oidc_refuse(oidc, OIDC_BAD_TOKEN);
-    return parameter(oidc, "code").size ? redeem(oidc) : oidc_refuse(oidc, OIDC_NOBODY);
+        return oidc_refuse(oidc, OIDC_BAD_TOKEN, SLICE("the code comes from another provider"));
+    return parameter(oidc, "code").size
+               ? redeem(oidc)
+               : oidc_refuse(oidc, OIDC_NOBODY, SLICE("the provider sent nobody back with a code"));
 }
 
 /* --- leaving -------------------------------------------------------------------------------------------- */

@@ -143,6 +143,8 @@ static void write_json(struct writer *out, const struct access_record *record)
     write_json_member(out, SLICE("route"), record->route);
     write_json_member(out, SLICE("service"), record->service);
     write_json_member(out, SLICE("consumer"), record->consumer);
+    write_json_member(out, SLICE("plugin"), record->plugin);
+    write_json_member(out, SLICE("reason"), record->reason);
     write_json_member(out, SLICE("referer"), record->referer);
     write_json_member(out, SLICE("user_agent"), record->user_agent);
     write_json_member(out, SLICE("request_id"), record->request_id);
@@ -214,6 +216,7 @@ void access_log_write(struct access_log *log, const struct access_record *given)
     record.referer = clip(record.referer);
     record.user_agent = clip(record.user_agent);
     record.host = clip(record.host);
+    record.reason = clip(record.reason);
     uint32_t room;
     char *at = line_file_room(&log->file, &room);
     struct writer out = writer_of(at, room < ACCESS_LOG_LINE_MAX * 4 ? room : ACCESS_LOG_LINE_MAX * 4);

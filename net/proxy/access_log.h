@@ -31,6 +31,8 @@ static inline bool access_log_is_on(const struct access_log *log)
 
 struct access_record {
     struct slice client_ip, method, target, referer, user_agent, host, request_id, route, service, consumer;
+    struct slice reason,
+        plugin; /* why it is the gateway's answer, and whose; absent: unknown, or it is not */
     const char *upstream; /* "ip:port" or "" */
     struct slice version; /* HTTP/1.1 */
     int status;

@@ -178,12 +178,12 @@ static struct slice templated(struct exchange *exchange, enum error_format forma
 
 void answer_error(struct exchange *exchange, int status, struct slice message, enum answer_origin origin)
 {
+    exchange->reason = message.data ? message : answer_message(exchange, status);
     if (exchange->style != ANSWER_STYLE_KONG) {
         style_answer_error(exchange, status, message);
         return;
     }
-    if (message.data == NULL)
-        message = answer_message(exchange, status);
+    message = exchange->reason;
     enum error_format format = choose(exchange, origin);
     message = escaped(exchange, message, format);
     struct slice id = { exchange->request_id, REQUEST_ID_SIZE };
@@ -200,7 +200,20 @@ void answer_error(struct exchange *exchange, int status, struct slice message, e
 #pragma GCC diagnostic pop
 }
 
+/* The text of {"message":"..."}, and of anything else the whole. */
+static struct slice message_in(struct slice json)
+{
+    struct slice text, begin = SLICE("{\"message\":\""), end = SLICE("\"}");
+    if (!slice_starts_with(json, begin) || !slice_ends_with(json, end))
+        return json;
+    text = slice_from(json, begin.size);
+    text.size -= end.size;
+    return memchr(text.data, '"', text.size) ? json : text;
+}
+
 void answer_json(struct exchange *exchange, int status, struct slice json)
 {
+    if (status >= 400) /* others may hold secrets, tokens for one */
+        exchange->reason = message_in(json);
     exchange->answer = (struct answer){ status, SLICE("application/json; charset=utf-8"), json };
 }

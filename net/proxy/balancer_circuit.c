@@ -90,6 +90,7 @@ static void give_up(struct timer *timer)
     struct exchange *exchange = CONTAINER_OF(timer, struct balancer_wait, timer)->exchange;
     stop_waiting(exchange);
     (void)exchange_answer_from_below(exchange, 504, (struct slice){ NULL, 0 });
+    exchange->reason = SLICE("no connection to the upstream became free in time");
     exchange_run(exchange);
 }
 

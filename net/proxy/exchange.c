@@ -61,6 +61,13 @@ enum step_result exchange_answer_from_below(struct exchange *exchange, int statu
     return exchange_jump(exchange, STEP_RESPONSE_HEAD);
 }
 
+enum step_result exchange_answer_upstream_error(struct exchange *exchange, int status, enum error error)
+{
+    enum step_result result = exchange_answer_from_below(exchange, status, (struct slice){ NULL, 0 });
+    exchange->reason = slice_of(error_text(error));
+    return result;
+}
+
 /* It is the plugin's answer, so nothing is told of an upstream that may have been chosen already. */
 enum step_result exchange_answer_long_body(struct exchange *exchange)
 {

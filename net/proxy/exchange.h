@@ -81,6 +81,8 @@ enum verdict exchange_respond_body(struct exchange *exchange, int status, struct
                                    struct slice body);
 /* 500 "An unexpected error occurred": a plugin could not do its work (memory ...). Returns RESPOND. */
 enum verdict exchange_respond_failure(struct exchange *exchange);
+/* After one of these: why, for the access log, where the client is told less. No secrets. */
+void exchange_explain(struct exchange *exchange, struct slice reason);
 
 /* --- waiting -------------------------------------------------------------------------------------------- */
 /* Ends a VERDICT_WAIT with what the handler would have returned (not WAIT). The exchange lives until then

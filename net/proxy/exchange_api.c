@@ -164,27 +164,41 @@ bool exchange_authenticate(struct exchange *exchange, const struct consumer *con
                 anonymous ? SLICE("true") : none);
 }
 
+/* The first one is who has decided; later ones put its answer into another form. */
+static enum verdict respond(struct exchange *exchange)
+{
+    const struct chain *chain = exchange->chain;
+    if (exchange->plugin.data == NULL && exchange->chain_position < chain->count)
+        exchange->plugin = slice_of(chain->slots[exchange->chain_position].plugin->kind.name);
+    return VERDICT_RESPOND;
+}
+
 enum verdict exchange_respond_error(struct exchange *exchange, int status, struct slice message)
 {
     answer_error(exchange, status, message, ANSWER_FROM_PLUGIN);
-    return VERDICT_RESPOND;
+    return respond(exchange);
 }
 
 enum verdict exchange_respond_json(struct exchange *exchange, int status, struct slice json)
 {
     answer_json(exchange, status, json);
-    return VERDICT_RESPOND;
+    return respond(exchange);
 }
 
 enum verdict exchange_respond_body(struct exchange *exchange, int status, struct slice content_type,
                                    struct slice body)
 {
     exchange->answer = (struct answer){ status, content_type, body };
-    return VERDICT_RESPOND;
+    return respond(exchange);
 }
 
 enum verdict exchange_respond_failure(struct exchange *exchange)
 {
     answer_error(exchange, 500, (struct slice){ NULL, 0 }, ANSWER_FROM_PLUGIN);
-    return VERDICT_RESPOND;
+    return respond(exchange);
+}
+
+void exchange_explain(struct exchange *exchange, struct slice reason)
+{
+    exchange->reason = reason;
 }

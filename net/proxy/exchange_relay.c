@@ -146,6 +146,7 @@ void exchange_origin_failed(struct exchange *exchange, enum error error)
         (void)exchange_try_again(exchange, error);
     } else {
         origin_detach(exchange->origin, ORIGIN_DROP);
+        exchange->reason = slice_of(error_text(error));
         exchange->truncated = true;
         exchange->response_complete = true;
     }
@@ -330,6 +331,14 @@ enum step_result step_relay(struct exchange *exchange)
 
 /* --- end ------------------------------------------------------------------------------------------------ */
 
+/* Why the client got no response of the upstream, or not all of it; absent: it did, or nobody has said. */
+static struct slice reason_of(const struct exchange *exchange)
+{
+    if (exchange->answer.status || exchange->truncated)
+        return exchange->reason;
+    return exchange->status == 0 ? SLICE("the client has gone") : (struct slice){ NULL, 0 };
+}
+
 static void write_log(struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
@@ -346,6 +355,8 @@ static void write_log(struct exchange *exchange)
         .route = exchange->match.route ? entity_label(&exchange->match.route->entity) : none,
         .service = exchange->service ? entity_label(&exchange->service->service->entity) : none,
         .consumer = exchange->consumer ? entity_label(&exchange->consumer->entity) : none,
+        .reason = reason_of(exchange),
+        .plugin = exchange->answer.status ? exchange->plugin : none,
         .upstream = "",
         .version = message_version(request),
         .status = exchange->status ? exchange->status : 499, /* nginx' "client closed request" */

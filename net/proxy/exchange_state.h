@@ -128,6 +128,7 @@ struct exchange {
     bool replays; /* the response is a stored one ... */
     bool replay_ends_later; /* ... and the upstream's own response has yet to end */
     struct chunk replayed; /* its body, until it is sent */
+    struct slice reason, plugin; /* for the log: why there is an answer, and whose; absent: unknown */
     int status; /* sent to the client; 0: nothing yet */
     enum body_framing client_framing;
     bool client_closes; /* the connection ends with this response */

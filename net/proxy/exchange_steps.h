@@ -13,6 +13,8 @@ enum step_result exchange_jump(struct exchange *exchange, enum exchange_step ste
 
 /* Drops the upstream, if any, and goes to the response with an error of the gateway's own. */
 enum step_result exchange_answer_from_below(struct exchange *exchange, int status, struct slice message);
+/* The same with the usual message, because of an error of the upstream, which the access log tells. */
+enum step_result exchange_answer_upstream_error(struct exchange *exchange, int status, enum error error);
 
 /* The same for a body beyond exchange_limit_body. */
 enum step_result exchange_answer_long_body(struct exchange *exchange);

@@ -59,7 +59,7 @@ static void deadline_fired(struct timer *timer)
     } else if (exchange->status == 0 && exchange->step == STEP_CONNECT) { /* in line for a connection */
         exchange->failure = ERROR_TIMEOUT;
         balancer_leave(exchange);
-        (void)exchange_answer_from_below(exchange, 504, none);
+        (void)exchange_answer_upstream_error(exchange, 504, ERROR_TIMEOUT);
         exchange_run(exchange);
     }
 }
@@ -127,7 +127,7 @@ static enum step_result take_origin(struct exchange *exchange)
     enum error error = origin_take(exchange);
     exchange_note_try(exchange);
     if (error != ERROR_OK)
-        return exchange_answer_from_below(exchange, error_http_status(error), none);
+        return exchange_answer_upstream_error(exchange, error_http_status(error), error);
     return STEP_RESULT_NEXT;
 }
 
@@ -137,7 +137,7 @@ static enum step_result connect_datagrams(struct exchange *exchange)
     exchange->try_start_ns = exchange->proxy->shard->now_ns;
     enum error error = udp_session_connect(exchange);
     return error == ERROR_OK ? STEP_RESULT_NEXT
-                             : exchange_answer_from_below(exchange, error_http_status(error), none);
+                             : exchange_answer_upstream_error(exchange, error_http_status(error), error);
 }
 
 enum step_result step_connect(struct exchange *exchange)
@@ -261,5 +261,5 @@ enum step_result exchange_try_again(struct exchange *exchange, enum error error)
     int status = error == ERROR_TIMEOUT                                ? 504
                  : error == ERROR_MEMORY || error == ERROR_DESCRIPTORS ? 503
                                                                        : 502;
-    return exchange_answer_from_below(exchange, status, none);
+    return exchange_answer_upstream_error(exchange, status, error);
 }

@@ -125,6 +125,8 @@ Test(access_log, json_lines)
     record.route = SLICE("r");
     record.service = SLICE("s");
     record.consumer = SLICE("alice");
+    record.plugin = SLICE("acl");
+    record.reason = SLICE("not you");
     record.referer = SLICE("");
     record.upstream = "127.0.0.1:80";
     record.upstream_us = 5;
@@ -138,7 +140,7 @@ Test(access_log, json_lines)
                      "\"target\":\"/a\\u0022b\\u005cc\\u000a\\u007f\\u00c3\\u00a4\",\"host\":\"example.com\","
                      "\"status\":200,\"sent_bytes\":1234,\"received_bytes\":56,\"duration_us\":789,"
                      "\"upstream_us\":5,\"upstream\":\"127.0.0.1:80\",\"route\":\"r\",\"service\":\"s\","
-                     "\"consumer\":\"alice\",\"referer\":\"\","
+                     "\"consumer\":\"alice\",\"plugin\":\"acl\",\"reason\":\"not you\",\"referer\":\"\","
                      "\"request_id\":\"0123456789abcdef0123456789abcdef\"}\n"
                      "{\"time\":\"1970-01-01T00:00:00Z\",\"status\":400,\"sent_bytes\":0,"
                      "\"received_bytes\":0,\"duration_us\":0,\"upstream_us\":0}\n");

@@ -88,7 +88,10 @@ static const struct field fields[] = {
     { "plugin_body_bytes", FIELD_SIZE, AT(plugin_body_bytes), .min = 1024, .max = 1073741824,
       .fallback = "8m", .help = "of a request body that plugins may read as a whole" },
     { "stream_buffer_bytes", FIELD_SIZE, AT(stream_buffer_bytes), .min = 16384, .max = 16777216,
-      .fallback = "256k", .help = "queued toward one peer before the other is paused" },
+      .fallback = "256k",
+      .help =
+          "queued toward one peer before the other is paused; what the kernel gives meanwhile, some 2 MiB, "
+          "comes on top" },
     { "exchange_bytes", FIELD_SIZE, AT(exchange_bytes), .min = 65536, .max = 67108864, .fallback = "1m",
       .help = "most memory of one request and its response, bodies apart" },
     { "client_header_timeout", FIELD_DURATION, AT(client_header_timeout_ms), .min = 1, .max = 3600000,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the end-to-end tests: every function test_* of tests/e2e/test_*.py against the real binary.
 
-run.py [--binary PATH] [--only TEXT]... [-v] [--jobs N]
+run.py [--binary PATH] [--only TEXT]... [-v] [--jobs N] [--stops PERCENT]
 
 A test function takes one argument, the recorder of its cases (tests/support/runner.py), and may set
 `test_x.seconds`, its time limit (default 30). TEST_SLOW_FACTOR in the environment stretches all limits. A file's
@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True
 
 from tests.support import gateway, net  # noqa: E402
 from tests.support.runner import Job, Report, run_jobs  # noqa: E402
+from tests.support.stops import stops  # noqa: E402
 
 JOBS = 2 * (os.cpu_count() or 1)    # half of a test's time is waiting, for timeouts and for peers that start
 
@@ -47,12 +48,17 @@ def main():
     parser.add_argument("--only", action="append", metavar="TEXT", help="tests whose name has this text")
     parser.add_argument("-v", dest="verbose", action="store_true", help="name every test, with its time")
     parser.add_argument("--jobs", type=int, default=JOBS, help="tests at a time (default: %(default)s)")
+    parser.add_argument("--stops", type=int, default=0, metavar="PERCENT",
+                        help="take so much of all cores away meanwhile, at random (as root)")
     options = parser.parse_args()
+    if not 0 <= options.stops <= 90:
+        parser.error("--stops: 0 to 90")
     gateway.set_binary(options.binary)
     if not os.access(gateway.BINARY, os.X_OK):
         parser.error(gateway.BINARY + " is not an executable file: build it, or name one with --binary")
     report = Report(options.verbose)
-    run_jobs(discover(options.only), options.jobs, report.done)
+    with stops(options.stops / 100):
+        run_jobs(discover(options.only), options.jobs, report.done)
     sys.exit(report.end())
 
 

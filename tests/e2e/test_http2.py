@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 import subprocess
+import threading
 
 from tests.support import client, http2, net, origin
 from tests.support.gateway import Gateway, simple_config
@@ -451,21 +452,52 @@ def test_slow_readers_hold_little(t):
             assert len(c.body(1)) == 5000000
 
 
+def upload_until_stuck(c, stream, most):
+    """Sends what the windows allow, until neither has grown for half a second; how much that was."""
+    first = c.wait_for(lambda f: f.kind == SETTINGS and not f.flags & http2.ACK)
+    c.send(frame(SETTINGS, http2.ACK))
+    initial_window = dict(struct.iter_unpack(">HI", first.payload)).get(4, 65535)
+    room, sent = {0: 65535, stream: initial_window}, 0
+    c.socket.settimeout(0.5 * net.SLOW_FACTOR)
+    while sent < most:
+        size = min(16384, *room.values())
+        if size > 0:
+            c.send(frame(DATA, 0, stream, bytes(size)))
+            room, sent = {key: left - size for key, left in room.items()}, sent + size
+            continue
+        try:
+            found = c.read()
+        except TimeoutError:
+            break
+        assert found is not None and found.kind not in (GOAWAY, RST_STREAM), found
+        if found.kind == http2.WINDOW_UPDATE and found.stream in room:
+            room[found.stream] += int.from_bytes(found.payload, "big")
+    c.socket.settimeout(10 * net.SLOW_FACTOR)
+    return sent
+
+
 def test_uploads_wait_for_the_upstream(t):
-    """An upstream that does not read: windows are not given back, memory does not grow."""
+    """An upstream that does not read: windows are not given back, memory does not grow, and all arrives later."""
+    release = threading.Event()
+
     def script(connection):
-        connection.read_head()
-        connection.wait_for_end()
+        asked = connection.read_head()
+        release.wait(60)
+        connection.read_body(asked, keep=False)
+        connection.send(origin.answer(body=b"%d" % asked.size))
 
     host, port = net.own_host(), net.free_port()
     with origin.Peer(script) as peer, Gateway(simple_config(peer.url),
                                               {"proxy_listen": "%s:%d http2" % (host, port)}) as gateway:
-        with http2.Connection((host, port), timeout=2) as c:
+        with http2.Connection((host, port)) as c:
             before = gateway.status_kib()
             c.send(headers(1, request(method="POST"), END_HEADERS))
-            for _ in range(3):
-                c.send(frame(DATA, 0, 1, b"x" * 16384))
-            assert gateway.status_kib() - before < 20000 * net.SLOW_FACTOR
+            sent = upload_until_stuck(c, 1, 256 << 20)
+            assert (64 << 10) <= sent < (256 << 20), sent
+            assert gateway.status_kib() - before < 20000 * net.SLOW_FACTOR, gateway.status_kib() - before
+            release.set()
+            c.send(frame(DATA, END_STREAM, 1, b""))
+            assert c.body(1) == b"%d" % sent
 
 
 def test_draining(t):

@@ -495,6 +495,7 @@ void redis_client_free(struct redis_client *client)
 {
     timer_disarm(&client->shard->timers, &client->timer);
     list_remove(&client->task.node);
+    tcp_stream_abandon(&client->tcp);
     chunk_queue_clear(&client->unsent);
     if (client->out)
         block_release(client->out);

@@ -58,6 +58,10 @@ static void drop_queue(struct tcp_stream *tcp)
 
 void tcp_stream_abandon(struct tcp_stream *tcp)
 {
+    if (tcp->stream.ops != &tcp_ops)
+        return;
+    list_remove(&tcp->task.node);
+    list_remove(&tcp->starved_node);
     drop_queue(tcp);
     free(tcp->kernel);
     tcp->kernel = NULL;

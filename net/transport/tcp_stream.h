@@ -48,7 +48,8 @@ void tcp_stream_accepted(struct tcp_stream *tcp, struct shard *shard, const stru
 void tcp_stream_connect(struct tcp_stream *tcp, struct shard *shard, const struct stream_events *events,
                         const struct sockaddr *address, socklen_t size);
 
-/* After the shard's ring is gone, and before its blocks are: gives back what was not sent. */
+/* After the shard's ring is gone, and before its blocks are: gives back what was not sent. Legal for one
+ * that was zeroed and never opened. */
 void tcp_stream_abandon(struct tcp_stream *tcp);
 
 /* Nothing of what is queued has been given to the kernel yet. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/base/hash.h"
 #include "tests/support/scripted_redis.h"
+#include "tests/support/shard_setup.h"
+#include "tests/support/tcp_peers.h"
 
 #include <criterion/criterion.h>
 
@@ -262,4 +264,35 @@ Test(redis_client, targets_that_differ_are_other_connections)
     cr_assert_neq(redis_pool_store(&redis.pool, &redis.shard, &other, scripted_redis_connect), store);
     cr_assert_eq(store_of(&redis), store);
     scripted_redis_close(&redis);
+}
+
+static bool is_greeting(void *pointer)
+{
+    const struct redis_client *client = pointer;
+    return client->state == REDIS_GREETING;
+}
+
+Test(redis_client, gives_back_what_it_has_not_sent)
+{
+    struct shard shard;
+    struct sockaddr_in address;
+    struct asked asked = { .request = { .done = asked_done } };
+    struct redis_command command = { { SLICE("INCR"), SLICE("a") }, 2 };
+    int listener = tcp_peers_listen(&address);
+    struct redis_server here = { SLICE("127.0.0.1"), ntohs(address.sin_port) };
+    hash_start();
+    shard_setup_open(&shard);
+    struct redis_client *client = redis_client_open(&shard, &target, &here, redis_connect_tcp);
+    cr_assert_eq(redis_send(client, &asked.request, &command, 1), ERROR_OK);
+    cr_assert(shard_setup_turn_until(&shard, is_greeting, client));
+    cr_assert(tcp_stream_is_unsent(&client->tcp));
+    struct block *greeting = chunk_queue_at(&client->tcp.queue, 0)->block;
+    block_take(greeting);
+    shard_disconnect(&shard);
+    redis_client_free(client);
+    cr_expect_eq(greeting->references, 1);
+    cr_expect(list_is_empty(&shard.tasks));
+    block_release(greeting);
+    shard_close(&shard);
+    close(listener);
 }
